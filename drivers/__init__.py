@@ -1,0 +1,1 @@
+"""One folder a device; nothing here is named by the gateway but through drivers.registry."""

@@ -1,0 +1,1 @@
+"""GPS beacons over MQTT."""

@@ -1,0 +1,1 @@
+"""Body-worn cameras over MQTT."""

@@ -1,0 +1,1 @@
+"""TETRA terminals on a serial PEI."""

@@ -1,0 +1,1 @@
+"""Lapel: the gateway between officers' devices, the evidence store and the position feed."""

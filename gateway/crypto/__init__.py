@@ -1,0 +1,1 @@
+"""Keys, signatures, age, canonical JSON: the one door to cryptography."""

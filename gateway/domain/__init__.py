@@ -1,0 +1,1 @@
+"""Frozen records and checked value types: the words every room shares."""

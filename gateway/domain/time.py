@@ -1,0 +1,47 @@
+"""Time as an argument: two clocks, and how far each is to be trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+TimeQuality = Literal["gnss", "device", "gateway"]
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """A moment on both clocks: deadlines by mono_s (seconds, monotonic), stamps by utc."""
+
+    mono_s: float
+    utc: datetime
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """When something was so: device time (None: it gave none), arrival, and whose clock counts."""
+
+    arrived: Instant
+    device_time: datetime | None = None
+    quality: TimeQuality = "gateway"
+
+    @property
+    def at(self) -> datetime:
+        """The best known time of the thing itself."""
+        return self.device_time if self.device_time is not None else self.arrived.utc
+
+
+def rfc3339(moment: datetime) -> str:
+    """Print as RFC 3339 UTC with Z; milliseconds only where there are any."""
+    utc = moment.astimezone(UTC)
+    if utc.microsecond:
+        return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """Read an RFC 3339 time with an offset; ValueError for anything else."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        message = f"{text!r} has no time zone (RFC 3339 clause 5.6)"
+        raise ValueError(message)
+    return moment.astimezone(UTC)

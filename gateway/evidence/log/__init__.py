@@ -1,0 +1,1 @@
+"""The append-only log: C2SP tlog-tiles, checkpoints, proofs."""

@@ -1,0 +1,1 @@
+"""Staging and write-once age blobs."""

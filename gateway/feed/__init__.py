@@ -1,0 +1,1 @@
+"""The position feed: board, nearest, emergencies, hub."""

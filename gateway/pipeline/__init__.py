@@ -1,0 +1,1 @@
+"""From frame to room: channel, intake, journal, quarantine, resolve, screen, route."""

@@ -1,0 +1,179 @@
+"""The plugs between rooms, as protocols with the laws their doubles assert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from gateway.domain.events import CameraReport, EmergencyReport, Event, Frame, PositionReport, StatusReport, TextReport
+    from gateway.domain.evidence import (
+        Act,
+        Attribution,
+        Recorded,
+        RecordingFin,
+        RecordingKey,
+        RecordingOffer,
+        Sealed,
+        Segment,
+        UploadState,
+    )
+    from gateway.domain.ids import DeviceId, Issi, UnitId
+    from gateway.domain.people import Device, Holder, Person, Unit
+    from gateway.domain.time import Instant
+
+
+class Clock(Protocol):
+    """Both clocks at once."""
+
+    def now(self) -> Instant:
+        """This moment."""
+        ...
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What intake did with a frame: journalled is True once it is on disk (fdatasync returned).
+
+    False means that the disk refused: the frame is held in memory until it can be written,
+    and what it said has reached the feed, marked unjournalled.
+    """
+
+    journalled: bool
+
+
+class Intake(Protocol):
+    """Where drivers put what they read."""
+
+    def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
+        """Route the events at once (emergencies first of all), journal the frame; never raises.
+
+        The future is shared by a whole group commit; acknowledge to the sender when it is done.
+        """
+        ...
+
+    def quarantine(self, frame: Frame, reason: str) -> asyncio.Future[Receipt]:
+        """Keep a frame that could not be read, with the reason; never raises."""
+        ...
+
+
+class RecordingSink(Protocol):
+    """Where footage goes. Errors: SegmentError (0x80), StoreBusyError (0x97)."""
+
+    async def begin(self, offer: RecordingOffer) -> UploadState | Sealed:
+        """Open or resume an upload; a recording already sealed with this checksum gives its receipt."""
+        ...
+
+    async def keep(self, segment: Segment) -> UploadState:
+        """Return only when the segment is durable (group commit, fdatasync)."""
+        ...
+
+    async def state(self, key: RecordingKey) -> UploadState | Sealed | None:
+        """What is durable; None for a recording never offered."""
+        ...
+
+    async def finish(self, fin: RecordingFin) -> UploadState | Sealed:
+        """Seal when everything is there; else the state with `missing`."""
+        ...
+
+    async def abandon(self, key: RecordingKey) -> Sealed | None:
+        """Seal what came as an incomplete exhibit."""
+        ...
+
+
+class Custody(Protocol):
+    """The only way into the log."""
+
+    async def record(self, act: Act) -> Recorded:
+        """Detail durable, leaf committed and signed, catalogue applied; then return."""
+        ...
+
+
+class Directory(Protocol):
+    """Who is who at a moment; answers from memory, never blocks."""
+
+    def device(self, device: DeviceId) -> Device | None:
+        """The device of this id."""
+        ...
+
+    def terminal(self, issi: Issi) -> Device | None:
+        """The terminal with this ISSI."""
+        ...
+
+    def holder(self, device: DeviceId, at: datetime) -> Holder:
+        """Who held the device then, by the bookings."""
+        ...
+
+    def attribute(self, device: DeviceId, start: datetime | None, end: datetime | None) -> Attribution:
+        """Who held it over that whole span; nobody or two is a flag."""
+        ...
+
+    def person(self, person: str) -> Person | None:
+        """The person of this id."""
+        ...
+
+    def person_by_issi(self, issi: Issi) -> Person | None:
+        """The person whose own ISSI this is."""
+        ...
+
+    def unit(self, unit: str) -> Unit | None:
+        """The unit of this id."""
+        ...
+
+    def unit_of(self, person: str) -> Unit | None:
+        """The unit this person is a member of."""
+        ...
+
+    def units(self) -> Sequence[Unit]:
+        """Every unit."""
+        ...
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """An event's origin, resolved by the roster at that moment."""
+
+    unit: UnitId | None = None
+    person: str | None = None
+    device: DeviceId | None = None
+    issi: Issi | None = None
+    last_held_by: str | None = None
+
+
+class FeedSink(Protocol):
+    """Where routed events go. Synchronous, in memory, never raises for bad data."""
+
+    def position(self, report: PositionReport, who: Resolved, *, quality: tuple[str, ...]) -> None:
+        """Move a unit on the board."""
+        ...
+
+    def status(self, report: StatusReport, who: Resolved) -> None:
+        """Change a unit's duty state."""
+        ...
+
+    def text(self, report: TextReport, who: Resolved) -> None:
+        """A text from an officer."""
+        ...
+
+    def emergency(self, report: EmergencyReport, who: Resolved, *, journalled: bool) -> None:
+        """Raise or add to an emergency; out to every consumer at once."""
+        ...
+
+    def camera(self, report: CameraReport, who: Resolved) -> None:
+        """Camera telemetry: battery, recording."""
+        ...
+
+    def off_duty(self, unit: UnitId) -> bool:
+        """Whether this unit's people are off duty (positions then neither shown nor kept)."""
+        ...
+
+
+class Publisher(Protocol):
+    """MQTT out (QoS 1)."""
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Return once the broker has acknowledged it; LinkError when the link is gone."""
+        ...

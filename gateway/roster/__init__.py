@@ -1,0 +1,1 @@
+"""People, units, devices and bookings, history kept."""
