@@ -177,3 +177,47 @@ class Publisher(Protocol):
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Return once the broker has acknowledged it; LinkError when the link is gone."""
         ...
+
+
+class BrokerAddress(msgspec.Struct, frozen=True):
+    """An MQTT broker; ca, cert and key are paths (mutual TLS) or None."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+class InputHealth(msgspec.Struct, frozen=True):
+    """What an input says of itself: state, when it last heard something, its counters."""
+
+    state: str
+    last: datetime | None = None
+    problem: str | None = None
+    counters: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class DriverContext(msgspec.Struct, frozen=True):
+    """All that a driver is given: its name, and the ports it may use."""
+
+    name: str
+    clock: Clock
+    intake: Intake
+    recordings: RecordingSink | None = None
+    broker: BrokerAddress | None = None
+    instance: str = "lapel"
+
+
+class Driver(Protocol):
+    """One input. A driver module has `Settings` (a closed msgspec Struct) and `build(settings, context)`."""
+
+    async def run(self) -> None:
+        """Serve until cancelled. LinkError: restart me with back-off; anything else: I am broken, loudly."""
+        ...
+
+    def health(self) -> InputHealth:
+        """How it is now; never blocks."""
+        ...

@@ -1,0 +1,1 @@
+"""The device side of Lapel, written from the reference alone: it shares no code with what it tests."""
