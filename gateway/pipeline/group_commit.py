@@ -1,0 +1,119 @@
+"""Group commit: take everything queued, write it in one thread, one sync, then say so to all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+import structlog
+
+from gateway.errors import StoreBusyError
+from gateway.pipeline.channel import Channel, Overflow
+from gateway.ports import Receipt
+
+Item = TypeVar("Item")
+
+
+class Entry(Generic[Item]):
+    """An item on its way to disk."""
+
+    __slots__ = ("item", "urgent", "weight")
+
+    def __init__(self, item: Item, weight: int, *, urgent: bool) -> None:
+        self.item, self.weight, self.urgent = item, weight, urgent
+
+
+class GroupCommit(Generic[Item]):
+    """`write(items)` runs in a thread of its own and returns when they are durable.
+
+    When it raises OSError or StoreBusyError the items stay in memory (bounded; urgent ones are never
+    dropped) and are tried again every retry_s; whoever waits is told Receipt(journalled=False),
+    so that a full disk never stops positions and emergencies.
+    """
+
+    def __init__(
+        self, name: str, write: Callable[[list[Item]], None], *, backlog_bytes: int, retry_s: float = 1.0
+    ) -> None:
+        self._name, self._write, self._retry_s = name, write, retry_s
+        self._channel: Channel[Entry[Item]] = Channel(
+            backlog_bytes,
+            overflow=Overflow.DROP_OLDEST,
+            weigh=lambda entry: entry.weight,
+            spare=lambda entry: entry.urgent,
+        )
+        self._waiting: asyncio.Future[Receipt] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.healthy = True
+        self.written = 0
+        self.failures = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many items the backlog's bound cost."""
+        return self._channel.dropped
+
+    @property
+    def backlog(self) -> int:
+        """Items not on disk yet."""
+        return len(self._channel)
+
+    def put(self, item: Item, weight: int, *, urgent: bool = False) -> asyncio.Future[Receipt]:
+        """Queue an item; the future is the whole batch's and is done when the batch is durable."""
+        self._channel.put(Entry(item, weight, urgent=urgent))
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+        return self._waiting
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._channel.wait()
+            if not await self._batch():
+                await asyncio.sleep(self._retry_s)
+
+    async def drain(self, patience_s: float) -> bool:
+        """Write what is left, for at most patience_s; True when nothing is."""
+        try:
+            async with asyncio.timeout(patience_s):
+                while len(self._channel):
+                    if not await self._batch():
+                        await asyncio.sleep(0.05)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _batch(self) -> bool:
+        entries, waiting = self._channel.take_all(), self._waiting
+        self._waiting = None
+        kept = True
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._write, [entry.item for entry in entries]
+            )
+            self.written += len(entries)
+        except (OSError, StoreBusyError) as full:
+            kept = False
+            self._not_kept(entries, full)
+        except asyncio.CancelledError:
+            self._channel.put_back(entries)
+            raise
+        finally:
+            if waiting is not None and not waiting.done():
+                waiting.set_result(Receipt(journalled=kept))
+        if kept and not self.healthy:
+            self.healthy = True
+            structlog.get_logger().warning("disk_recovered", part=self._name)
+        return kept
+
+    def _not_kept(self, entries: list[Entry[Item]], full: Exception) -> None:
+        self.failures += 1
+        self._channel.put_back(entries)
+        if self.healthy:
+            self.healthy = False
+            structlog.get_logger().error("disk_refused", part=self._name, problem=str(full), held=len(entries))
+
+    def close(self) -> None:
+        """Let the thread go; drain first."""
+        self._thread.shutdown(wait=True)

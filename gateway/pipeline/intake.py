@@ -1,0 +1,75 @@
+"""Where drivers put what they read: emergencies out first, then routed, journalled, acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from gateway.domain.events import EmergencyReport, Event, Frame, PositionReport, TextReport
+from gateway.pipeline.group_commit import GroupCommit
+from gateway.pipeline.journal import Row, row
+from gateway.pipeline.route import Router
+from gateway.ports import Receipt
+
+FRAME_OVERHEAD = 256
+"""What a queued frame costs in memory beside its payload, in bytes (measured, rounded up)."""
+
+Unreadable = tuple[Frame, str]
+
+
+class FrameIntake:
+    """Implements gateway.ports.Intake."""
+
+    def __init__(self, router: Router, journal: GroupCommit[Row], quarantine: GroupCommit[Unreadable]) -> None:
+        self._router, self._journal, self._quarantine = router, journal, quarantine
+        self.accepted = self.positions = self.quarantined = self.defects = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Frames by what became of them."""
+        return {
+            "frames": self.accepted,
+            "positions": self.positions,
+            "quarantined": self.quarantined,
+            "defects": self.defects,
+            "journal_written": self._journal.written,
+            "journal_backlog": self._journal.backlog,
+            "journal_dropped": self._journal.dropped,
+            "journal_failures": self._journal.failures,
+        }
+
+    def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
+        """Emergencies first of all; then the rest; then the journal."""
+        urgent, private = False, False
+        for event in events:
+            if isinstance(event, EmergencyReport):
+                urgent = True
+                self._router.emergency(event, journalled=self._journal.healthy)
+        for event in events:
+            if not isinstance(event, EmergencyReport):
+                private = self._routed(event, frame) or private
+        self.accepted += 1
+        digest = private and not urgent
+        return self._journal.put(row(frame, digest=digest), len(frame.payload) + FRAME_OVERHEAD, urgent=urgent)
+
+    def _routed(self, event: Event, frame: Frame) -> bool:
+        try:
+            private = self._router.event(event)
+        except Exception:
+            # The frame is journalled all the same: a defect of ours loses nothing and ends no input.
+            self.defects += 1
+            structlog.get_logger().exception("event_not_routed", via=frame.via, event_kind=type(event).__name__)
+            return False
+        if isinstance(event, PositionReport):
+            self.positions += 1
+        return private and isinstance(event, (PositionReport, TextReport))
+
+    def quarantine(self, frame: Frame, reason: str) -> asyncio.Future[Receipt]:
+        """Keep what could not be read, with the reason."""
+        self.quarantined += 1
+        structlog.get_logger().info(
+            "quarantined", via=frame.via, channel=frame.channel, device=frame.device, reason=reason
+        )
+        return self._quarantine.put((frame, reason), len(frame.payload) + FRAME_OVERHEAD)
