@@ -39,7 +39,8 @@ class Terminal(threading.Thread):
         self.on_downlink: Callable[[Downlink], None] | None = None
         self._chance = random.Random(seed) if seed is not None else None
         self._frames: queue.SimpleQueue[tuple[str, bytes | Frame]] = queue.SimpleQueue()
-        self._waiting = 0
+        self._given = 0
+        self._done = 0
         self._awake = False
         self._ended = threading.Event()
         self._master = -1
@@ -60,12 +61,12 @@ class Terminal(threading.Thread):
 
     def hear(self, frame: Frame) -> None:
         """Short data from another radio; handed on only where the equipment registered for it."""
-        self._waiting += 1
+        self._given += 1
         self._frames.put((frame.kind, frame))
 
     def garble(self, kind: str, octets: bytes) -> None:
         """Bytes on the line that are no frame: notices and rubbish, sent once equipment is there."""
-        self._waiting += 1
+        self._given += 1
         self._frames.put((kind, octets))
 
     @property
@@ -76,7 +77,7 @@ class Terminal(threading.Thread):
 
     def drained(self) -> bool:
         """Whether everything heard so far has been written or let go."""
-        return self._waiting == 0
+        return self._given == self._done
 
     def close(self) -> None:
         """Stop, remove the link, close the line."""
@@ -98,7 +99,7 @@ class Terminal(threading.Thread):
             self._take_frame()
 
     def _listen(self) -> None:
-        for _, mask in self._poll.poll(0 if self._waiting else IDLE_S * 1000):
+        for _, mask in self._poll.poll(IDLE_S * 1000 if self.drained() else 0):
             if mask & select.POLLIN:
                 data = self._read()
                 self._awake = self._awake or bool(data)
@@ -130,7 +131,7 @@ class Terminal(threading.Thread):
             self.sent[kind] += 1
         else:
             self.unheard[kind] += 1
-        self._waiting -= 1
+        self._done += 1
 
     def _write(self, octets: bytes) -> bool:
         """Write it all, in pieces where a seed was given; False when the line went first."""

@@ -1,0 +1,274 @@
+"""A body-worn camera on real MQTT: telemetry, and the upload of `upload` with a file, a clock and a line."""
+
+import argparse
+import hashlib
+import json
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from firmware_stubs.footage import Footage, rfc3339
+from firmware_stubs.jsonline import say
+from firmware_stubs.line import Line, News, Tiding
+from firmware_stubs.mqtt import Broker
+from firmware_stubs.proof import VerifierKey
+from firmware_stubs.upload import SEGMENT, Command, Phase, Upload
+
+WAIT_S = 0.25
+BACK_OFF_S = 0.2
+BACK_OFF_CAP_S = 2.0
+STATUS_EVERY_S = 15.0
+
+Report = Callable[[Mapping[str, object]], None]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence."""
+
+    pace: float = 0.0
+    patience_s: float = 3.0
+    abandon_at: int = 0
+
+
+class Camera(threading.Thread):
+    """One camera: recordings are uploaded one after another, for ever if need be."""
+
+    def __init__(self, broker: Broker, device: str, vkey: Path, report: Report, habits: Habits | None = None) -> None:
+        super().__init__(name=f"camera {device}", daemon=True)
+        self.device = device
+        self.uploads: list[Upload] = []
+        self._broker, self._vkey, self._report = broker, vkey, report
+        self._habits = habits or Habits()
+        self._root = f"lapel/v1/camera/{device}"
+        self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
+        self._current: tuple[Footage, Upload] | None = None
+        self._telemetry: deque[tuple[str, bytes, bool]] = deque()
+        self._unacknowledged: dict[int, tuple[str, bytes, bool]] = {}
+        self._ended = threading.Event()
+        self._up = False
+        self._next_segment_at = 0.0
+        self._next_status_at = 0.0
+
+    def offer(self, footage: Footage) -> None:
+        """Hand over a finished recording; it is kept until its receipt is verified."""
+        self._offered.put(footage)
+
+    def tell(self, event: str, **details: object) -> None:
+        """Send an event (`recording_started`, `recording_stopped`, `panic`) when there is a connection."""
+        payload = {"v": 1, "at": rfc3339(datetime.now(UTC)), "event": event, **details}
+        self._telemetry.append((f"{self._root}/event", json.dumps(payload).encode(), False))
+
+    @property
+    def violations(self) -> list[str]:
+        """Every breach of the protocol that this camera saw."""
+        return [breach for upload in self.uploads for breach in upload.violations]
+
+    def idle(self) -> bool:
+        """Whether nothing offered is still on its way, and no event waits."""
+        waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
+        return not waiting and (self._current is None or self._current[1].over)
+
+    def close(self) -> None:
+        """Stop; what has no receipt is still held, and its state file says so."""
+        self._ended.set()
+        if self.is_alive():
+            self.join(10)
+
+    def run(self) -> None:
+        """Connect, work, and connect again, until closed."""
+        pause = BACK_OFF_S
+        while not self._ended.is_set():
+            line = Line(self._broker, self.device)
+            try:
+                line.open()
+                pause = BACK_OFF_S if self._serve(line) else min(BACK_OFF_CAP_S, pause * 2)
+            except OSError:
+                pause = min(BACK_OFF_CAP_S, pause * 2)
+            finally:
+                line.close()
+                self._lost_line()
+            self._ended.wait(pause)
+
+    def _serve(self, line: Line) -> bool:
+        """One connection's life; True when it ever came up."""
+        was_up = False
+        while not self._ended.is_set():
+            try:
+                news = line.news.get(timeout=self._wait_s())
+            except queue.Empty:
+                news = None
+            if news is not None and news.tiding is Tiding.DOWN:
+                return was_up
+            if news is not None:
+                was_up = self._hear(news) or was_up
+            if self._up:
+                self._work(line)
+        return was_up
+
+    def _hear(self, news: News) -> bool:
+        now = time.monotonic()
+        if news.tiding is Tiding.UP:
+            self._up, self._next_status_at = True, 0.0
+            if self._current is not None:
+                self._current[1].connected(now)
+        elif news.tiding is Tiding.ACKNOWLEDGED:
+            self._unacknowledged.pop(news.mid, None)
+        elif self._current is not None:
+            self._current[1].receive(news.payload, now)
+        return self._up
+
+    def _work(self, line: Line) -> None:
+        now = time.monotonic()
+        self._send_telemetry(line, now)
+        self._next_footage(now)
+        if self._current is None:
+            return
+        footage, upload = self._current
+        upload.tick(now)
+        if 0 < self._habits.abandon_at <= upload.durable.octets:
+            upload.abandon()
+        while now >= self._next_segment_at and (command := upload.take(now)) is not None:
+            self._send(line, footage, command, now)
+        self._tell_of(footage, upload)
+
+    def _next_footage(self, now: float) -> None:
+        if self._current is not None and (not self._current[1].over or self._offered.empty()):
+            return
+        if self._offered.empty() or not self._vkey.exists():
+            return
+        footage = self._offered.get_nowait()
+        key = VerifierKey.parse(self._vkey.read_text())
+        upload = Upload(footage.recording, footage.memory, key, self._habits.patience_s)
+        self._current = (footage, upload)
+        self.uploads.append(upload)
+        upload.connected(now)
+
+    def _send(self, line: Line, footage: Footage, command: Command, now: float) -> None:
+        """Publish one command; every other segment carries its own digest, as the protocol leaves it open."""
+        payload = footage.read(command.span) if command.span is not None else command.payload
+        leaf = command.leaf
+        if command.span is not None and command.span[0] // SEGMENT % 2:
+            leaf = f"{leaf}/{hashlib.sha256(payload).hexdigest()}"
+        if self._habits.pace and command.span is not None:
+            self._next_segment_at = now + len(payload) / self._habits.pace
+        line.publish(f"{self._root}/file/{footage.recording.name}/{leaf}", payload)
+
+    def _send_telemetry(self, line: Line, now: float) -> None:
+        if now >= self._next_status_at:
+            self._next_status_at = now + STATUS_EVERY_S
+            line.publish(f"{self._root}/status", self._status(), retain=True)
+        while self._telemetry:
+            topic, payload, retain = self._telemetry.popleft()
+            self._unacknowledged[line.publish(topic, payload, retain)] = (topic, payload, retain)
+
+    def _status(self) -> bytes:
+        now = rfc3339(datetime.now(UTC))
+        held = self._offered.qsize() + (self._current is not None and not self._current[1].over)
+        status = {
+            "v": 1,
+            "at": now,
+            "battery_pct": 71,
+            "storage_free_bytes": 51539607552,
+            "recording": False,
+            "recordings_held": held,
+            "firmware": "2.4.1",
+            "clock": {"source": "gnss", "last_sync": now},
+        }
+        return json.dumps(status).encode()
+
+    def _tell_of(self, footage: Footage, upload: Upload) -> None:
+        """The state file is written before anybody hears of it."""
+        if not upload.happenings:
+            return
+        footage.keep()
+        for happening in upload.happenings:
+            self._report({**happening, "device": self.device})
+        upload.happenings.clear()
+
+    def _lost_line(self) -> None:
+        self._up = False
+        if self._current is not None:
+            self._current[1].disconnected()
+        self._telemetry.extendleft(reversed(self._unacknowledged.values()))
+        self._unacknowledged.clear()
+
+    def _wait_s(self) -> float:
+        now = time.monotonic()
+        times = [now + WAIT_S, self._next_segment_at]
+        if self._current is not None and self._up:
+            times.append(self._current[1].deadline() or 0.0)
+        return min(when for when in times if when > now) - now
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Upload one file and wait for its receipt."""
+    given = _parser().parse_args(arguments)
+    footage = Footage.of(given.recording, given.device, given.name or given.recording.stem, given.state)
+    if footage.memory.receipt is not None and not given.reoffer:
+        say({"event": "receipt", "already": True, "recording": footage.recording.name, **_kept(footage)})
+        return 0
+    broker = Broker.parse(given.mqtt, given.credentials, given.certificates)
+    habits = Habits(given.pace_kib * 1024, given.patience, given.abort_after)
+    camera = Camera(broker, given.device, given.vkey, say, habits)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    camera.offer(footage)
+    say({"event": "offered", "recording": footage.recording.name, "size": footage.recording.size})
+    camera.start()
+    ends = time.monotonic() + given.timeout if given.timeout else float("inf")
+    while not camera.idle() and not stop.wait(0.05) and time.monotonic() < ends:
+        pass
+    time.sleep(0.2 if given.abort_after else 0)
+    camera.close()
+    phase = camera.uploads[0].phase if camera.uploads else Phase.OFFLINE
+    troubles = camera.uploads[0].troubles if camera.uploads else {}
+    say(
+        {
+            "event": "summary",
+            "state": phase,
+            "durable_ever": footage.ever.listed(),
+            "violations": camera.violations,
+            "troubles": troubles,
+            **_kept(footage),
+        }
+    )
+    return 0 if phase in {Phase.RECEIPTED, Phase.ABANDONED} else 1
+
+
+def _kept(footage: Footage) -> dict[str, object]:
+    receipt = footage.memory.receipt
+    if receipt is None:
+        return {"exhibit": None, "deletable": False}
+    keep_until = str(receipt["keep_until"])
+    deletable = datetime.now(UTC) >= datetime.fromisoformat(keep_until)
+    return {"exhibit": footage.memory.exhibit, "deletable_from": keep_until, "deletable": deletable}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m firmware_stubs.camera", description=__doc__)
+    parser.add_argument("--mqtt", required=True, help="HOST:PORT")
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--recording", type=Path, required=True, help="the file to upload")
+    parser.add_argument("--name", help="the recording's name in the topic; the file's stem unless said")
+    parser.add_argument("--state", type=Path, help="state file, so that a restarted camera resumes")
+    parser.add_argument("--vkey", type=Path, required=True, help="the pinned log key")
+    parser.add_argument("--reoffer", action="store_true", help="offer a receipted recording again: same exhibit")
+    parser.add_argument("--pace-kib", type=float, default=0.0, help="KiB a second at most; 0 is no limit")
+    parser.add_argument("--patience", type=float, default=3.0, help="seconds of silence before asking again")
+    parser.add_argument("--abort-after", type=int, default=0, help="abandon on purpose at so many durable bytes")
+    parser.add_argument("--timeout", type=float, default=0.0, help="seconds before giving up with exit 1; 0 never")
+    parser.add_argument("--credentials", type=Path, help="JSON file, device to password")
+    parser.add_argument("--certificates", type=Path, help="folder with ca.crt, DEVICE.crt, DEVICE.key")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,73 @@
+"""A camera's connection for as long as it lasts; what comes of it is told through one queue."""
+
+import queue
+from dataclasses import dataclass
+from enum import Enum
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from firmware_stubs.mqtt import KEEPALIVE_S, Broker
+
+
+class Tiding(Enum):
+    """What a connection can say."""
+
+    UP = "up"
+    DOWN = "down"
+    RESPONSE = "response"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing that a connection said."""
+
+    tiding: Tiding
+    payload: bytes = b""
+    mid: int = 0
+
+
+class Line:
+    """One connection, never reused: a fresh client has no stale segments to send again by itself."""
+
+    def __init__(self, broker: Broker, device: str) -> None:
+        self.news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._broker = broker
+        self._responses = f"lapel/v1/camera/{device}/response"
+        self._client = broker.client(device, reconnects=False)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self.news.put(News(Tiding.UP))
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+
+    def open(self) -> None:
+        """Connect; OSError where nobody answers."""
+        self._client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes, retain: bool = False) -> int:
+        """Publish at QoS 1 and return the packet's number."""
+        return self._client.publish(topic, payload, qos=1, retain=retain).mid
+
+    def close(self) -> None:
+        """End the connection and its thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: Client, _u: object, _f: ConnectFlags, code: ReasonCode, _p: object) -> None:
+        if code.is_failure:
+            self.news.put(News(Tiding.DOWN))
+        else:
+            client.subscribe(self._responses, qos=1)
+
+    def _on_disconnect(self, _c: Client, _u: object, _f: DisconnectFlags, _code: ReasonCode, _p: object) -> None:
+        self.news.put(News(Tiding.DOWN))
+
+    def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
+        self.news.put(News(Tiding.RESPONSE, message.payload))
+
+    def _on_publish(self, _c: Client, _u: object, mid: int, _code: ReasonCode, _p: Properties) -> None:
+        self.news.put(News(Tiding.ACKNOWLEDGED, mid=mid))
