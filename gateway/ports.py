@@ -11,7 +11,15 @@ import msgspec
 if TYPE_CHECKING:
     import asyncio
 
-    from gateway.domain.events import CameraReport, EmergencyReport, Event, Frame, PositionReport, StatusReport, TextReport
+    from gateway.domain.events import (
+        CameraReport,
+        EmergencyReport,
+        Event,
+        Frame,
+        PositionReport,
+        StatusReport,
+        TextReport,
+    )
     from gateway.domain.evidence import (
         Act,
         Attribution,

@@ -21,9 +21,9 @@ class Supervised:
 
     def __init__(self, name: str, driver: Driver) -> None:
         self.name, self._driver = name, driver
-        self.state, self.problem, self.restarts = "starting", None, 0
+        self.state, self.restarts = "starting", 0
+        self.problem: str | None = None
         self._pause_s = FIRST_PAUSE_S
-        self.problem: str | None
 
     def health(self) -> InputHealth:
         """The driver's own word, unless it is down."""

@@ -87,14 +87,14 @@ class GroupCommit(Generic[Item]):
     async def _batch(self) -> bool:
         entries, waiting = self._channel.take_all(), self._waiting
         self._waiting = None
-        kept = True
+        kept = False
         try:
             await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._write, [entry.item for entry in entries]
             )
+            kept = True
             self.written += len(entries)
         except (OSError, StoreBusyError) as full:
-            kept = False
             self._not_kept(entries, full)
         except asyncio.CancelledError:
             self._channel.put_back(entries)

@@ -57,7 +57,7 @@ class FrameIntake:
     def _routed(self, event: Event, frame: Frame) -> bool:
         try:
             private = self._router.event(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged and counted below
             # The frame is journalled all the same: a defect of ours loses nothing and ends no input.
             self.defects += 1
             structlog.get_logger().exception("event_not_routed", via=frame.via, event_kind=type(event).__name__)

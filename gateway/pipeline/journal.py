@@ -77,7 +77,9 @@ class Journal:
         self.close()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._key, self._run, self._batches = self._keys.key(day), secrets.token_bytes(4), 0
-        descriptor = os.open(self._directory / f"{day}-{self._run.hex()}.jrn", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(
+            self._directory / f"{day}-{self._run.hex()}.jrn", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
+        )
         self._file = os.fdopen(descriptor, "wb")
         self._file.write(MAGIC + self._run)
         _sync_directory(self._directory)

@@ -22,7 +22,7 @@ class Router:
         self._count(event)
         try:
             who = resolve(self._directory, event.origin, event.stamp.arrived.utc)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged below
             # An emergency is never gated by the roster: it goes out with what its origin alone says.
             structlog.get_logger().exception("roster_failed", issi=event.origin.issi, device=event.origin.device)
             who = Resolved(device=event.origin.device, issi=event.origin.issi)
