@@ -1,0 +1,104 @@
+"""OpenAPI 3.1, made of the route table itself, so that it cannot say what is not so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.api.routing import OPEN, Nothing, Route
+
+PROBLEM = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+
+
+def document(routes: list[Route], version: str) -> dict[str, Any]:
+    """The whole document."""
+    shapes = [route.asked for route in routes if route.asked is not Nothing]
+    shapes += [route.answer.shape for route in routes if isinstance(route.answer.shape, type)]
+    _, schemas = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(_template(route.path), {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Lapel", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "security": [{"bearer": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "lapel_session"},
+            },
+            "schemas": {**schemas, "Problem": PROBLEM},
+            "responses": {
+                "Problem": {
+                    "description": "RFC 9457 problem",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+            },
+        },
+    }
+
+
+def _template(path: str) -> str:
+    """aiohttp's `{name:regex}` as OpenAPI's `{name}`."""
+    return re.sub(r"\{(\w+):[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", r"{\1}", path)
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    path_names = re.findall(r"\{(\w+)", route.path)
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
+        "summary": route.answer.what,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_names
+        ],
+        "responses": {str(route.answer.status): _response(route), "default": {"$ref": "#/components/responses/Problem"}},
+    }
+    if route.permission == OPEN:
+        operation["security"] = []
+    else:
+        operation["x-permission"] = route.permission
+    if route.takes_body and route.asked is not Nothing:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.asked)}}}
+    elif not route.takes_body:
+        operation["parameters"] += _parameters(route.asked)
+    return operation
+
+
+def _response(route: Route) -> dict[str, Any]:
+    answer = route.answer
+    if answer.status == 204:
+        return {"description": answer.what}
+    schema = _ref(answer.shape) if isinstance(answer.shape, type) else (answer.shape or {})
+    return {"description": answer.what, "content": {answer.media: {"schema": schema}}}
+
+
+def _ref(shape: type) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+
+
+def _parameters(asked: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    _, schemas = msgspec.json.schema_components([asked])
+    body = schemas.get(asked.__name__, {})
+    required = body.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "schema": {key: part for key, part in schema.items() if key != "default" or part is not None},
+            **({"style": "form", "explode": False} if schema.get("type") == "array" else {}),
+        }
+        for name, schema in body.get("properties", {}).items()
+    ]

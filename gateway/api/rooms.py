@@ -1,0 +1,43 @@
+"""What the routes may reach; a part that is not configured is None, and its routes answer 404."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.api.auth import Doorkeeper
+from gateway.evidence.custody import CustodyLog
+from gateway.evidence.vault.reading import ExhibitReader
+from gateway.feed.feed import Feed
+from gateway.observe import Metrics
+from gateway.ports import InputHealth
+from gateway.roster.directory import Roster
+from gateway.store.catalogue import Catalogue
+from gateway.store.roster import RosterStore
+
+
+@dataclass(frozen=True)
+class EvidenceRoom:
+    """The evidence half."""
+
+    custody: CustodyLog
+    catalogue: Catalogue
+    reader: ExhibitReader
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """All that a handler can ask."""
+
+    instance: str
+    doorkeeper: Doorkeeper
+    metrics: Metrics
+    roster: Callable[[], Roster]
+    roster_store: RosterStore
+    feed: Feed
+    evidence: EvidenceRoom | None
+    inputs: Callable[[], dict[str, InputHealth]]
+    parts: Callable[[], dict[str, str]]
+    uploads: Callable[[], list[dict[str, Any]]]
+    roster_changed: Callable[[], None]

@@ -1,0 +1,150 @@
+"""Routes as declared: each names its permission, its query and what it answers; OpenAPI is made of the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+
+if TYPE_CHECKING:
+    from gateway.api.rooms import Rooms
+    from gateway.store.accounts import Account
+
+Query = TypeVar("Query")
+OPEN = ""
+"""The permission of a route that needs none: health, the page's own files, sign-in."""
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A route without query or body."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who is asking, and what they may; session is the same for one sign-in or token."""
+
+    account: str
+    permissions: frozenset[str]
+    session: str
+    person: str | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether the permission is among theirs; `*` is all."""
+        return permission == OPEN or "*" in self.permissions or permission in self.permissions
+
+
+NOBODY = Identity("", frozenset(), "")
+
+
+class Call(Generic[Query]):
+    """One request as a handler sees it: who asks, the checked query or body, the rooms."""
+
+    def __init__(self, request: web.Request, who: Identity, asked: Query, rooms: Rooms) -> None:
+        self.request, self.who, self.asked, self.rooms = request, who, asked, rooms
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        return self.request.match_info[name]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a route answers: status, media type and (for JSON) the type or schema of the body."""
+
+    what: str
+    media: str = "application/json"
+    shape: Any = None
+    status: int = 200
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One route."""
+
+    method: str
+    path: str
+    permission: str
+    run: Callable[[Call[Any]], Awaitable[web.StreamResponse]]
+    answer: Answer
+    asked: type[msgspec.Struct] = Nothing
+    raw_body: bool = False
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether `asked` is the JSON body (else it is the query)."""
+        return self.method in ("POST", "PUT", "PATCH")
+
+
+class Routes:
+    """A table of routes, filled by decorators."""
+
+    def __init__(self) -> None:
+        self.all: list[Route] = []
+
+    def add(
+        self, line: str, permission: str, answer: Answer, asked: type[msgspec.Struct] = Nothing
+    ) -> Callable[[Callable[[Call[Any]], Awaitable[web.StreamResponse]]], Callable[..., Awaitable[web.StreamResponse]]]:
+        """Declare a route: `add("GET /v1/units", "feed:read", Answer("…"))`. permission is required."""
+        method, path = line.split(" ", 1)
+
+        def keep(
+            run: Callable[[Call[Any]], Awaitable[web.StreamResponse]],
+        ) -> Callable[..., Awaitable[web.StreamResponse]]:
+            self.all.append(Route(method, path, permission, run, answer, asked))
+            return run
+
+        return keep
+
+    def include(self, other: Routes) -> None:
+        """Take another table's routes."""
+        self.all.extend(other.all)
+
+
+async def asked_of(request: web.Request, route: Route) -> msgspec.Struct:
+    """Check the query or the JSON body against what the route takes; ProblemError 400 or 422 names the field."""
+    try:
+        if route.takes_body:
+            raw = await request.read()
+            return msgspec.json.decode(raw or b"{}", type=route.asked)
+        return msgspec.convert(_query(request, route), route.asked, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise ProblemError(400, _said(str(wrong), body=route.takes_body)) from wrong
+    except msgspec.DecodeError as wrong:
+        raise ProblemError(400, f"the body is not JSON: {wrong}") from wrong
+
+
+def _query(request: web.Request, route: Route) -> dict[str, Any]:
+    lists = {
+        field.encode_name
+        for field in msgspec.structs.fields(route.asked)
+        if getattr(field.type, "__origin__", None) is tuple
+    }
+    query: dict[str, Any] = {}
+    for key in request.query:
+        values = request.query.getall(key)
+        if key in lists:
+            query[key] = [part for value in values for part in value.split(",") if part]
+        elif len(values) > 1:
+            raise ProblemError(400, f"{key}: stands more than once")
+        else:
+            query[key] = values[0]
+    return query
+
+
+def _said(wrong: str, *, body: bool) -> str:
+    found = re.fullmatch(r"(?s)(.*?)(?: - at `\$\.?(.*)`)?", wrong)
+    problem, path = (found[1], found[2]) if found else (wrong, None)
+    place = "body" if body else "query"
+    return f"{path or place}: {problem}"
+
+
+def as_json(body: object, *, status: int = 200, media: str = "application/json") -> web.Response:
+    """Answer with JSON."""
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type=media)
+
+
+def identity(account: Account, granted: frozenset[str], session: str) -> Identity:
+    """An account's identity in one session."""
+    return Identity(account.id, granted, session, account.person)

@@ -1,0 +1,118 @@
+"""Who is who at a moment: a pure answer from people, units, devices and bookings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from gateway.domain.evidence import Attribution
+from gateway.domain.ids import DeviceId, Issi, PersonId, UnitId
+from gateway.domain.people import Booking, Device, Holder, Person, Unit
+
+NOBODY = Holder()
+
+
+def effective(bookings: Iterable[Booking]) -> list[Booking]:
+    """Bookings that no later one corrects, oldest first."""
+    rows = list(bookings)
+    corrected = {row.corrects for row in rows if row.corrects is not None}
+    return sorted((row for row in rows if row.id not in corrected), key=lambda row: (row.since, row.id))
+
+
+def overlaps(booking: Booking, start: datetime, end: datetime) -> bool:
+    """Whether the booking covers any moment of [start, end]."""
+    return booking.since <= end and (booking.until is None or booking.until > start)
+
+
+class Roster:
+    """Implements gateway.ports.Directory; replaced as a whole when anything changes."""
+
+    def __init__(
+        self, people: Iterable[Person], units: Iterable[Unit], devices: Iterable[Device], bookings: Iterable[Booking]
+    ) -> None:
+        self._people = {person.id: person for person in people}
+        self._units = {unit.id: unit for unit in units}
+        self._devices = {device.id: device for device in devices}
+        self._terminals = {device.issi: device for device in self._devices.values() if device.issi is not None}
+        self._by_issi = {person.issi: person for person in self._people.values() if person.issi is not None}
+        self._unit_of = {member: unit for unit in self._units.values() for member in unit.members}
+        self._bookings: dict[DeviceId, list[Booking]] = {}
+        for booking in effective(bookings):
+            self._bookings.setdefault(booking.device, []).append(booking)
+
+    def device(self, device: DeviceId) -> Device | None:
+        """The device of this id."""
+        return self._devices.get(device)
+
+    def terminal(self, issi: Issi) -> Device | None:
+        """The terminal with this ISSI."""
+        return self._terminals.get(issi)
+
+    def person(self, person: str) -> Person | None:
+        """The person of this id."""
+        return self._people.get(PersonId(person))
+
+    def person_by_issi(self, issi: Issi) -> Person | None:
+        """The person whose own ISSI this is."""
+        return self._by_issi.get(issi)
+
+    def unit(self, unit: str) -> Unit | None:
+        """The unit of this id."""
+        return self._units.get(UnitId(unit))
+
+    def unit_of(self, person: str) -> Unit | None:
+        """The unit this person is a member of."""
+        return self._unit_of.get(PersonId(person))
+
+    def people(self) -> Sequence[Person]:
+        """Every person."""
+        return list(self._people.values())
+
+    def units(self) -> Sequence[Unit]:
+        """Every unit."""
+        return list(self._units.values())
+
+    def devices(self) -> Sequence[Device]:
+        """Every device."""
+        return list(self._devices.values())
+
+    def bookings(self, device: DeviceId) -> Sequence[Booking]:
+        """Effective bookings of a device, oldest first."""
+        return self._bookings.get(device, [])
+
+    def holder(self, device: DeviceId, at: datetime) -> Holder:
+        """Who held the device then; several persons where bookings overlap, last_held_by where none does."""
+        rows = self._bookings.get(device)
+        if not rows:
+            return NOBODY
+        now = [row for row in rows if overlaps(row, at, at)]
+        if not now:
+            past = [row for row in rows if row.since <= at]
+            last = self._persons(past[-1]) if past else ()
+            return Holder(last_held_by=last[0] if len(last) == 1 else None)
+        persons = tuple(dict.fromkeys(person for row in now for person in self._persons(row)))
+        units = {unit for row in now if (unit := self._unit(row)) is not None}
+        return Holder(persons, units.pop() if len(units) == 1 else None)
+
+    def attribute(self, device: DeviceId, start: datetime | None, end: datetime | None) -> Attribution:
+        """The one person who held the device at the start and whom nobody relieved before the end."""
+        if start is None:
+            return Attribution(None, flags=("holder_unknown", "recording_time_unknown"))
+        rows = [row for row in self._bookings.get(device, []) if overlaps(row, start, max(start, end or start))]
+        persons = tuple(dict.fromkeys(person for row in rows for person in self._persons(row)))
+        if not persons:
+            return Attribution(None, flags=("holder_unknown",))
+        if len(persons) > 1:
+            return Attribution(None, persons, ("holder_ambiguous",))
+        if not any(overlaps(row, start, start) for row in rows):
+            return Attribution(None, persons, ("holder_unknown", "booked_after_start"))
+        return Attribution(persons[0], persons)
+
+    def _persons(self, booking: Booking) -> tuple[PersonId, ...]:
+        """A booking to a unit is to its members; to anything else, to the person of that id."""
+        unit = self._units.get(UnitId(booking.holder))
+        return unit.members if unit else (PersonId(booking.holder),)
+
+    def _unit(self, booking: Booking) -> UnitId | None:
+        unit = self._units.get(UnitId(booking.holder)) or self._unit_of.get(PersonId(booking.holder))
+        return unit.id if unit else None
