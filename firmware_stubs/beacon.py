@@ -52,7 +52,7 @@ def owntracks(reading: Reading, device: str) -> dict[str, object]:
     }
 
 
-def plain(reading: Reading, sos: bool = False) -> dict[str, object]:
+def plain(reading: Reading, *, sos: bool = False) -> dict[str, object]:
     """Our own JSON position."""
     return {
         "v": 1,
@@ -70,7 +70,7 @@ def plain(reading: Reading, sos: bool = False) -> dict[str, object]:
 class Beacon:
     """One beacon. The client keeps what is unacknowledged and sends it again after a reconnect."""
 
-    def __init__(self, broker: Broker, device: str, form: str = "plain", retain: bool = True) -> None:
+    def __init__(self, broker: Broker, device: str, form: str = "plain", *, retain: bool = True) -> None:
         self.device, self.form = device, form
         self.published: Counter[str] = Counter()
         self.acknowledged = 0

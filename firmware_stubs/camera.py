@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +44,7 @@ class Camera(threading.Thread):
         super().__init__(name=f"camera {device}", daemon=True)
         self.device = device
         self.uploads: list[Upload] = []
+        self.told: Counter[str] = Counter()
         self._broker, self._vkey, self._report = broker, vkey, report
         self._habits = habits or Habits()
         self._root = f"lapel/v1/camera/{device}"
@@ -63,6 +64,7 @@ class Camera(threading.Thread):
     def tell(self, event: str, **details: object) -> None:
         """Send an event (`recording_started`, `recording_stopped`, `panic`) when there is a connection."""
         payload = {"v": 1, "at": rfc3339(datetime.now(UTC)), "event": event, **details}
+        self.told[event] += 1
         self._telemetry.append((f"{self._root}/event", json.dumps(payload).encode(), False))
 
     @property
@@ -74,6 +76,10 @@ class Camera(threading.Thread):
         """Whether nothing offered is still on its way, and no event waits."""
         waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
         return not waiting and (self._current is None or self._current[1].over)
+
+    def waiting(self) -> int:
+        """How many recordings were handed over whose upload has not begun."""
+        return self._offered.qsize()
 
     def close(self) -> None:
         """Stop; what has no receipt is still held, and its state file says so."""
@@ -166,7 +172,7 @@ class Camera(threading.Thread):
             line.publish(f"{self._root}/status", self._status(), retain=True)
         while self._telemetry:
             topic, payload, retain = self._telemetry.popleft()
-            self._unacknowledged[line.publish(topic, payload, retain)] = (topic, payload, retain)
+            self._unacknowledged[line.publish(topic, payload, retain=retain)] = (topic, payload, retain)
 
     def _status(self) -> bytes:
         now = rfc3339(datetime.now(UTC))

@@ -30,15 +30,19 @@ class Footage:
 
     @classmethod
     def of(cls, path: Path, device: str, name: str, state: Path | None = None) -> "Footage":
-        """Measure a file; its times are those of the file unless said otherwise."""
+        """A file met with no more known of it: its times are the file's own, so that a restart finds the same."""
+        ended = path.stat().st_mtime
+        times = [rfc3339(datetime.fromtimestamp(when, UTC)) for when in (ended - 10, ended)]
+        return cls.made(path, device, name, (times[0], times[1]), state)
+
+    @classmethod
+    def made(cls, path: Path, device: str, name: str, times: tuple[str, str], state: Path | None = None) -> "Footage":
+        """Measure a file that was recorded between two times."""
         digest = hashlib.sha256()
         with path.open("rb") as stream:
             while block := stream.read(READ_SIZE):
                 digest.update(block)
-        found = path.stat()
-        ended = datetime.fromtimestamp(found.st_mtime, UTC)
-        started = datetime.fromtimestamp(found.st_mtime - 10, UTC)
-        recording = Recording(device, name, found.st_size, digest.hexdigest(), rfc3339(started), rfc3339(ended))
+        recording = Recording(device, name, path.stat().st_size, digest.hexdigest(), *times)
         footage = cls(recording, path, state)
         footage.recall()
         return footage

@@ -48,7 +48,7 @@ class Line:
         self._client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
 
-    def publish(self, topic: str, payload: bytes, retain: bool = False) -> int:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Publish at QoS 1 and return the packet's number."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
@@ -67,7 +67,7 @@ class Line:
         self.news.put(News(Tiding.DOWN))
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
-        self.news.put(News(Tiding.RESPONSE, message.payload))
+        self.news.put(News(Tiding.RESPONSE, bytes(message.payload)))
 
     def _on_publish(self, _c: Client, _u: object, mid: int, _code: ReasonCode, _p: Properties) -> None:
         self.news.put(News(Tiding.ACKNOWLEDGED, mid=mid))

@@ -26,7 +26,7 @@ class Broker:
         host, _, port = text.rpartition(":")
         return cls(host or "127.0.0.1", int(port), credentials, certificates)
 
-    def client(self, device: str, reconnects: bool = True) -> Client:
+    def client(self, device: str, *, reconnects: bool = True) -> Client:
         """A client of the device's own name, not yet connected."""
         client = Client(
             CallbackAPIVersion.VERSION2,

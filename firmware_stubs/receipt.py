@@ -57,9 +57,7 @@ def verify_receipt(receipt: Mapping[str, object], recording: Recording, key: Ver
     entry = _entry_bytes(receipt.get("entry"))
     leaf = _leaf(entry)
     exhibit = _text(receipt, "exhibit")
-    _require(
-        leaf, {"kind": "seal", "sha256": recording.sha256, "size": recording.size, "exhibit": exhibit}, "entry"
-    )
+    _require(leaf, {"kind": "seal", "sha256": recording.sha256, "size": recording.size, "exhibit": exhibit}, "entry")
     if leaf.get("complete") is False:
         raise ProofError("entry: sealed as incomplete")
     index = check_inclusion(entry, _text(receipt, "proof"), key)

@@ -44,7 +44,7 @@ def simple_text(issi: int, text: str) -> Frame:
     return _sds4("text", issi, bytes([PID_SIMPLE_TEXT, LATIN_1]) + text.encode("latin-1"))
 
 
-def transfer_text(issi: int, text: str, reference: int, wants_report: bool = False) -> Frame:
+def transfer_text(issi: int, text: str, reference: int, *, wants_report: bool = False) -> Frame:
     """An SDS-TRANSFER with text (clauses 29.4.2.4 and 29.5.3); a report, when wanted, is of receipt."""
     flags = 0x04 if wants_report else 0x00
     return _sds4("text", issi, bytes([PID_TEXT, flags, reference & 0xFF, LATIN_1]) + text.encode("latin-1"))

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from firmware_stubs.proof import ProofError, VerifierKey
@@ -43,7 +43,7 @@ class Command:
 class Memory:
     """What a camera keeps of an upload across restarts: every range ever called durable, and the receipt."""
 
-    ever: Ranges = Ranges()
+    ever: Ranges = field(default_factory=Ranges)
     exhibit: str | None = None
     receipt: Mapping[str, object] | None = None
 
@@ -171,11 +171,10 @@ class Upload:
 
     def _proceed(self, command: str) -> None:
         """A success; an answer to init or status says what is missing, so what flew past it is sent again."""
-        if command == "init":
+        offered = command == "init" and self.phase is Phase.OFFERING
+        stuck = command == "status" and self.phase in {Phase.SENDING, Phase.CLOSING} and not self._moved
+        if offered or stuck:
             self._flying = Ranges()
-        elif command == "status" and self.phase in {Phase.SENDING, Phase.CLOSING} and not self._moved:
-            self._flying = Ranges()
-        if command in {"init", "status"} and self.phase is not Phase.RESTING:
             self.phase = Phase.SENDING
         if self._whole - self.durable - self._flying:
             self._fin_sent = False

@@ -121,7 +121,8 @@ def _scene(chance: np.random.Generator) -> Plane:
     for _ in range(24):
         top, left = int(chance.integers(120, HEIGHT - 160)), int(chance.integers(0, WIDTH - 120))
         luma[top : top + 150, left : left + 100] = chance.integers(40, 200)
-    return np.clip(luma, 16, 200).astype(np.uint8)
+    scene: Plane = np.clip(luma, 16, 200).astype(np.uint8)
+    return scene
 
 
 def _chroma(seed: int) -> Plane:
