@@ -51,7 +51,7 @@ def document(routes: list[Route], version: str) -> dict[str, Any]:
 
 
 def _template(path: str) -> str:
-    """aiohttp's `{name:regex}` as OpenAPI's `{name}`."""
+    """Aiohttp's `{name:regex}` as OpenAPI's `{name}`."""
     return re.sub(r"\{(\w+):[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", r"{\1}", path)
 
 
@@ -63,7 +63,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_names
         ],
-        "responses": {str(route.answer.status): _response(route), "default": {"$ref": "#/components/responses/Problem"}},
+        "responses": {
+            str(route.answer.status): _response(route),
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
     }
     if route.permission == OPEN:
         operation["security"] = []

@@ -40,6 +40,10 @@ class Roster:
         for booking in effective(bookings):
             self._bookings.setdefault(booking.device, []).append(booking)
 
+    def become(self, other: Roster) -> None:
+        """Take another roster's place, so that whoever holds this object sees the change."""
+        self.__dict__.update(other.__dict__)
+
     def device(self, device: DeviceId) -> Device | None:
         """The device of this id."""
         return self._devices.get(device)

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `lapel`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,64 @@
+"""The log over HTTP, readable by any tlog-tiles client (c2sp.org/tlog-tiles)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+from gateway.api.routing import Answer, Call, Nothing, Routes
+from gateway.evidence.custody import CustodyLog
+
+ROUTES = Routes()
+INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
+"""A tile's path: groups of three digits, all but the last with x; .p/W for a partial one, W 1..255."""
+OCTETS = {"type": "string", "format": "binary"}
+
+
+def _log(call: Call[Nothing]) -> CustodyLog:
+    if call.rooms.evidence is None:
+        raise ProblemError(404, "this instance keeps no evidence")
+    return call.rooms.evidence.custody
+
+
+@ROUTES.add("GET /v1/log/checkpoint", "log:read", Answer("The signed checkpoint", "text/plain", {"type": "string"}))
+async def checkpoint(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the checkpoint, a C2SP signed note."""
+    return web.Response(text=_log(call).checkpoint_text, content_type="text/plain")
+
+
+@ROUTES.add("GET /v1/log/vkey", "log:read", Answer("The log's verifier key", "text/plain", {"type": "string"}))
+async def vkey(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the verifier key; compare it with the one published elsewhere."""
+    return web.Response(text=_log(call).vkey + "\n", content_type="text/plain")
+
+
+@ROUTES.add(
+    "GET /v1/log/tile/entries/{tile:.+}", "log:entries", Answer("An entry bundle", "application/octet-stream", OCTETS)
+)
+async def entries(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer an entry bundle (auditors)."""
+    return await _tile(call, f"entries/{call.part('tile')}", call.part("tile"))
+
+
+@ROUTES.add("GET /v1/log/tile/{level}/{tile:.+}", "log:read", Answer("A hash tile", "application/octet-stream", OCTETS))
+async def tile(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer a hash tile of a level 0..63."""
+    level = call.part("level")
+    if not re.fullmatch(r"[0-9]|[1-5][0-9]|6[0-3]", level):
+        raise ProblemError(404, f"level {level!r}: levels are 0 to 63")
+    return await _tile(call, f"{level}/{call.part('tile')}", call.part("tile"))
+
+
+async def _tile(call: Call[Nothing], path: str, index: str) -> web.StreamResponse:
+    if not re.fullmatch(INDEX, index):
+        raise ProblemError(404, f"{index!r} is not a tile's path (c2sp.org/tlog-tiles)")
+    file = _log(call).directory / "tile" / path
+    try:
+        content = await asyncio.to_thread(file.read_bytes)
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        raise ProblemError(404, f"there is no tile {path}") from missing
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return web.Response(body=content, content_type="application/octet-stream", headers=headers)

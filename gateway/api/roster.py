@@ -1,0 +1,179 @@
+"""People, units, devices; bookings: who holds what, from when, how known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.domain.ids import DeviceId
+from gateway.domain.people import Booking, Device, How, Person, Unit
+from gateway.errors import GatewayError
+
+ROUTES = Routes()
+
+
+class People(msgspec.Struct, frozen=True):
+    """Everybody on the roster."""
+
+    people: list[Person]
+    v: int = 1
+
+
+class UnitRows(msgspec.Struct, frozen=True):
+    """Every unit on the roster."""
+
+    units: list[Unit]
+    v: int = 1
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """A device and who holds it now."""
+
+    device: Device
+    holders: list[str]
+
+
+class DeviceRows(msgspec.Struct, frozen=True):
+    """Every device on the roster."""
+
+    devices: list[DeviceRow]
+    v: int = 1
+
+
+class BookingsOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which device's bookings."""
+
+    device: str | None = None
+
+
+class BookingRows(msgspec.Struct, frozen=True):
+    """Bookings in the order of entry, corrected ones included."""
+
+    bookings: list[Booking]
+    v: int = 1
+
+
+class BookOn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    """A device handed to a person or unit; from when absent is now."""
+
+    device: str
+    holder: str
+    since: datetime | None = None
+    how: How = "console"
+
+
+class BookOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the booking ended; absent is now."""
+
+    to: datetime | None = None
+
+
+class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
+    """What was really so, and why it is corrected."""
+
+    reason: str
+    holder: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def aware(moment: datetime | None, field: str) -> datetime:
+    """Return the moment, or now; ProblemError 400 where it has no time zone."""
+    if moment is None:
+        return datetime.now(UTC)
+    if moment.tzinfo is None:
+        raise ProblemError(400, f"{field}: needs a time zone (RFC 3339)")
+    return moment
+
+
+@ROUTES.add("GET /v1/roster/people", "roster:read", Answer("People", shape=People))
+async def people(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer everybody."""
+    return as_json(People(list(call.rooms.roster().people())))
+
+
+@ROUTES.add("GET /v1/roster/units", "roster:read", Answer("Units", shape=UnitRows))
+async def units(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer every unit."""
+    return as_json(UnitRows(list(call.rooms.roster().units())))
+
+
+@ROUTES.add("GET /v1/devices", "roster:read", Answer("Devices and who holds them", shape=DeviceRows))
+async def devices(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer every device with its holders now."""
+    roster, now = call.rooms.roster(), datetime.now(UTC)
+    return as_json(
+        DeviceRows([DeviceRow(each, list(roster.holder(each.id, now).persons)) for each in roster.devices()])
+    )
+
+
+@ROUTES.add("GET /v1/bookings", "roster:read", Answer("Bookings", shape=BookingRows), BookingsOf)
+async def bookings(call: Call[BookingsOf]) -> web.StreamResponse:
+    """Answer bookings with their history."""
+    return as_json(BookingRows(await asyncio.to_thread(call.rooms.roster_store.bookings, call.asked.device)))
+
+
+@ROUTES.add("POST /v1/bookings", "booking:write", Answer("The booking made", shape=Booking, status=201), BookOn)
+async def book_on(call: Call[BookOn]) -> web.StreamResponse:
+    """Hand a device over; whoever had it is ended at the same moment."""
+    asked, since = call.asked, aware(call.asked.since, "from")
+
+    def act() -> Any:  # noqa: ANN401 - a booking
+        store = call.rooms.roster_store
+        return store.book_on(DeviceId(asked.device), asked.holder, since, how=asked.how, actor=call.who.account)[0]
+
+    return as_json(await _changed(call, act), status=201)
+
+
+@ROUTES.add("POST /v1/bookings/{booking}/end", "booking:write", Answer("The booking ended", shape=Booking), BookOff)
+async def book_off(call: Call[BookOff]) -> web.StreamResponse:
+    """End a booking."""
+    number, until = _number(call.part("booking")), aware(call.asked.to, "to")
+
+    def act() -> Any:  # noqa: ANN401 - a booking
+        store = call.rooms.roster_store
+        open_now = [row for row in store.bookings() if row.id == number and row.until is None]
+        if not open_now:
+            raise ProblemError(404, f"booking {number}: no open booking has this number")
+        return store.end(open_now[0], until, actor=call.who.account, reason="ended")
+
+    return as_json(await _changed(call, act))
+
+
+@ROUTES.add("PATCH /v1/bookings/{booking}", "booking:write", Answer("The correction", shape=Booking), Correction)
+async def correct(call: Call[Correction]) -> web.StreamResponse:
+    """Correct a booking; the old one stays readable."""
+    asked, number = call.asked, _number(call.part("booking"))
+    since = aware(asked.since, "from") if asked.since else None
+    until = aware(asked.until, "to") if asked.until else None
+
+    def act() -> Any:  # noqa: ANN401 - a booking
+        return call.rooms.roster_store.correct(
+            number, holder=asked.holder, since=since, until=until, actor=call.who.account, reason=asked.reason
+        )
+
+    return as_json(await _changed(call, act))
+
+
+async def _changed(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the act answers
+    try:
+        row = await asyncio.to_thread(act)
+    except ProblemError:
+        raise
+    except GatewayError as wrong:
+        raise ProblemError(422, str(wrong)) from wrong
+    call.rooms.roster_changed()
+    return row
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ProblemError(404, f"booking {text!r}: bookings are numbered")
+    return int(text)

@@ -1,0 +1,110 @@
+"""The HTTP server: one middleware that knows who asks, what they may, and how errors look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from gateway.api import emergencies, evidence, health, log, roster, session, units
+from gateway.api.openapi import document
+from gateway.api.problem import ProblemError, from_error
+from gateway.api.rooms import Rooms
+from gateway.api.routing import OPEN, Answer, Call, Identity, Route, Routes, as_json, asked_of
+from gateway.console import page
+from gateway.errors import ConfigError
+
+MOST_BODY_BYTES = 1 << 20
+CLOSE_PATIENCE_S = 3.0
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def table() -> Routes:
+    """Every route of the gateway."""
+    routes = Routes()
+    for part in (health, session, units, emergencies, roster, evidence, log, page):
+        routes.include(part.ROUTES)
+    return routes
+
+
+class Server:
+    """Listens, answers, closes."""
+
+    def __init__(self, rooms: Rooms, version: str) -> None:
+        self._rooms, self._version = rooms, version
+        self._runner: web.AppRunner | None = None
+        self.routes = table()
+        self.routes.add("GET /openapi.json", OPEN, Answer("This document", shape={"type": "object"}))(self._openapi)
+
+    async def _openapi(self, _call: Call[object]) -> web.StreamResponse:
+        return as_json(document(self.routes.all, self._version))
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_guard])
+        app[session.FAILURES] = session.Failures()
+        for route in self.routes.all:
+            app.router.add_route(route.method, route.path, self._bound(route))
+        return app
+
+    def _bound(self, route: Route) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            who = await self._admitted(request, route)
+            return await route.run(Call(request, who, await asked_of(request, route), self._rooms))
+
+        return serve
+
+    async def _admitted(self, request: web.Request, route: Route) -> Identity:
+        """Deny by default: a route without its permission granted is 401 or 403."""
+        who = await asyncio.to_thread(self._rooms.doorkeeper.who, request)
+        if who.may(route.permission):
+            return who
+        if not who.account:
+            raise ProblemError(401, "sign in, or send a bearer token")
+        raise ProblemError(403, f"this needs the permission {route.permission!r}", permission=route.permission)
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen; return the port (for port 0). ConfigError when it cannot."""
+        self._runner = web.AppRunner(
+            self.application(), access_log=None, shutdown_timeout=CLOSE_PATIENCE_S, handler_cancellation=True
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        try:
+            await site.start()
+        except OSError as wrong:
+            await self.close()
+            raise ConfigError("api.port", f"cannot listen on {host}:{port}: {wrong.strerror}") from wrong
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Stop listening and end open streams."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors become problems; every answer carries the security headers."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as said:
+        response = from_error(said)
+    except (ConnectionResetError, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001 - every error becomes a problem document; ours are logged
+        response = from_error(error)
+        if response.status >= 500:
+            structlog.get_logger().exception("request_failed", path=request.path, method=request.method)
+    if not response.prepared:
+        response.headers.update(SECURITY)
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

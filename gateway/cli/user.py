@@ -1,0 +1,74 @@
+"""`lapel user add|disable|list`: accounts."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from gateway import settings as configuration
+from gateway.cli import show
+from gateway.cli.custody import on_record
+from gateway.cli.places import Places, as_json_option, of_store, places
+from gateway.domain.evidence import Act
+from gateway.store.accounts import Account, Accounts
+from gateway.store.roster import RosterStore
+
+
+@click.group()
+def user() -> None:
+    """Accounts; each act is a log entry."""
+
+
+def accounts(found: Places) -> Accounts:
+    """The accounts of a store."""
+    return Accounts(RosterStore(found.data / "roster.db").engine)
+
+
+def known_roles(config: str | None) -> list[str]:
+    """Role names of the configuration, or the default ones."""
+    if config is None:
+        return sorted(configuration.DEFAULT_ROLES)
+    return sorted(configuration.load(config).auth.roles)
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--full-name", default="", help="As a person reads it.")
+@click.option("--role", "roles", multiple=True, required=True, help="A role from [auth] roles; may be repeated.")
+@click.option("--person", help="The person on the roster this account belongs to.")
+@of_store
+def add(*, name: str, full_name: str, roles: tuple[str, ...], person: str | None, config: str | None, data: str | None) -> None:
+    """Create the account NAME."""
+    found = places(config, data)
+    for role in roles:
+        if role not in known_roles(config):
+            raise click.UsageError(f"role {role!r} is not one of {', '.join(known_roles(config))}")
+    accounts(found).add(Account(name, full_name or name, roles, person))
+    detail = {"act": "add", "account": name, "roles": list(roles), "person": person}
+    on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
+    click.echo(f"{name}: added; give it a token with: lapel token create --user {name}")
+
+
+@user.command("disable")
+@click.argument("name")
+@of_store
+def disable(name: str, config: str | None, data: str | None) -> None:
+    """End every token of NAME."""
+    found = places(config, data)
+    accounts(found).disable(name)
+    on_record(found, Act("account", f"cli:{getpass.getuser()}", detail={"act": "disable", "account": name}))
+    click.echo(f"{name}: disabled")
+
+
+@user.command("list")
+@of_store
+@as_json_option
+def list_(config: str | None, data: str | None, *, as_json: bool) -> None:
+    """List accounts."""
+    found = accounts(places(config, data)).all()
+    if as_json:
+        show.json({"v": 1, "users": found})
+        return
+    lines = [(each.id, each.name, " ".join(each.roles), each.person, "disabled" if each.disabled else "") for each in found]
+    show.rows(("user", "name", "roles", "person", ""), lines)
