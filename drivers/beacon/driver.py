@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from drivers.beacon import wire
+from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
 from gateway.domain.events import EmergencyReport, Frame
 from gateway.domain.time import Stamp
@@ -75,29 +76,9 @@ class BeaconDriver:
         if reading.problems:
             count["quarantined"] += 1
             futures.append(self._context.intake.quarantine(frame, _reason(reading.problems)))
-        _Kept(futures, ack, count)
+        KeptAck(futures, ack, count)
 
 
 def _reason(problems: tuple[WireError, ...]) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{problems[0]}{more}"
-
-
-class _Kept:
-    """Acknowledges one message when every future of it is done."""
-
-    __slots__ = ("_ack", "_count", "_open")
-
-    def __init__(self, futures: list[asyncio.Future[Receipt]], ack: Ack, count: dict[str, int]) -> None:
-        self._open, self._ack, self._count = len(futures), ack, count
-        for future in futures:
-            future.add_done_callback(self._done)
-
-    def _done(self, future: asyncio.Future[Receipt]) -> None:
-        if future.cancelled() or future.exception() is not None:
-            return  # intake is closing: no PUBACK, the broker sends it again
-        if not future.result().journalled:
-            self._count["unjournalled"] += 1
-        self._open -= 1
-        if self._open == 0:
-            self._ack()

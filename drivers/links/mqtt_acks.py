@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from gateway.ports import Receipt
 
 
 class AckLine:
@@ -33,3 +40,25 @@ class AckLine:
         while waiting and waiting[0][1]:
             ready.append(waiting.popleft()[0])
         return ready
+
+
+class KeptAck:
+    """Acknowledges one message once intake is done with every part of it."""
+
+    __slots__ = ("_ack", "_counters", "_open")
+
+    def __init__(
+        self, futures: Sequence[asyncio.Future[Receipt]], ack: Callable[[], None], counters: dict[str, int]
+    ) -> None:
+        self._open, self._ack, self._counters = len(futures), ack, counters
+        for future in futures:
+            future.add_done_callback(self._done)
+
+    def _done(self, future: asyncio.Future[Receipt]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return  # intake is closing: no PUBACK, the broker sends it again
+        if not future.result().journalled:
+            self._counters["unjournalled"] += 1
+        self._open -= 1
+        if self._open == 0:
+            self._ack()

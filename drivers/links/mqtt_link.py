@@ -58,6 +58,7 @@ class MqttLink:
         self._connection: _Connection | None = None
         self._paused = False
         self._slots = asyncio.Semaphore(OUT_IN_FLIGHT)
+        self._up = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -78,10 +79,16 @@ class MqttLink:
             await connection.open()
             self.connections += 1
             connection.hold(paused=self._paused)
+            self._up.set()
             await connection.serve()
         finally:
+            self._up.clear()
             self._connection = None
             connection.close()
+
+    async def ready(self) -> None:
+        """Return once it is connected; `run` must be under way elsewhere."""
+        await self._up.wait()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Return once the broker has acknowledged it; LinkError when the link is gone."""

@@ -1,0 +1,300 @@
+"""The camera driver: footage, telemetry and answers, each over an MQTT connection of its own.
+
+Nothing that happens to footage, a slow disk or a defect of ours included, holds back a panic button.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from drivers.camera import telemetry, wire
+from drivers.camera.transfer import Job, Transfer
+from drivers.links.mqtt_acks import KeptAck
+from drivers.links.mqtt_link import Ack, MqttLink
+from gateway.domain.events import EmergencyReport, Frame
+from gateway.domain.evidence import RecordingKey, Sealed, Segment, UploadState
+from gateway.domain.time import Stamp
+from gateway.errors import ConfigError, EvidenceError, LinkError, SegmentError, StoreBusyError
+from gateway.ports import BrokerAddress, DriverContext, InputHealth, RecordingSink
+
+MIB = 1024 * 1024
+TRANSFERS = 2048
+"""Conversations remembered between their commands; a forgotten one is read anew from the store."""
+INLINE_HASH_BYTES = 64 * 1024
+FAULT_RETRY_S = 60
+FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.25, 30.0, 20.0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of `[[driver]] kind = "camera"`.
+
+    window_bytes: what a camera may send beyond what is durable until the store has told it otherwise;
+    memory_bytes: footage of all cameras in memory, beyond which the connection is not read;
+    segment_bytes: the largest segment taken.
+    """
+
+    window_bytes: int = 8 * MIB
+    memory_bytes: int = 64 * MIB
+    segment_bytes: int = 4 * MIB
+
+
+def build(settings: Settings, context: DriverContext) -> CameraDriver:
+    """Make the driver; ConfigError names the limit or the part that is missing."""
+    if context.broker is None:
+        raise ConfigError("broker", f"driver {context.name!r} (camera) needs one")
+    if context.recordings is None:
+        raise ConfigError("store", f"driver {context.name!r} (camera) needs the evidence store")
+    if settings.segment_bytes < 1:
+        raise ConfigError("driver.segment_bytes", "must be positive")
+    if settings.window_bytes < settings.segment_bytes:
+        raise ConfigError("driver.window_bytes", "must hold at least one segment (segment_bytes)")
+    if settings.memory_bytes < settings.window_bytes:
+        raise ConfigError("driver.memory_bytes", "must hold at least one window (window_bytes)")
+    return CameraDriver(settings, context, context.broker, context.recordings)
+
+
+class CameraDriver:
+    """One site's cameras."""
+
+    def __init__(
+        self, settings: Settings, context: DriverContext, broker: BrokerAddress, recordings: RecordingSink
+    ) -> None:
+        self._context = context
+        self._last: datetime | None = None
+        self._counters = {"frames": 0, "emergencies": 0, "quarantined": 0, "unjournalled": 0}
+        client = f"{context.instance}-{context.name}"
+        self._telemetry = MqttLink(broker, f"{client}-events", wire.TELEMETRY, self.receive)
+        self.footage = Footage(settings, context, (broker, client), recordings, self._counters)
+
+    async def run(self) -> None:
+        """Serve until cancelled; LinkError when the telemetry connection goes."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._telemetry.run(), name="camera telemetry")
+            group.create_task(self._keep_footage_up(), name="camera footage")
+
+    async def _keep_footage_up(self) -> None:
+        loop, pause_s = asyncio.get_running_loop(), FIRST_PAUSE_S
+        while True:
+            began_s = loop.time()
+            try:
+                await self.footage.run()
+            except* LinkError as gone:
+                self.footage.failed(gone)
+            except* Exception as defect:  # noqa: BLE001 - footage is down, loudly; panic buttons go on
+                self.footage.failed(defect)
+                structlog.get_logger().error("footage_defect", input=self._context.name, exc_info=defect)
+            if loop.time() - began_s > HEALTHY_S:
+                pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def health(self) -> InputHealth:
+        """Up with both halves connected, degraded with telemetry alone."""
+        problem = None if self._telemetry.connected else "no connection to the broker"
+        state = "up" if problem is None else "down"
+        if problem is None and not self.footage.connected:
+            state, problem = "degraded", f"footage: {self.footage.problem or 'not connected'}"
+        last = max((moment for moment in (self._last, self.footage.last) if moment is not None), default=None)
+        return InputHealth(state, last, problem, self.footage.counters)
+
+    def receive(self, topic: str, payload: bytes, ack: Ack) -> None:
+        """Take one telemetry message: events to intake at once, the PUBACK when it is kept."""
+        now = self._context.clock.now()
+        self._last = now.utc
+        self._counters["frames"] += 1
+        reading = telemetry.read(topic, payload, now, self._context.name)
+        device = reading.events[0].origin.device if reading.events else telemetry.device(topic)
+        self._counters["emergencies"] += sum(isinstance(event, EmergencyReport) for event in reading.events)
+        frame = Frame(self._context.name, Stamp(now), payload, topic, device)
+        futures = []
+        if reading.events or reading.problem is None:
+            futures.append(self._context.intake.accept(frame, reading.events))
+        if reading.problem is not None:
+            self._counters["quarantined"] += 1
+            futures.append(self._context.intake.quarantine(frame, str(reading.problem)))
+        KeptAck(futures, ack, self._counters)
+
+
+class Footage:
+    """Uploads: commands in, what the store says out, the PUBACK after the answer."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: DriverContext,
+        ends: tuple[BrokerAddress, str],
+        recordings: RecordingSink,
+        counters: dict[str, int],
+    ) -> None:
+        broker, client = ends
+        self._settings, self._context, self._recordings = settings, context, recordings
+        self._in = MqttLink(broker, f"{client}-footage", wire.FOOTAGE, self.receive)
+        self._out = MqttLink(broker, f"{client}-answers")
+        self._transfers: dict[RecordingKey, Transfer] = {}
+        self._speaking: set[RecordingKey] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._held_bytes = 0
+        self.last: datetime | None = None
+        self.problem: str | None = None
+        names = ("segments", "segment_bytes", "sealed", "refused", "busy", "malformed", "answers", "pauses")
+        self._count = counters
+        counters.update(dict.fromkeys(names, 0))
+
+    @property
+    def connected(self) -> bool:
+        """Whether footage can come in and answers go out."""
+        return self._in.connected and self._out.connected
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What became of commands, and what is in memory now."""
+        return {**self._count, "held_bytes": self._held_bytes, "transfers": len(self._transfers)}
+
+    def failed(self, problem: BaseExceptionGroup[BaseException]) -> None:
+        """Remember why it is down."""
+        first: BaseException = problem
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        self.problem = str(first) or type(first).__name__
+
+    async def run(self) -> None:
+        """Serve until a connection goes; what was not acknowledged comes again."""
+        self._transfers.clear()
+        self._speaking.clear()
+        self._held_bytes = 0
+        self._in.resume()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._out.run(), name="camera answers")
+                await self._out.ready()
+                group.create_task(self._in.run(), name="camera footage in")
+        finally:
+            self._group = None
+
+    def receive(self, topic: str, payload: bytes, ack: Ack) -> None:
+        """Take one command."""
+        now = self._context.clock.now()
+        self.last = now.utc
+        try:
+            command = wire.parse(topic, payload)
+        except wire.CommandError as problem:
+            self._malformed(Frame(self._context.name, Stamp(now), wire.trimmed(payload), topic), problem, ack)
+            return
+        transfer = self._transfer(wire.key_of(command))
+        if isinstance(command, wire.Piece):
+            self._take(transfer, Job(command, ack), len(payload))
+        else:
+            # Its answer, not the PUBACK, is what a camera waits for, and it asks again without one. PUBACKs
+            # go out in order: a seal that takes seconds must not hold back those of other cameras' segments.
+            ack()
+            transfer.take(Job(command))
+        self._advance(transfer)
+
+    def _take(self, transfer: Transfer, job: Job, size: int) -> None:
+        if size > self._settings.segment_bytes:
+            self._count["refused"] += 1
+            transfer.bad(job, "segment_too_large")
+        elif transfer.take(job):
+            self._weigh(size)
+        else:
+            self._count["busy"] += 1
+
+    def _malformed(self, frame: Frame, problem: wire.CommandError, ack: Ack) -> None:
+        self._count["malformed"] += 1
+        if problem.key is not None:
+            frame = msgspec.structs.replace(frame, device=problem.key.device)
+            transfer = self._transfer(problem.key)
+            transfer.malformed(problem.suffix, problem.problem)
+            self._advance(transfer)
+        KeptAck([self._context.intake.quarantine(frame, problem.problem)], ack, self._count)
+
+    def _transfer(self, key: RecordingKey) -> Transfer:
+        found = self._transfers.pop(key, None)
+        if found is None:
+            found = Transfer(key, self._settings.window_bytes)
+            while len(self._transfers) >= TRANSFERS and (oldest := self._oldest_idle()) is not None:
+                del self._transfers[oldest]
+        self._transfers[key] = found
+        return found
+
+    def _oldest_idle(self) -> RecordingKey | None:
+        return next((key for key, one in self._transfers.items() if one.idle and key not in self._speaking), None)
+
+    def _weigh(self, change_bytes: int) -> None:
+        """Count footage in memory; beyond the limit the connection is not read until half of it is gone."""
+        before, self._held_bytes = self._held_bytes, self._held_bytes + change_bytes
+        limit = self._settings.memory_bytes
+        if self._held_bytes > limit >= before:
+            self._count["pauses"] += 1
+            self._in.pause()
+        elif self._held_bytes <= limit // 2 < before:
+            self._in.resume()
+
+    def _advance(self, transfer: Transfer) -> None:
+        """Start what may run now, and say what there is to say."""
+        if self._group is None:
+            return  # the connection is ending; the broker sends it again
+        for job in transfer.startable():
+            self._group.create_task(self._perform(transfer, job))
+        if not transfer.silent and transfer.key not in self._speaking:
+            self._speaking.add(transfer.key)
+            self._group.create_task(self._speak(transfer))
+
+    async def _speak(self, transfer: Transfer) -> None:
+        """Publish one answer after the other; then, and only then, acknowledge what it answers."""
+        topic = wire.response_topic(transfer.key.device)
+        while (answer := transfer.answer()) is not None:
+            await self._out.publish(topic, wire.respond(answer.response))
+            self._count["answers"] += 1
+            for ticket in answer.tickets:
+                ticket()
+        self._speaking.discard(transfer.key)
+
+    async def _perform(self, transfer: Transfer, job: Job) -> None:
+        try:
+            await self._do(transfer, job)
+        except SegmentError as bad:
+            self._count["refused"] += 1
+            transfer.bad(job, str(bad))
+        except StoreBusyError as busy:
+            self._count["busy"] += 1
+            transfer.busy(job, str(busy), busy.retry_after_s)
+        except EvidenceError as fault:
+            # Footage is never refused for a fault of ours: the camera keeps it and comes again.
+            structlog.get_logger().error("store_fault", device=transfer.key.device, problem=str(fault))
+            self._count["busy"] += 1
+            transfer.busy(job, "store_fault", FAULT_RETRY_S)
+        finally:
+            self._weigh(-job.weight)
+        self._advance(transfer)
+
+    async def _do(self, transfer: Transfer, job: Job) -> None:
+        match job.command:
+            case wire.Piece(segment=segment):
+                await self._keep(transfer, job, segment)
+            case wire.Init(offer=offer):
+                self._settle(transfer, job, await self._recordings.begin(offer))
+            case wire.StatusQuery(key=key):
+                self._settle(transfer, job, await self._recordings.state(key))
+            case wire.Fin(fin=fin):
+                self._settle(transfer, job, await self._recordings.finish(fin))
+            case wire.Abort(key=key):
+                self._settle(transfer, job, await self._recordings.abandon(key))
+
+    async def _keep(self, transfer: Transfer, job: Job, segment: Segment) -> None:
+        big = len(segment.content) > INLINE_HASH_BYTES and segment.sha256 is not None
+        if not (await asyncio.to_thread(wire.agrees, segment) if big else wire.agrees(segment)):
+            raise SegmentError("checksum_mismatch")
+        transfer.kept(job, await self._recordings.keep(segment))
+        self._count["segments"] += 1
+        self._count["segment_bytes"] += len(segment.content)
+
+    def _settle(self, transfer: Transfer, job: Job, outcome: UploadState | Sealed | None) -> None:
+        if isinstance(outcome, Sealed):
+            self._count["sealed"] += 1
+        transfer.settled(job, outcome)

@@ -1,0 +1,194 @@
+"""The conversation about one recording: what may run when, and which answers to give.
+
+Sans-IO. Segments run side by side; init, status, fin and abort wait for everything before them
+and hold back everything behind them, so that a pipelined `fin` finds its segments written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from drivers.camera.wire import (
+    BAD,
+    MALFORMED,
+    NOT_NOW,
+    OK,
+    RANGES_LIMIT,
+    RESEND,
+    Command,
+    Fin,
+    Init,
+    Piece,
+    Response,
+    StatusQuery,
+    suffix_of,
+)
+from gateway.domain.evidence import Range, RecordingKey, Sealed, UploadState
+
+QUEUE_LIMIT = 4096
+"""Commands of one recording that may wait; its bytes are bounded by the window."""
+WINDOW_RETRY_S = 1
+
+
+Ticket = Callable[[], None]
+"""Acknowledges a command's message to the broker."""
+
+
+def _nobody() -> None:
+    """Acknowledge a message that has been acknowledged already."""
+
+
+class Job(msgspec.Struct, frozen=True, eq=False):
+    """A command on its way; ticket is called once its answer is published."""
+
+    command: Command
+    ticket: Ticket = _nobody
+
+    @property
+    def weight(self) -> int:
+        """Bytes of footage it holds in memory."""
+        return len(self.command.segment.content) if isinstance(self.command, Piece) else 0
+
+
+class Answer(msgspec.Struct, frozen=True, eq=False):
+    """An answer to publish, and the tickets to acknowledge once it is published."""
+
+    response: Response
+    tickets: tuple[Ticket, ...] = ()
+
+
+class Transfer:
+    """One recording's queue and answers; memory is bounded by window_bytes."""
+
+    def __init__(self, key: RecordingKey, window_bytes: int) -> None:
+        self.key, self.window_bytes = key, window_bytes
+        self.durable: tuple[Range, ...] = ()
+        self.held_bytes = 0
+        self._queue: deque[Job] = deque()
+        self._running: set[Job] = set()
+        self._answers: deque[Answer | None] = deque()
+        self._kept: list[Ticket] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nothing queued, nothing running, nothing to say."""
+        return not (self._queue or self._running or self._answers)
+
+    @property
+    def silent(self) -> bool:
+        """Nothing to say."""
+        return not self._answers
+
+    def take(self, job: Job) -> bool:
+        """Queue a command; False (and a 0x97 answer) when the window or the queue is full."""
+        beyond = job.weight and self.held_bytes and self.held_bytes + job.weight > self.window_bytes
+        if beyond or len(self._queue) + len(self._running) >= QUEUE_LIMIT:
+            self.busy(job, "window_exceeded" if beyond else "queue_full", WINDOW_RETRY_S)
+            return False
+        self.held_bytes += job.weight
+        self._queue.append(job)
+        return True
+
+    def startable(self) -> list[Job]:
+        """Take from the queue what may run now."""
+        started: list[Job] = []
+        while self._queue and self._may_start(self._queue[0]):
+            job = self._queue.popleft()
+            self._running.add(job)
+            started.append(job)
+        return started
+
+    def _may_start(self, job: Job) -> bool:
+        if not isinstance(job.command, Piece):
+            return not self._running
+        return all(isinstance(other.command, Piece) for other in self._running)
+
+    def kept(self, job: Job, state: UploadState) -> None:
+        """A segment is durable: say so, in one answer for all that became durable meanwhile."""
+        self._end(job)
+        self.durable = union((*self.durable, *state.durable))
+        if not self._kept:
+            self._answers.append(None)
+        self._kept.append(job.ticket)
+
+    def settled(self, job: Job, outcome: UploadState | Sealed | None) -> None:
+        """Init, status, fin or abort is done: answer with the state or the receipt."""
+        self._end(job)
+        if isinstance(outcome, Sealed):
+            self._say(job, Response(self.key.recording, topic=suffix_of(job.command), receipt=outcome.receipt))
+        elif outcome is None:
+            self.bad(job, "unknown_recording")
+        else:
+            self._say(job, self._state(job.command, outcome))
+
+    def bad(self, job: Job, reason: str) -> None:
+        """0x80: this segment or command is bad; the recording goes on."""
+        self._end(job)
+        self._say(job, self._refusal(job, BAD, reason))
+
+    def busy(self, job: Job, reason: str, retry_after_s: int) -> None:
+        """0x97: not now."""
+        self._end(job)
+        self._say(job, self._refusal(job, NOT_NOW, reason, retry_after_s))
+
+    def malformed(self, suffix: str, reason: str) -> None:
+        """0x83: a command that can't be read."""
+        response = Response(self.key.recording, topic=suffix, reason_code=MALFORMED, reason_description=reason)
+        self._answers.append(Answer(response))
+
+    def answer(self) -> Answer | None:
+        """Take the next answer to publish; None when there is nothing to say."""
+        if not self._answers:
+            return None
+        answer = self._answers.popleft()
+        if answer is None:
+            tickets, self._kept = tuple(self._kept), []
+            answer = Answer(Response(self.key.recording, durable=self.durable[:RANGES_LIMIT]), tickets)
+        return answer
+
+    def _state(self, command: Command, state: UploadState) -> Response:
+        self.durable, self.window_bytes = union((*self.durable, *state.durable)), state.window_bytes
+        code, reason = OK, state.reason
+        if isinstance(command, Fin):
+            code = RESEND if state.missing else BAD
+            reason = "incomplete" if state.reason == "success" else state.reason
+        return Response(
+            self.key.recording,
+            topic=suffix_of(command),
+            reason_code=code,
+            reason_description=reason,
+            window_bytes=state.window_bytes if isinstance(command, (Init, StatusQuery)) else None,
+            durable=self.durable[:RANGES_LIMIT],
+            missing=state.missing[:RANGES_LIMIT],
+        )
+
+    def _refusal(self, job: Job, code: int, reason: str, retry_after_s: int | None = None) -> Response:
+        return Response(
+            self.key.recording,
+            topic=suffix_of(job.command),
+            reason_code=code,
+            reason_description=reason,
+            retry_after_s=retry_after_s,
+        )
+
+    def _say(self, job: Job, response: Response) -> None:
+        self._answers.append(Answer(response, (job.ticket,)))
+
+    def _end(self, job: Job) -> None:
+        if job in self._running:
+            self._running.remove(job)
+            self.held_bytes -= job.weight
+
+
+def union(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Merge half-open ranges into the fewest, in order."""
+    merged: list[Range] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        elif end > start:
+            merged.append((start, end))
+    return tuple(merged)
