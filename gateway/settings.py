@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import msgspec
 
 from gateway.errors import ConfigError
+from gateway.feed.settings import FeedSettings
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -89,17 +90,6 @@ class LogSection(Closed, frozen=True):
     origin: Annotated[str, msgspec.Meta(pattern=r"^[^\s+]+$")] = "lapel.invalid/log"
 
 
-class FeedSection(Closed, frozen=True):
-    """[feed]: pace of the stream and expected reporting intervals."""
-
-    tick_ms: Annotated[int, msgspec.Meta(ge=10, le=5000)] = 100
-    heartbeat_s: Seconds = 10.0
-    lip_interval_s: Seconds = 60.0
-    mqtt_interval_s: Seconds = 10.0
-    bwc_interval_s: Seconds = 30.0
-    stale_s: Seconds = 600.0
-
-
 class ApiSection(Closed, frozen=True):
     """[api]: where HTTP listens; loopback unless told otherwise."""
 
@@ -141,7 +131,7 @@ class Settings(Closed, frozen=True):
     evidence: EvidenceSection = EvidenceSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
-    feed: FeedSection = FeedSection()
+    feed: FeedSettings = FeedSettings()
     api: ApiSection = ApiSection()
     auth: AuthSection = AuthSection()
     observe: ObserveSection = ObserveSection()
