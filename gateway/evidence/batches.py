@@ -1,0 +1,118 @@
+"""One batch of acts, from chain to catalogue, under the log's lock (docs/formats.md, "log")."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import structlog
+
+from gateway.crypto.canonical import parse_canonical
+from gateway.domain.evidence import Act, Recorded
+from gateway.errors import IntegrityError, StoreBusyError
+from gateway.evidence.details import Details
+from gateway.evidence.leaf import Composed, compose, fresh_salt
+from gateway.evidence.log.merkle import inclusion_proof
+from gateway.evidence.log.proof import print_proof
+from gateway.evidence.log.reader import TileReader
+from gateway.evidence.log.writer import Head, LogWriter
+from gateway.evidence.rows import CataloguePlug, Chain, Entry
+
+REAPPLY_BATCH = 1024
+_log = structlog.get_logger()
+
+
+class Batches:
+    """Writes batches; every call in one thread at a time."""
+
+    def __init__(self, writer: LogWriter, details: Details, catalogue: CataloguePlug, build: str) -> None:
+        self.details = details
+        self._writer, self._catalogue, self._build = writer, catalogue, build
+
+    def settle(self) -> None:
+        """Bring everything to the state that the newest commit on disk says."""
+        with self._writer.locked():
+            self._settle()
+
+    def write(self, acts: Sequence[tuple[Act, datetime]]) -> list[Recorded]:
+        """Record a batch; OSError or StoreBusyError: none of it was."""
+        with self._writer.locked():
+            self._settle()
+            size = self._writer.head.edge.size
+            composed = self._compose(acts)
+            self.details.append(composed)
+            settled = self._writer.append([one.leaf for one in composed])
+            self._apply([Entry(at, one.leaf, one.facts, one.detail) for at, one in enumerate(composed, size)], settled)
+            head = self._writer.head
+        proofs = prove(self._writer.tiles, head, range(size, head.edge.size))
+        return [
+            Recorded(at, one.leaf, proof) for at, (one, proof) in enumerate(zip(composed, proofs, strict=True), size)
+        ]
+
+    def _settle(self) -> None:
+        self._writer.refresh()
+        before = self._writer.head.edge.size
+        self._writer.recover()
+        size, applied = self._writer.head.edge.size, self._catalogue.applied_size
+        if applied > size:
+            raise IntegrityError(f"the catalogue has {applied} entries, the log only {size}")
+        if applied < size:
+            for entries in self._unapplied(applied, size):
+                self._catalogue.apply(entries)
+        self._finish(before)
+
+    def _unapplied(self, applied: int, size: int) -> Iterator[list[Entry]]:
+        entries: list[Entry] = []
+        for index, leaf in self._writer.tiles.leaves(applied, size):
+            entries.append(self._entry(index, leaf))
+            if len(entries) == REAPPLY_BATCH:
+                yield entries
+                entries = []
+        if entries:
+            yield entries
+
+    def _entry(self, index: int, leaf: bytes) -> Entry:
+        try:
+            facts = parse_canonical(leaf)
+            found = self.details.read(bytes.fromhex(facts["hmac"]), index)
+        except (ValueError, KeyError) as problem:
+            raise IntegrityError(f"entry {index} is not a leaf: {problem}") from problem
+        return Entry(index, leaf, facts, None if found is None else found[0])
+
+    def _compose(self, acts: Sequence[tuple[Act, datetime]]) -> list[Composed]:
+        chains: dict[str, Chain] = {}
+        composed = []
+        for act, at in acts:
+            name = act.exhibit or ""
+            chain = chains.get(name) or (Chain(*self._catalogue.chain(name)) if name else Chain())
+            composed.append(compose(act, at, self._build, chain, fresh_salt()))
+            if name:
+                chains[name] = Chain(chain.n + 1, hashlib.sha256(composed[-1].leaf).hexdigest())
+        return composed
+
+    def _apply(self, entries: Sequence[Entry], settled: bool) -> None:  # noqa: FBT001 - the writer's word
+        """Apply a published batch; it is in the log for good, so a catalogue that lags is no refusal."""
+        try:
+            self._catalogue.apply(entries)
+        except StoreBusyError as problem:
+            # `pending` stays, and the next batch or start applies it before anything else.
+            _log.warning("catalogue_behind", entries=len(entries), problem=str(problem))
+            return
+        if settled:
+            self._finish(entries[0].index)
+
+    def _finish(self, old_size: int) -> None:
+        """Tidy up; what cannot be removed now is removed by the next batch."""
+        try:
+            self._writer.clear()
+            self._writer.prune(old_size)
+        except OSError as problem:
+            _log.warning("log_not_tidied", problem=str(problem))
+
+
+def prove(tiles: TileReader, head: Head, indexes: Sequence[int]) -> list[str]:
+    """`.tlog-proof` texts of entries against one head."""
+    size = head.edge.size
+    node = tiles.node(size)
+    return [print_proof(index, inclusion_proof(index, size, node), head.note) for index in indexes]

@@ -1,0 +1,207 @@
+"""The only way into the log: acts in, entries with proofs out (docs/formats.md, "log").
+
+Whoever calls, one thread of its own writes. What waits while a batch is being written is the
+next batch, so an idle log answers at once and a busy one spends one set of fsyncs on many acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.crypto.canonical import parse_canonical
+from gateway.crypto.keys import KeyStore
+from gateway.domain.evidence import Act, Recorded
+from gateway.errors import MisuseError, StoreBusyError
+from gateway.evidence.batches import Batches, prove
+from gateway.evidence.details import Details
+from gateway.evidence.leaf import check
+from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.tiles import WIDTH
+from gateway.evidence.log.writer import LogWriter
+from gateway.evidence.rows import CataloguePlug, KeyringPlug
+from gateway.ports import Clock
+
+BATCH_MAX = 256
+WAITING_MAX = 4096
+
+
+class _Group(msgspec.Struct, eq=False):
+    """Acts that are written together or not at all, when they were asked for, and who waits."""
+
+    acts: tuple[Act, ...]
+    at: datetime
+    future: Future[list[Recorded]]
+
+
+@dataclass(eq=False)
+class CustodyLog:
+    """The custody log of one evidence directory (`gateway.ports.Custody`).
+
+    Keystore, keyring and catalogue are opened and closed by whoever made them.
+    """
+
+    directory: Path
+    origin: str
+    keystore: KeyStore
+    keyring: KeyringPlug
+    catalogue: CataloguePlug
+    clock: Clock
+    build: str
+    disk: Disk = field(default_factory=Disk)
+    _waiting: deque[_Group] = field(default_factory=deque, init=False, repr=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
+    _writer: LogWriter | None = field(default=None, init=False, repr=False)
+    _batches: Batches = field(init=False, repr=False)
+
+    async def open(self) -> None:
+        """Recover what a crash left, verify the tree's edge, take acts; idempotent. IntegrityError: do not go on."""
+        await asyncio.to_thread(self.open_now)
+
+    async def close(self) -> None:
+        """Write what waits, then stop; idempotent."""
+        await asyncio.to_thread(self.close_now)
+
+    def open_now(self) -> None:
+        """As `open`, for callers without a loop."""
+        if self._thread is not None:
+            return
+        directory = Path(self.directory)
+        writer = LogWriter(directory / "log", self.origin, self.keystore.log_signer, self.disk)
+        batches = Batches(writer, Details(directory / "details", self.keyring, self.disk), self.catalogue, self.build)
+        with _full_disk_is_busy():
+            batches.settle()
+        self._writer, self._batches = writer, batches
+        self._thread = ThreadPoolExecutor(1, "custody")
+
+    def close_now(self) -> None:
+        """As `close`, for callers without a loop."""
+        with self._guard:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown(wait=True)
+
+    async def record(self, act: Act) -> Recorded:
+        """Detail durable, leaf committed and signed, catalogue applied; then return.
+
+        MisuseError: the act cannot be written. StoreBusyError: not now, nothing was written.
+        """
+        return (await self.record_many([act]))[0]
+
+    async def record_many(self, acts: Sequence[Act]) -> list[Recorded]:
+        """Record acts in order in one batch: all of them or none."""
+        if not acts:
+            return []
+        return await asyncio.wrap_future(self._ask(acts))
+
+    def record_now(self, act: Act) -> Recorded:
+        """As `record`, for callers without a loop; blocks."""
+        return self._ask([act]).result()[0]
+
+    @property
+    def vkey(self) -> str:
+        """The log's C2SP verifier key."""
+        return str(self._opened.key)
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has, as last seen by this process."""
+        return self._opened.head.edge.size
+
+    @property
+    def checkpoint_text(self) -> str:
+        """The signed checkpoint as last seen by this process."""
+        return self._opened.head.note
+
+    def proof(self, index: int) -> str:
+        """`.tlog-proof` of an entry against the checkpoint as last seen; ValueError for none such. May read tiles."""
+        writer = self._opened
+        return prove(writer.tiles, writer.head, [index])[0]
+
+    def leaf(self, index: int) -> bytes:
+        """The exact leaf of an entry. Reads its bundle."""
+        writer = self._opened
+        size = writer.head.edge.size
+        if not 0 <= index < size:
+            raise ValueError(f"no entry {index} in a log of {size}")
+        return writer.tiles.bundle(index // WIDTH, size)[index % WIDTH]
+
+    def detail(self, index: int) -> tuple[dict[str, Any], bytes] | None:
+        """(detail, salt) of an entry; None where it was erased. Reads files."""
+        commitment = bytes.fromhex(parse_canonical(self.leaf(index))["hmac"])
+        return self._batches.details.read(commitment, index)
+
+    def erase_detail(self, index: int) -> None:
+        """Make one entry's detail unreadable for good; blocks."""
+        commitment = bytes.fromhex(parse_canonical(self.leaf(index))["hmac"])
+        self._batches.details.erase(commitment, index)
+
+    @property
+    def _opened(self) -> LogWriter:
+        if self._writer is None:
+            raise MisuseError("the custody log was not opened")
+        return self._writer
+
+    def _ask(self, acts: Sequence[Act]) -> Future[list[Recorded]]:
+        """Queue acts that can be written; the thread takes whatever waits as one batch."""
+        group = _Group(tuple(acts), self.clock.now().utc, Future())
+        if len(group.acts) > WAITING_MAX:
+            raise MisuseError(f"{len(group.acts)} acts at once, at most {WAITING_MAX}")
+        for act in group.acts:
+            check(act, group.at, self.build)
+        with self._guard:
+            if self._thread is None:
+                raise MisuseError("the custody log is not open")
+            if sum(len(other.acts) for other in self._waiting) + len(group.acts) > WAITING_MAX:
+                raise StoreBusyError(f"{WAITING_MAX} acts wait for the log", retry_after_s=1)
+            self._waiting.append(group)
+            self._thread.submit(self._write_waiting)
+        return group.future
+
+    def _write_waiting(self) -> None:
+        """One batch, in the thread; there is nothing to do where an earlier run took it along."""
+        groups = self._take()
+        if not groups:
+            return
+        try:
+            with _full_disk_is_busy():
+                done = self._batches.write([(act, group.at) for group in groups for act in group.acts])
+        except BaseException as problem:  # noqa: BLE001 - whatever it is belongs to those who wait for this batch
+            for group in groups:
+                group.future.set_exception(problem)
+            return
+        for group in groups:
+            group.future.set_result(done[: len(group.acts)])
+            done = done[len(group.acts) :]
+
+    def _take(self) -> list[_Group]:
+        """What waits, up to a batch; a caller who has gone away before it is written is left out."""
+        taken: list[_Group] = []
+        count = 0
+        with self._guard:
+            while self._waiting and (not taken or count + len(self._waiting[0].acts) <= BATCH_MAX):
+                group = self._waiting.popleft()
+                if group.future.set_running_or_notify_cancel():
+                    taken.append(group)
+                    count += len(group.acts)
+        return taken
+
+
+@contextlib.contextmanager
+def _full_disk_is_busy() -> Iterator[None]:
+    """A disk that refuses is not a fault of the log: what was begun is undone, and a retry may work."""
+    try:
+        yield
+    except OSError as problem:
+        raise StoreBusyError(f"the log cannot be written: {problem}") from problem

@@ -1,0 +1,85 @@
+"""The fold that makes the catalogue out of the log: one entry applied to one exhibit, pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from gateway.domain.time import from_rfc3339
+from gateway.evidence.rows import CustodyEntry, Entry, Exhibit
+
+# Kinds whose words describe the exhibit itself; a `view` or an `export` speaks of other things.
+DESCRIBING = frozenset(
+    {"receive", "seal", "supersede", "categorise", "amend", "attribute", "clip", "derive", "rule_change", "review"},
+)
+TEXTS = (
+    *("device", "recording", "name", "controller", "category", "content_type", "sha256", "blob", "blob_sha256"),
+    *("key", "holder", "rule", "due", "supersedes"),
+)
+TIMES = ("received_at", "started_at", "ended_at")
+
+
+def custody_entry(entry: Entry) -> CustodyEntry:
+    """How an entry is listed."""
+    facts = entry.facts
+    return CustodyEntry(
+        entry.index,
+        facts.get("exhibit"),
+        facts.get("n"),
+        facts["kind"],
+        from_rfc3339(facts["at"]),
+        None if entry.detail is None else entry.detail.get("actor"),
+        hashlib.sha256(entry.leaf).hexdigest(),
+        facts["hmac"],
+    )
+
+
+def fold(before: Exhibit | None, entry: Entry) -> Exhibit:
+    """The exhibit after one more entry of its chain; unknown kinds move the chain only."""
+    facts = entry.facts
+    exhibit = before or Exhibit(id=facts["exhibit"], log_index=entry.index)
+    changes: dict[str, Any] = {"n": facts["n"], "prev": hashlib.sha256(entry.leaf).hexdigest()}
+    if facts["kind"] in DESCRIBING:
+        changes |= _described({**(entry.detail or {}), **facts})
+    changes |= _by_kind(exhibit, entry)
+    return msgspec.structs.replace(exhibit, **changes)
+
+
+def _described(said: dict[str, Any]) -> dict[str, Any]:
+    """Every word of the exhibit that the entry says, of the type it should have."""
+    changes: dict[str, Any] = {name: said[name] for name in TEXTS if isinstance(said.get(name), str)}
+    changes |= {name: moment for name in TIMES if (moment := _moment(said.get(name))) is not None}
+    changes |= {name: said[name] for name in ("complete", "held") if isinstance(said.get(name), bool)}
+    if type(said.get("size")) is int:
+        changes["size"] = said["size"]
+    if isinstance(said.get("flags"), list):
+        changes["flags"] = tuple(str(flag) for flag in said["flags"])
+    if "holder" in said and said["holder"] is None:
+        changes["holder"] = None
+    return changes
+
+
+def _by_kind(exhibit: Exhibit, entry: Entry) -> dict[str, Any]:
+    at = from_rfc3339(entry.facts["at"])
+    match entry.facts["kind"]:
+        case "receive":
+            return {"received_at": exhibit.received_at or at}
+        case "seal":
+            return {"sealed_at": at, "log_index": entry.index}
+        case "hold" | "release" as kind:
+            return {"held": kind == "hold"}
+        case "dispose":
+            return {"disposed_at": at}
+        case _:
+            return {}
+
+
+def _moment(text: object) -> Any:  # noqa: ANN401 - datetime or None, as the fold wants it
+    if not isinstance(text, str):
+        return None
+    try:
+        return from_rfc3339(text)
+    except ValueError:
+        return None

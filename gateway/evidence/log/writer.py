@@ -1,0 +1,271 @@
+"""The log's writer: each batch is staged, committed, then applied by the code that recovery uses.
+
+Order (docs/formats.md, "log"): pending renamed into place is the commit; tiles; checkpoint;
+[the caller's catalogue]; pending removed. A failure before the new checkpoint has its name
+takes the batch back; from there on it can only go forward.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gateway.crypto.notes import Signer, VerifierKey, strict_base64
+from gateway.errors import IntegrityError, StoreBusyError
+from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.disk import Disk, fresh
+from gateway.evidence.log.merkle import leaf_hash
+from gateway.evidence.log.merkle import root as tree_root
+from gateway.evidence.log.reader import TileReader
+from gateway.evidence.log.tiles import ENTRIES, WIDTH, Edge, Growth, grow, pack_entry, tile_path, tile_width
+
+LOCK_PATIENCE_S = 30.0
+LOCK_PAUSE_S = 0.002
+PENDING_VERSION = 1
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """A batch between commit and removal of `pending`."""
+
+    old_size: int
+    leaves: tuple[bytes, ...]
+    checkpoint: str
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The published tree: its signed note, its edge, and the leaves of its newest bundle."""
+
+    note: str
+    edge: Edge
+    tail: tuple[bytes, ...]
+
+
+class LogWriter:
+    """One log directory. Every method but `locked` and `head` wants the lock."""
+
+    def __init__(self, directory: Path, origin: str, signer: Signer, disk: Disk) -> None:
+        self.directory, self.disk = directory, disk
+        self.key = VerifierKey(origin, signer.public)
+        self.tiles = TileReader(directory)
+        self._signer = signer
+        self._head: Head | None = None
+
+    @property
+    def head(self) -> Head:
+        """The published tree as last seen; IntegrityError before the log was opened."""
+        if self._head is None:
+            raise IntegrityError("the log is not open")
+        return self._head
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold `log/lock` against other processes; StoreBusyError when it stays taken."""
+        self.disk.ensure(self.directory)
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _flock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def refresh(self) -> None:
+        """Take the checkpoint on disk, made by us or another process, as the head; found a new log."""
+        path = self.directory / "checkpoint"
+        if not path.exists():
+            self._found(path)
+        note = path.read_bytes()
+        if self._head is None or note != self._head.note.encode():
+            self._adopt(note)
+
+    def recover(self) -> None:
+        """Finish a batch whose commit is on disk; `clear` afterwards."""
+        staged = self._pending()
+        if staged is None:
+            return
+        size, end = self.head.edge.size, staged.old_size + len(staged.leaves)
+        if size == staged.old_size:
+            self._publish(staged)
+        elif size < end or tree_root(end, self.tiles.node(size)) != self._opened(staged.checkpoint, "pending").root:
+            raise IntegrityError(f"pending goes from {staged.old_size} to {end}, which is not on this log")
+        self.disk.fsync(self.directory)
+
+    def append(self, leaves: Sequence[bytes]) -> bool:
+        """Commit and publish leaves; OSError means that the batch was taken back.
+
+        False: published, but its checkpoint may not be durable yet, so `pending` has to stay.
+        """
+        staged = self._commit(leaves)
+        try:
+            self._publish(staged)
+        except OSError:
+            if self.head.note == staged.checkpoint:
+                return False
+            self._take_back(list(self._files(staged)[1]))
+            raise
+        return True
+
+    def _commit(self, leaves: Sequence[bytes]) -> Staged:
+        head = self.head
+        grown = grow(head.edge, [leaf_hash(leaf) for leaf in leaves]).edge
+        note = Checkpoint(self.key.name, grown.size, grown.root()).sign(self._signer)
+        staged = Staged(head.edge.size, tuple(leaves), note)
+        try:
+            self.disk.replace(self.directory / "pending", _print_pending(staged))
+        except OSError:
+            self._take_back([])
+            raise
+        return staged
+
+    def _publish(self, staged: Staged) -> None:
+        growth, files = self._files(staged)
+        path = self.directory / "checkpoint"
+        self.disk.replace_all(files)
+        self.disk.prepare(path, staged.checkpoint.encode())
+        try:
+            self.disk.rename(fresh(path), path)
+        except OSError:
+            if path.read_bytes() != staged.checkpoint.encode():
+                raise
+        self._adopted(staged, growth)
+        self.disk.fsync(self.directory)
+
+    def clear(self) -> None:
+        """Forget a batch that is published and applied, and the partial tiles that full ones replace."""
+        self.disk.unlink(self.directory / "pending")
+
+    def prune(self, old_size: int) -> None:
+        """Remove partial tiles that have become full since a size; their full tiles are durable."""
+        size = self.head.edge.size
+        for level in range(len(self.head.edge.rows)):
+            first, last = (old_size >> (8 * level)) // WIDTH, (size >> (8 * level)) // WIDTH
+            for number in range(first, last):
+                self._drop_partials(tile_path(level, number))
+                if level == 0:
+                    self._drop_partials(tile_path(ENTRIES, number))
+
+    def _drop_partials(self, full: str) -> None:
+        folder = self.directory / f"{full}.p"
+        if folder.is_dir():
+            for partial in sorted(folder.iterdir()):
+                self.disk.unlink(partial)
+            self.disk.rmdir(folder)
+
+    def _found(self, path: Path) -> None:
+        """Begin a log: its key, then its empty tree."""
+        if (self.directory / "tile").exists() or (self.directory / "pending").exists():
+            raise IntegrityError(f"{path} is missing, but the log has entries")
+        self.disk.replace(self.directory / "log.vkey", f"{self.key}\n".encode())
+        empty = Checkpoint(self.key.name, 0, Edge().root()).sign(self._signer)
+        self.disk.replace(path, empty.encode())
+
+    def _adopt(self, note: bytes) -> None:
+        """Make a checkpoint the head only if we signed it, its tiles yield it, and it extends what we saw."""
+        found = self._opened(note.decode(errors="replace"), "checkpoint")
+        self.tiles.forget()
+        edge = self.tiles.edge(found.size)
+        if edge.root() != found.root:
+            raise IntegrityError(f"the tiles do not have the root that the checkpoint of size {found.size} signs")
+        if self._head is not None:
+            before = self._head.edge
+            if found.size < before.size or tree_root(before.size, self.tiles.node(found.size)) != before.root():
+                raise IntegrityError(f"the checkpoint of size {found.size} does not extend ours of {before.size}")
+        self._head = Head(note.decode(), edge, self.tiles.tail(found.size))
+
+    def _opened(self, note: str, what: str) -> Checkpoint:
+        try:
+            return open_checkpoint(note.encode(), self.key)
+        except ValueError as problem:
+            raise IntegrityError(f"{self.directory / what}: {problem}") from problem
+
+    def _pending(self) -> Staged | None:
+        path = self.directory / "pending"
+        if not path.exists():
+            return None
+        try:
+            staged = _parse_pending(path.read_bytes())
+        except (ValueError, KeyError, TypeError) as problem:
+            raise IntegrityError(f"{path} cannot be read: {problem}") from problem
+        if self._opened(staged.checkpoint, "pending").size != staged.old_size + len(staged.leaves):
+            raise IntegrityError(f"{path} has leaves that its checkpoint does not count")
+        return staged
+
+    def _files(self, staged: Staged) -> tuple[Growth, dict[Path, bytes]]:
+        """The tiles of a batch, but only when they have the root that its checkpoint signs."""
+        head = self.head
+        growth = grow(head.edge, [leaf_hash(leaf) for leaf in staged.leaves])
+        signed = self._opened(staged.checkpoint, "pending")
+        if (signed.size, signed.root) != (growth.edge.size, growth.edge.root()):
+            raise IntegrityError("the pending checkpoint is not that of its leaves on this tree")
+        files = {
+            self.directory / tile_path(level, number, tile_width(level, number, growth.edge.size)): tile
+            for (level, number), tile in growth.tiles.items()
+        }
+        for number, bundle in _bundles(head, staged.leaves):
+            width = tile_width(0, number, growth.edge.size)
+            files[self.directory / tile_path(ENTRIES, number, width)] = bundle
+        return growth, files
+
+    def _adopted(self, staged: Staged, growth: Growth) -> None:
+        tail = (*self.head.tail, *staged.leaves)
+        left = growth.edge.size % WIDTH
+        self._head = Head(staged.checkpoint, growth.edge, tail[len(tail) - left :])
+        self.tiles.remember(growth.tiles)
+
+    def _take_back(self, files: Sequence[Path]) -> None:
+        """Undo an unpublished batch: without its `pending` it never was.
+
+        Where even this fails, `pending` stays and the next batch or start completes it.
+        """
+        with contextlib.suppress(OSError):
+            self.disk.unlink(self.directory / "pending")
+            self.disk.fsync(self.directory)
+            for path in [self.directory / "pending", *files]:
+                self.disk.unlink(fresh(path))
+            for path in files:
+                self.disk.unlink(path)
+
+
+def _bundles(head: Head, leaves: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    whole = [*head.tail, *leaves]
+    first = head.edge.size // WIDTH
+    for at in range(0, len(whole), WIDTH):
+        yield first + at // WIDTH, b"".join(pack_entry(leaf) for leaf in whole[at : at + WIDTH])
+
+
+def _print_pending(staged: Staged) -> bytes:
+    return json.dumps(
+        {
+            "v": PENDING_VERSION,
+            "old_size": staged.old_size,
+            "leaves": [base64.b64encode(leaf).decode() for leaf in staged.leaves],
+            "checkpoint": staged.checkpoint,
+        },
+    ).encode()
+
+
+def _parse_pending(text: bytes) -> Staged:
+    found = json.loads(text)
+    if found["v"] != PENDING_VERSION or type(found["old_size"]) is not int:
+        raise ValueError("not a pending batch of version 1")
+    return Staged(found["old_size"], tuple(strict_base64(leaf) for leaf in found["leaves"]), found["checkpoint"])
+
+
+def _flock(descriptor: int) -> None:
+    deadline_s = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            if time.monotonic() > deadline_s:
+                raise StoreBusyError("another process holds the log's lock") from problem
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            return

@@ -1,0 +1,182 @@
+"""evidence.db: what the log says, folded so that it can be asked. Nothing is written but by `apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.domain.time import from_rfc3339
+from gateway.errors import MisuseError
+from gateway.evidence.fold import custody_entry, fold
+from gateway.evidence.rows import CustodyEntry, Entry, Exhibit, ExhibitFilter
+from gateway.store.schema_evidence import custody, exhibit, meta, metadata
+from gateway.store.sqlite import open_engine, storing
+
+LIMIT_MAX = 1000
+_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at")
+_EQUAL = ("device", "recording", "controller", "category", "holder", "held", "complete")
+
+
+class Catalogue:
+    """The catalogue of one evidence store; every call may block, from any thread."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._engine: sa.Engine | None = None
+
+    def open(self) -> None:
+        """Open or make the file; idempotent."""
+        if self._engine is None:
+            # NORMAL: what a power cut takes back is applied again from the log.
+            self._engine = open_engine(self.path, metadata, {"synchronous": "NORMAL"})
+
+    def close(self) -> None:
+        """Close; idempotent."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+    @property
+    def applied_size(self) -> int:
+        """How many log entries are applied."""
+        with self._opened.connect() as link:
+            return _applied_size(link)
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Apply the next entries of the log, all or none; MisuseError when they are not the next."""
+        if not entries:
+            return
+        with storing(self._opened) as link:
+            for size, entry in enumerate(entries, _applied_size(link)):
+                if entry.index != size:
+                    raise MisuseError(f"entry {entry.index} is not the next to apply, {size} is")
+                _apply(link, entry)
+            value = {"key": "applied_size", "value": str(entries[-1].index + 1)}
+            link.execute(meta.insert().prefix_with("OR REPLACE"), value)
+
+    def clear(self) -> None:
+        """Forget everything, so that it can be applied again from entry 0 (rebuild)."""
+        with storing(self._opened) as link:
+            for table in (exhibit, custody, meta):
+                link.execute(table.delete())
+
+    def chain(self, exhibit_id: str) -> tuple[int, str | None]:
+        """(n, prev) for the exhibit's newest entry; (0, None) where it has none."""
+        query = sa.select(exhibit.c.n, exhibit.c.prev).where(exhibit.c.id == exhibit_id)
+        with self._opened.connect() as link:
+            row = link.execute(query).one_or_none()
+        return (0, None) if row is None else (row.n, row.prev)
+
+    def exhibit(self, exhibit_id: str) -> Exhibit | None:
+        """The exhibit of this id."""
+        found = self._exhibits(sa.select(exhibit).where(exhibit.c.id == exhibit_id))
+        return found[0] if found else None
+
+    def by_recording(self, device: str, recording: str) -> list[Exhibit]:
+        """Every exhibit of this recording, oldest first."""
+        query = sa.select(exhibit).where(exhibit.c.device == device, exhibit.c.recording == recording)
+        return self._exhibits(query.order_by(exhibit.c.log_index))
+
+    def exhibits(
+        self,
+        filters: ExhibitFilter | None = None,
+        limit: int = 100,
+        after: int | None = None,
+    ) -> list[Exhibit]:
+        """A page of exhibits, newest first; `after` is the log_index of the last one of the page before."""
+        query = _filtered(sa.select(exhibit), filters)
+        if after is not None:
+            query = query.where(exhibit.c.log_index < after)
+        return self._exhibits(query.order_by(exhibit.c.log_index.desc()).limit(min(limit, LIMIT_MAX)))
+
+    def count(self, filters: ExhibitFilter | None = None) -> int:
+        """How many exhibits match."""
+        with self._opened.connect() as link:
+            return int(link.execute(_filtered(sa.select(sa.func.count()).select_from(exhibit), filters)).scalar_one())
+
+    def kinds(self) -> dict[str, int]:
+        """How many entries of each kind."""
+        with self._opened.connect() as link:
+            rows = link.execute(sa.select(custody.c.kind, sa.func.count()).group_by(custody.c.kind)).all()
+        return {kind: count for kind, count in rows}  # noqa: C416 - rows are not pairs to a type checker
+
+    def custody(self, exhibit_id: str) -> list[CustodyEntry]:
+        """The exhibit's whole chain, oldest first."""
+        query = sa.select(custody).where(custody.c.exhibit == exhibit_id).order_by(custody.c.n)
+        with self._opened.connect() as link:
+            return [_entry(row) for row in link.execute(query)]
+
+    def entry(self, index: int) -> CustodyEntry | None:
+        """The entry of this log index."""
+        with self._opened.connect() as link:
+            row = link.execute(sa.select(custody).where(custody.c.log_index == index)).one_or_none()
+        return None if row is None else _entry(row)
+
+    @property
+    def _opened(self) -> sa.Engine:
+        if self._engine is None:
+            raise MisuseError("the catalogue is not open")
+        return self._engine
+
+    def _exhibits(self, query: sa.Select[Any]) -> list[Exhibit]:
+        with self._opened.connect() as link:
+            return [_exhibit(row) for row in link.execute(query)]
+
+
+def _applied_size(link: sa.Connection) -> int:
+    value = link.execute(sa.select(meta.c.value).where(meta.c.key == "applied_size")).scalar_one_or_none()
+    return int(value or 0)
+
+
+def _apply(link: sa.Connection, entry: Entry) -> None:
+    listed = msgspec.structs.asdict(custody_entry(entry))
+    link.execute(custody.insert(), {**listed, "at": _print(listed["at"])})
+    about = entry.facts.get("exhibit")
+    if about is None:
+        return
+    row = link.execute(sa.select(exhibit).where(exhibit.c.id == about)).one_or_none()
+    after = fold(None if row is None else _exhibit(row), entry)
+    values = msgspec.structs.asdict(after)
+    values |= {name: _print(values[name]) for name in _TIMES} | {"flags": list(after.flags)}
+    link.execute(exhibit.insert().prefix_with("OR REPLACE"), values)
+    if after.supersedes is not None:
+        change = exhibit.update().where(exhibit.c.id == after.supersedes)
+        link.execute(change.values(superseded_by=after.id))
+
+
+def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select[Any]:
+    if filters is None:
+        return query
+    for name in _EQUAL:
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            query = query.where(exhibit.c[name] == wanted)
+    if filters.sealed is not None:
+        query = query.where(exhibit.c.sealed_at.is_not(None) == filters.sealed)
+    if filters.since is not None:
+        query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= _print(filters.since))
+    if filters.until is not None:
+        query = query.where(exhibit.c.started_at <= _print(filters.until))
+    return query
+
+
+def _exhibit(row: sa.Row[Any]) -> Exhibit:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values |= {name: None if values[name] is None else from_rfc3339(values[name]) for name in _TIMES}
+    return Exhibit(**{**values, "flags": tuple(values["flags"])})
+
+
+def _entry(row: sa.Row[Any]) -> CustodyEntry:
+    return CustodyEntry(**{**row._mapping, "at": from_rfc3339(row.at)})  # noqa: SLF001 - as above
+
+
+def _print(moment: datetime | None) -> str | None:
+    """Always with milliseconds, so that text order is time order."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
