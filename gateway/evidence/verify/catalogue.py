@@ -1,0 +1,152 @@
+"""The catalogue `evidence.db` against the fold of log and details that it projects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+from gateway.errors import VerificationError
+from gateway.evidence.verify.fold import Exhibit, fold
+from gateway.evidence.verify.leaves import Leaf
+from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.sqlite import rows, snapshot
+
+NAME = "evidence.db"
+EXHIBIT = (
+    *("id", "device", "recording", "controller", "category", "content_type", "size", "sha256", "complete"),
+    *("blob", "blob_sha256", "received_at", "sealed_at", "started_at", "ended_at", "holder", "flags"),
+    *("log_index", "n", "prev"),
+)
+CUSTODY = ("log_index", "exhibit", "n", "kind", "at", "actor", "leaf_sha256", "hmac")
+_SEALED = ("size", "sha256", "complete", "blob", "blob_sha256")
+_TOLD = ("device", "recording", "content_type", "started_at", "ended_at", "holder", "flags")
+_TIMES = frozenset({"received_at", "sealed_at", "started_at", "ended_at", "at"})
+
+Found = Mapping[str, Mapping[str, Any]]
+
+
+@contextmanager
+def catalogue(evidence: Path) -> Iterator[Connection]:
+    """The catalogue as it was at one moment."""
+    with snapshot(evidence / NAME, NAME) as copy:
+        yield copy
+
+
+def applied_size(copy: Connection) -> int:
+    """How many leaves the catalogue says that it has applied."""
+    for row in rows(copy, "meta", ("key", "value"), NAME):
+        if row["key"] == "applied_size":
+            text = str(row["value"])
+            if text.isascii() and text.isdigit() and len(text) < 19:
+                return int(text)
+            raise VerificationError(f"{NAME} meta", "applied_size as a number", shown(text))
+    raise VerificationError(f"{NAME} meta", "applied_size", "none")
+
+
+def _time(value: Any) -> Any:  # noqa: ANN401, a column may hold anything
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _plain(name: str, value: Any) -> Any:  # noqa: ANN401
+    """One form for what a column and a leaf print differently: times, truth, hashes, lists."""
+    if name in _TIMES:
+        return _time(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if name == "flags" and isinstance(value, str):
+        try:
+            return json.loads(value) if value.startswith("[") else [flag for flag in value.split(",") if flag]
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _compare(row: Mapping[str, Any], wanted: Mapping[str, Any], where: str, report: Report) -> None:
+    for name, value in wanted.items():
+        if _plain(name, row[name]) != _plain(name, value):
+            report.differs(where, f"{name} = {shown(value)}", shown(row[name]))
+
+
+def _wanted(exhibit: Exhibit, found: Found) -> dict[str, Any]:
+    """Columns that log and details settle; those that neither names are left alone."""
+    wanted: dict[str, Any] = {"n": exhibit.last.n, "prev": exhibit.last.prev}
+    wanted |= {name: getattr(exhibit, name) for name in ("controller", "category") if getattr(exhibit, name)}
+    if exhibit.received is not None:
+        wanted["received_at"] = exhibit.received.at
+    if exhibit.seal is not None:
+        wanted["sealed_at"] = exhibit.seal.at
+        wanted["log_index"] = exhibit.seal.index
+        wanted |= {name: exhibit.seal.facts[name] for name in _SEALED if name in exhibit.seal.facts}
+        told = {} if exhibit.amended else found.get(exhibit.seal.hmac, {})
+        wanted |= {name: told[name] for name in _TOLD if name in told}
+    return wanted
+
+
+class CatalogueCheck:
+    """Compares one snapshot of the catalogue; `only` narrows it to one exhibit."""
+
+    def __init__(self, copy: Connection, leaves: Mapping[int, Leaf], report: Report, only: str | None) -> None:
+        self._copy = copy
+        self._leaves = leaves
+        self._report = report
+        self._only = only
+
+    def run(self, log_size: int, found: Found) -> None:
+        """Compare size, exhibits and custody rows."""
+        applied = applied_size(self._copy)
+        if applied > log_size:
+            raise VerificationError(f"{NAME} meta", f"applied_size of at most {log_size}", str(applied))
+        if applied < log_size:
+            self._report.note(f"the catalogue lacks the last {log_size - applied} entries: start the gateway")
+        self._exhibits(fold(self._leaves.values(), applied), found)
+        self._custody(applied, found)
+
+    def _exhibits(self, folded: dict[str, Exhibit], found: Found) -> None:
+        seen: set[str] = set()
+        for row in rows(self._copy, "exhibit", EXHIBIT, NAME):
+            name = str(row["id"])
+            seen.add(name)
+            if self._only not in {None, name}:
+                continue
+            where = f"{NAME} exhibit {shown(name)}"
+            if name in folded:
+                _compare(row, _wanted(folded[name], found), where, self._report)
+            else:
+                self._report.differs(where, "no row without a leaf", "one")
+        for name, exhibit in folded.items():
+            if name not in seen and exhibit.seal is not None and not exhibit.disposed and self._only in {None, name}:
+                self._report.differs(f"{NAME} exhibit {shown(name)}", f"a row for {exhibit.seal.where}", "none")
+
+    def _custody(self, applied: int, found: Found) -> None:
+        seen: set[int] = set()
+        for row in rows(self._copy, "custody", CUSTODY, NAME):
+            index = row["log_index"]
+            if not isinstance(index, int) or not 0 <= index < applied or index in seen:
+                self._report.differs(f"{NAME} custody {shown(index)}", f"one row for each entry below {applied}", "it")
+                continue
+            seen.add(index)
+            leaf = self._leaves.get(index)
+            if leaf is not None and self._only in {None, leaf.exhibit}:
+                self._compare_act(row, leaf, found)
+        for index, leaf in self._leaves.items():
+            if index < applied and index not in seen and self._only in {None, leaf.exhibit}:
+                self._report.differs(f"{NAME} custody {index}", f"a row for {leaf.where}", "none")
+
+    def _compare_act(self, row: Mapping[str, Any], leaf: Leaf, found: Found) -> None:
+        wanted = {"exhibit": leaf.exhibit, "n": leaf.n, "kind": leaf.kind, "at": leaf.at}
+        wanted |= {"leaf_sha256": leaf.sha256, "hmac": leaf.hmac}
+        told = found.get(leaf.hmac, {})
+        if "actor" in told:
+            wanted["actor"] = told["actor"]
+        _compare(row, wanted, f"{NAME} custody {leaf.index}", self._report)

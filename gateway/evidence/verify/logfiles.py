@@ -1,0 +1,231 @@
+"""The log on disk against itself: checkpoint, bundles, hash tiles of every level, strays, `pending`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.errors import VerificationError
+from gateway.evidence.verify import tiles, tree
+from gateway.evidence.verify.files import exists, read_whole, walk
+from gateway.evidence.verify.leaves import entry
+from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_vkey
+from gateway.evidence.verify.pending import PENDING, PENDING_MAX, Pending, judge, parse_pending
+from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.tiles import Tile
+
+CHECKPOINT = "log/checkpoint"
+NOTE_MAX = 1 << 18
+EDGE_TRIES = 50
+Sink = Callable[[int, bytes], None]
+
+
+class LogFiles:
+    """One reading of a log; `open` takes the checkpoint and its edge, `scan` verifies all below it."""
+
+    def __init__(self, evidence: Path, report: Report) -> None:
+        self._top = evidence / "log"
+        self._report = report
+        self._edge: dict[Tile, bytes] = {}
+        self._pending: Pending | None = None
+        self._levels: list[list[bytes | None]] = []
+        self.vkey: Vkey | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.hashes: list[bytes] = []
+
+    def open(self, origin: str | None) -> Checkpoint:
+        """Verify the checkpoint and read the partial tiles it needs, before a writer replaces them."""
+        self.vkey = parse_vkey(read_whole(self._top / "log.vkey", NOTE_MAX, "log/log.vkey"), "log/log.vkey")
+        if origin is not None and origin != self.vkey.name:
+            raise VerificationError("log/log.vkey", f"origin {shown(origin)}", shown(self.vkey.name))
+        self._pending = self._read_pending()
+        for _ in range(EDGE_TRIES):
+            self.checkpoint = self._read_checkpoint(self.vkey)
+            self._read_edge(self.checkpoint.size)
+            if self._is_still(self.checkpoint):
+                break
+        assert self.checkpoint is not None
+        return self.checkpoint
+
+    def moved(self) -> bool:
+        """Whether a writer has replaced the checkpoint since it was opened."""
+        return self.checkpoint is not None and not self._is_still(self.checkpoint)
+
+    def scan(self, sink: Sink) -> None:
+        """Verify every bundle and tile, hand each entry to the sink, derive the root."""
+        assert self.checkpoint is not None
+        size = self.checkpoint.size
+        stored = self._hashes_of_level(0, size)
+        derived, bundles_good = self._entries(size, stored, sink)
+        self.hashes = [h for h in derived if h is not None]
+        self._compare_root(derived, stored, bundles_good=bundles_good)
+        self._upper_levels(derived)
+        self._strays(self._ceiling())
+        self._judge_pending()
+
+    def _read_checkpoint(self, vkey: Vkey) -> Checkpoint:
+        raw = read_whole(self._top / "checkpoint", NOTE_MAX, CHECKPOINT)
+        return open_checkpoint(raw, vkey, CHECKPOINT)
+
+    def _is_still(self, checkpoint: Checkpoint) -> bool:
+        try:
+            return read_whole(self._top / "checkpoint", NOTE_MAX, CHECKPOINT) == checkpoint.raw
+        except VerificationError:
+            return True
+
+    def _read_edge(self, size: int) -> None:
+        self._edge = {}
+        for tile in tiles.edge_of(size):
+            try:
+                self._edge[tile] = tiles.read_tile(self._top / "tile", tile)
+            except VerificationError:
+                continue  # read again, and then named, by the scan
+
+    def _read_pending(self) -> Pending | None:
+        assert self.vkey is not None
+        if not exists(self._top / "pending"):
+            return None
+        try:
+            return parse_pending(read_whole(self._top / "pending", PENDING_MAX, PENDING), self.vkey)
+        except VerificationError as error:
+            # A writer may have removed it between the two looks.
+            if exists(self._top / "pending"):
+                self._report.add(error)
+            return None
+
+    def _tile(self, tile: Tile) -> bytes:
+        return self._edge[tile] if tile in self._edge else tiles.read_tile(self._top / "tile", tile)
+
+    def _hashes_of_level(self, level: int, size: int) -> list[bytes | None]:
+        hashes: list[bytes | None] = []
+        for tile in tiles.tiles_of(size, level):
+            got: list[bytes] = []
+            with self._report.collecting():
+                got = tiles.split_hashes(self._tile(tile), tile)
+            hashes += got or [None] * tile.width
+            self._report.count("tiles")
+        return hashes
+
+    def _entries(self, size: int, stored: list[bytes | None], sink: Sink) -> tuple[list[bytes | None], bool]:
+        derived: list[bytes | None] = []
+        good = True
+        for tile in tiles.tiles_of(size, tiles.ENTRIES):
+            got: list[bytes] = []
+            with self._report.collecting():
+                got = tiles.split_entries(self._tile(tile), tile)
+            start = tile.index * tiles.TILE
+            for index, raw in enumerate(got, start):
+                derived.append(tree.leaf_hash(raw))
+                good &= self._same_leaf(index, tile, derived[index], stored[index])
+                sink(index, raw)
+            if not got:
+                derived += stored[start : start + tile.width]
+                good = False
+        self._report.count("entries", size)
+        return derived, good
+
+    def _same_leaf(self, index: int, tile: Tile, derived: bytes | None, stored: bytes | None) -> bool:
+        if stored is None or derived == stored:
+            return True
+        hashes = Tile(0, tile.index, tile.width)
+        where = f"{entry(index)} ({tile.path})"
+        self._report.differs(where, f"hash {stored.hex()} of {hashes.path}", derived.hex() if derived else "none")
+        return False
+
+    def _compare_root(self, derived: list[bytes | None], stored: list[bytes | None], *, bundles_good: bool) -> None:
+        assert self.checkpoint is not None
+        wanted = self.checkpoint.root
+        expected = f"root {base64.b64encode(wanted).decode()} of {len(derived)} entries"
+        found = [h for h in derived if h is not None]
+        if len(found) < len(derived):
+            self._report.differs(CHECKPOINT, expected, f"only {len(found)} entries to derive it from")
+            return
+        root = tree.root(found)
+        # Where the hash tiles lead to the signed root, the bundles alone are damaged, and named already.
+        if root != wanted and (bundles_good or tree.root([h for h in stored if h is not None]) != wanted):
+            self._report.differs(CHECKPOINT, expected, f"entries with root {base64.b64encode(root).decode()}")
+
+    def _upper_levels(self, derived: list[bytes | None]) -> None:
+        assert self.checkpoint is not None
+        below = derived
+        self._levels = [derived]
+        for level in tiles.levels_of(self.checkpoint.size)[1:]:
+            stored = self._hashes_of_level(level, self.checkpoint.size)
+            below = _level_above(below)
+            self._levels.append(below)
+            for tile in tiles.tiles_of(self.checkpoint.size, level):
+                span = slice(tile.index * tiles.TILE, tile.index * tiles.TILE + tile.width)
+                pairs = zip(below[span], stored[span], strict=True)
+                wrong = [i for i, (a, b) in enumerate(pairs) if a is not None and b is not None and a != b]
+                if wrong:
+                    self._report.differs(tile.path, "the hashes of the tiles below", f"another at {wrong[0]}")
+
+    def _ceiling(self) -> int:
+        """Largest size whose tiles may be there by now: a writer may be at work, or have died at it."""
+        assert self.vkey is not None
+        assert self.checkpoint is not None
+        sizes = [self.checkpoint.size]
+        later = self._read_pending()
+        sizes += [pending.checkpoint.size for pending in (self._pending, later) if pending is not None]
+        if self.moved():
+            with self._report.collecting():
+                sizes.append(self._read_checkpoint(self.vkey).size)
+        return max(sizes)
+
+    def _strays(self, ceiling: int) -> None:
+        assert self.checkpoint is not None
+        with self._report.collecting():
+            for name in walk(self._top / "tile", "log/tile"):
+                tile = tiles.parse_name(name)
+                if name.endswith(".tmp"):
+                    self._report.note(f"log/tile/{shown(name)}: left by a write that did not end")
+                elif tile is None:
+                    self._report.differs(f"log/tile/{shown(name)}", "no file of this name", "one")
+                else:
+                    with self._report.collecting():
+                        self._judge_tile(tile, ceiling)
+
+    def _judge_tile(self, tile: Tile, ceiling: int) -> None:
+        assert self.checkpoint is not None
+        count = tiles.element_count(self.checkpoint.size, tile.level)
+        end = tile.index * tiles.TILE + tile.width
+        if end > count:
+            if end > tiles.element_count(ceiling, tile.level):
+                raise VerificationError(tile.path, f"no tile beyond size {ceiling}", "one")
+            return
+        if tile.width < tiles.TILE and tile not in self._edge:
+            self._judge_superseded(tile)
+
+    def _judge_superseded(self, tile: Tile) -> None:
+        """An older, narrower partial tile may stay; it must begin as its successor does."""
+        try:
+            raw = tiles.read_tile(self._top / "tile", tile)
+        except VerificationError:
+            if exists(self._top / "tile" / tile.name):
+                raise
+            return
+        if tile.level == tiles.ENTRIES:
+            got = [tree.leaf_hash(one) for one in tiles.split_entries(raw, tile)]
+        else:
+            got = tiles.split_hashes(raw, tile)
+        self._report.count("superseded_tiles")
+        start = tile.index * tiles.TILE
+        if got != self._levels[tile.height][start : start + tile.width]:
+            raise VerificationError(tile.path, "the beginning of the wider tile", "something else")
+
+    def _judge_pending(self) -> None:
+        assert self.checkpoint is not None
+        pending = self._pending
+        if pending is None or len(self.hashes) != self.checkpoint.size:
+            return
+        if pending.checkpoint.size < self.checkpoint.size and self._read_pending() != pending:
+            return  # it was applied while we read
+        with self._report.collecting():
+            self._report.note(judge(pending, self.hashes))
+
+
+def _level_above(hashes: list[bytes | None]) -> list[bytes | None]:
+    rows = [hashes[start : start + tiles.TILE] for start in range(0, len(hashes) - tiles.TILE + 1, tiles.TILE)]
+    whole = [[h for h in row if h is not None] for row in rows]
+    return [tree.root(row) if len(row) == tiles.TILE else None for row in whole]

@@ -1,0 +1,173 @@
+"""The whole: `verify_log` and `verify_store` re-derive everything from the files alone.
+
+Safe beside a running gateway: the catalogue is copied before the checkpoint is read, so it
+can't be ahead of it; what lies behind that checkpoint is left alone; and where something
+differs while a writer moved the log, everything is read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from sqlite3 import Connection
+
+from gateway.evidence.verify.blobs import check_blob, count_orphans
+from gateway.evidence.verify.catalogue import CatalogueCheck, catalogue
+from gateway.evidence.verify.details import Details
+from gateway.evidence.verify.files import walk
+from gateway.evidence.verify.fold import Exhibit, fold
+from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
+from gateway.evidence.verify.logfiles import LogFiles
+from gateway.evidence.verify.report import Report
+from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
+
+_TRIES = 3
+
+
+def verify_log(evidence_dir: Path, origin: str | None = None) -> Report:
+    """Checkpoint, entries, every hash tile, root, strays, `pending`."""
+    for attempt in range(_TRIES):
+        run = _Run(Path(evidence_dir), Report("log"), None)
+        run.log(origin)
+        if run.settled or attempt == _TRIES - 1:
+            break
+    return run.report
+
+
+def verify_store(
+    evidence_dir: Path, keys_dir: Path | None, exhibit: str | None = None, *, origin: str | None = None
+) -> Report:
+    """Log, chains, details, blobs, catalogue; of one exhibit, or of all.
+
+    keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash.
+    """
+    for attempt in range(_TRIES):
+        run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit)
+        run.store(Path(keys_dir) if keys_dir is not None else None, origin)
+        if run.settled or attempt == _TRIES - 1:
+            break
+    return run.report
+
+
+class _Run:
+    """One pass over a store."""
+
+    def __init__(self, evidence: Path, report: Report, only: str | None) -> None:
+        self.report = report
+        self._evidence = evidence
+        self._only = only
+        self._files = LogFiles(evidence, report)
+        self._leaves: dict[int, Leaf] = {}
+        self._chains = Chains()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing differs, or nobody wrote meanwhile."""
+        return self.report.ok or not self._files.moved()
+
+    def log(self, origin: str | None) -> None:
+        """Verify the log alone."""
+        with self.report.collecting():
+            self._open(origin)
+            self._files.scan(lambda _index, _raw: None)
+
+    def store(self, keys: Path | None, origin: str | None) -> None:
+        """Verify everything that the log speaks of."""
+        with self.report.collecting(), ExitStack() as stack:
+            copy = self._catalogue(stack)
+            with self.report.collecting():
+                size = self._open(origin)
+                self._files.scan(self._take)
+                folded = fold(self._leaves.values(), size)
+                self._check_known(folded)
+                self._check_contents(keys, folded)
+                if copy is not None:
+                    check = CatalogueCheck(copy, self._leaves, self.report, self._only)
+                    check.run(size, self._details.found)
+
+    def _open(self, origin: str | None) -> int:
+        checkpoint = self._files.open(origin)
+        self.report.checkpoint = {
+            "origin": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": checkpoint.root.hex(),
+        }
+        return checkpoint.size
+
+    def _catalogue(self, stack: ExitStack) -> Connection | None:
+        with self.report.collecting():
+            return stack.enter_context(catalogue(self._evidence))
+        return None
+
+    def _take(self, index: int, raw: bytes) -> None:
+        with self.report.collecting():
+            leaf = parse_leaf(raw, index)
+            self._leaves[index] = leaf
+            if self._only in {None, leaf.exhibit}:
+                self._chains.follow(leaf)
+
+    def _check_known(self, folded: dict[str, Exhibit]) -> None:
+        self.report.count("exhibits", len(folded) if self._only is None else int(self._only in folded))
+        if self._only is not None and self._only not in folded:
+            self.report.differs(f"exhibit {self._only}", "entries in the log", "none")
+
+    def _check_contents(self, keys: Path | None, folded: dict[str, Exhibit]) -> None:
+        keyring = self._keyring(keys)
+        self._check_details(keyring, folded)
+        for name, exhibit in folded.items():
+            if self._only in {None, name}:
+                self._check_exhibit(exhibit, keyring)
+        if self._only is None:
+            named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
+            count_orphans(self._evidence, named, self.report)
+            self._count_staging()
+
+    def _keyring(self, keys: Path | None) -> Keyring | None:
+        if keys is None:
+            self.report.note("no keys given: details and plaintexts not checked")
+            return None
+        with self.report.collecting():
+            public = log_key_public(keys)
+            if public is None:
+                self.report.note("keys/log.key is elsewhere: not compared with log.vkey")
+            elif self._files.vkey is not None and public != self._files.vkey.public:
+                self.report.differs("log/log.vkey", "the public key of keys/log.key", "another")
+        keyring = read_keyring(self._evidence, keys, self.report)
+        if self._only is None:
+            keyring.check(self.report)
+        return keyring
+
+    def _check_details(self, keyring: Keyring | None, folded: dict[str, Exhibit]) -> None:
+        known = {leaf.hmac: self._only in {None, leaf.exhibit} for leaf in self._leaves.values()}
+        if len(known) < len(self._leaves):
+            self.report.differs("log", "an hmac of its own for each entry", "one hmac twice")
+        self._details = Details(known, keyring, self.report)
+        self._details.read(self._evidence / "details")
+        self._judge_details(self._wanted_leaves(), folded)
+
+    def _wanted_leaves(self) -> Iterable[Leaf]:
+        return (leaf for leaf in self._leaves.values() if self._only in {None, leaf.exhibit})
+
+    def _judge_details(self, leaves: Iterable[Leaf], folded: dict[str, Exhibit]) -> None:
+        for leaf in leaves:
+            if not self._details.has(leaf.hmac):
+                self.report.differs(leaf.where, f"a detail with HMAC {leaf.hmac} in details/", "none")
+            elif leaf.hmac in self._details.erased:
+                self.report.count("erased_details")
+                if leaf.exhibit is not None and not folded[leaf.exhibit].disposed:
+                    self.report.differs(leaf.where, "its detail, as the exhibit was not disposed", "it is erased")
+
+    def _check_exhibit(self, exhibit: Exhibit, keyring: Keyring | None) -> None:
+        if exhibit.seal is None:
+            self.report.count("unsealed")
+        elif exhibit.disposed:
+            self.report.count("disposed")
+        else:
+            self.report.count("sealed")
+            check_blob(self._evidence, exhibit.seal, keyring, self.report)
+
+    def _count_staging(self) -> None:
+        with self.report.collecting():
+            staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
+            self.report.count("staging", len(staged))
