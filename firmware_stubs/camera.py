@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from firmware_stubs.jsonline import say
 from firmware_stubs.line import Line, News, Tiding
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.proof import VerifierKey
-from firmware_stubs.upload import SEGMENT, Command, Phase, Upload
+from firmware_stubs.upload import Command, Habits, Phase, Upload
 
 WAIT_S = 0.25
 BACK_OFF_S = 0.2
@@ -26,15 +25,6 @@ BACK_OFF_CAP_S = 2.0
 STATUS_EVERY_S = 15.0
 
 Report = Callable[[Mapping[str, object]], None]
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence."""
-
-    pace: float = 0.0
-    patience_s: float = 3.0
-    abandon_at: int = 0
 
 
 class Camera(threading.Thread):
@@ -151,7 +141,7 @@ class Camera(threading.Thread):
             return
         footage = self._offered.get_nowait()
         key = VerifierKey.parse(self._vkey.read_text())
-        upload = Upload(footage.recording, footage.memory, key, self._habits.patience_s)
+        upload = Upload(footage.recording, footage.memory, key, self._habits)
         self._current = (footage, upload)
         self.uploads.append(upload)
         upload.connected(now)
@@ -160,7 +150,7 @@ class Camera(threading.Thread):
         """Publish one command; every other segment carries its own digest, as the protocol leaves it open."""
         payload = footage.read(command.span) if command.span is not None else command.payload
         leaf = command.leaf
-        if command.span is not None and command.span[0] // SEGMENT % 2:
+        if command.span is not None and command.span[0] // self._habits.segment_octets % 2:
             leaf = f"{leaf}/{hashlib.sha256(payload).hexdigest()}"
         if self._habits.pace and command.span is not None:
             self._next_segment_at = now + len(payload) / self._habits.pace

@@ -33,14 +33,17 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="studio")
+        self._rolling: set[subprocess.Popen[bytes]] = set()
 
     def film(self, shot: Assignment, done: Callable[[Path | None], None]) -> None:
         """Begin to film; `done` is called from a thread of the studio."""
         self._pool.submit(self._film, shot, done)
 
     def close(self) -> None:
-        """Start nothing more; what is being filmed ends by itself."""
+        """Start nothing more, and cut what is being filmed."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for child in tuple(self._rolling):
+            child.terminate()
 
     def _film(self, shot: Assignment, done: Callable[[Path | None], None]) -> None:
         path = self.folder / f"{shot.device}-{shot.name}.mp4"
@@ -49,16 +52,17 @@ class Studio:
         command = ["nice", "-n", "10", sys.executable, "-m", "firmware_stubs.video", "--out", str(path)]
         command += ["--device", shot.device, "--started-at", rfc3339(shot.started_at), "--seed", str(shot.seed)]
         command += ["--seconds", str(shot.seconds), "--mb", str(shot.megabytes)]
+        done(path if self._run(command, environment) == 0 else None)
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> int:
+        child = subprocess.Popen(  # noqa: S603 - our own module and our own arguments
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        self._rolling.add(child)
         try:
-            subprocess.run(  # noqa: S603 - our own module and our own arguments
-                command,
-                check=True,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                timeout=PATIENCE_S,
-            )
-        except (OSError, subprocess.SubprocessError):
-            done(None)
-        else:
-            done(path)
+            return child.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
+        finally:
+            self._rolling.discard(child)

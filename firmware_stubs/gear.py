@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from firmware_stubs.beacon import RUBBISH, Beacon
-from firmware_stubs.camera import Camera, Habits, Report
+from firmware_stubs.camera import Camera, Report
 from firmware_stubs.dialects import DIALECTS
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.pei import Cell, MobileTermination
 from firmware_stubs.roster import Person, Roster
 from firmware_stubs.terminal import Terminal
-from firmware_stubs.upload import Phase
+from firmware_stubs.upload import Habits, Phase
 
 CONTROL_ISSI = 2349001
 ABANDON_AT = 2 * 1024 * 1024

@@ -62,8 +62,9 @@ class MobileTermination:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the equipment, in any pieces; a rebooting radio hears nothing."""
-        for octet in data if now >= self._silent_until else b"":
-            self._octet(octet, now)
+        for octet in data:
+            if now >= self._silent_until:
+                self._octet(octet, now)
 
     def to_send(self) -> bytes:
         """What the radio has put on the line since the last call."""

@@ -41,8 +41,8 @@ class Script:
 
     radio_s: float = 5.0
     beacon_s: float = 1.5
-    status_s: float = 60.0
-    text_s: float = 120.0
+    status_s: float = 45.0
+    text_s: float = 90.0
     emergency_s: float = 90.0
     rubbish_s: float = 0.0
     status_offset: int = 0x8000
@@ -115,7 +115,7 @@ class Play:
         if self._script.status_s:
             self._after(self._about(self._script.status_s), lambda: self._next_duty(person, terminal))
         if self._script.text_s:
-            self._after(self._about(self._script.text_s), lambda: self._text(person, terminal))
+            self._after(self._chance.uniform(2, self._script.text_s), lambda: self._text(person, terminal))
 
     def _report(self, person: Person, terminal: Terminal) -> None:
         terminal.hear(self._lip(person, terminal, lip.Reason.MAX_INTERVAL, NO_FIX_CHANCE))

@@ -102,7 +102,7 @@ class Terminal(threading.Thread):
         for _, mask in self._poll.poll(IDLE_S * 1000 if self.drained() else 0):
             if mask & select.POLLIN:
                 data = self._read()
-                self._awake = self._awake or bool(data)
+                self._awake = self._awake or (bool(data) and not mask & select.POLLHUP)
                 self.radio.receive(data, time.monotonic())
             elif mask & select.POLLHUP:
                 self._awake = False

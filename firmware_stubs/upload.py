@@ -11,7 +11,9 @@ from firmware_stubs.ranges import Ranges
 from firmware_stubs.receipt import Receipt, Recording, verify_receipt
 
 SEGMENT = 1024 * 1024
+LEAST_SEGMENT = 16 * 1024
 DEFAULT_RETRY_S = 5.0
+REST_CAP_S = 3600.0
 PATIENCE_CAP_S = 10.0
 RESPONSE_CAP = 1024 * 1024
 OK, SEND_MISSING, BAD, MALFORMED, NOT_NOW = 0x00, 0x10, 0x80, 0x83, 0x97
@@ -28,6 +30,20 @@ class Phase(StrEnum):
     RECEIPTED = "receipted"
     REFUSED = "refused"
     ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence."""
+
+    pace: float = 0.0
+    patience_s: float = 3.0
+    abandon_at: int = 0
+
+    @property
+    def segment_octets(self) -> int:
+        """A quarter of a second's worth on a slow link, so that commands are not stuck behind footage."""
+        return min(SEGMENT, max(LEAST_SEGMENT, round(self.pace / 4))) if self.pace else SEGMENT
 
 
 @dataclass(frozen=True)
@@ -51,8 +67,9 @@ class Memory:
 class Upload:
     """One recording on its way; it trusts nothing but the response topic."""
 
-    def __init__(self, recording: Recording, memory: Memory, key: VerifierKey, patience_s: float = 3.0) -> None:
+    def __init__(self, recording: Recording, memory: Memory, key: VerifierKey, habits: Habits | None = None) -> None:
         self.recording, self.memory = recording, memory
+        habits = habits or Habits()
         self.phase = Phase.OFFLINE
         self.durable = Ranges()
         self.receipt: Receipt | None = None
@@ -64,7 +81,8 @@ class Upload:
         self._flying = Ranges()
         self._ends: dict[int, int] = {}
         self._window = 0
-        self._patience_s = self._patience_now_s = patience_s
+        self._patience_s = self._patience_now_s = habits.patience_s
+        self._segment_octets = habits.segment_octets
         self._queries: list[Command] = []
         self._fin_sent = False
         self._heard_at = 0.0
@@ -95,13 +113,14 @@ class Upload:
         """Give the recording up on purpose; what came may be sealed as incomplete."""
         if not self.over:
             self._queries = [Command("abort")]
-            self.phase = Phase.ABANDONED
 
     def take(self, now: float) -> Command | None:
         """The next command to publish, or None when it is the gateway's turn."""
         if self._queries:
             self._heard_at = now
-            return self._queries.pop(0)
+            command = self._queries.pop(0)
+            self.phase = Phase.ABANDONED if command.leaf == "abort" else self.phase
+            return command
         if self.phase is not Phase.SENDING:
             return None
         return self._next_segment(now) or self._fin(now)
@@ -145,8 +164,8 @@ class Upload:
 
     def _judge(self, answer: Mapping[str, object], now: float) -> None:
         command = command_of(answer.get("topic"), self.recording.name)
-        if isinstance(answer.get("window_bytes"), int):
-            self._window = int(str(answer["window_bytes"]))
+        window = answer.get("window_bytes")
+        self._window = window if type(window) is int else self._window
         if "durable" in answer:
             self._note_durable(pairs(answer["durable"]), command)
         if isinstance(answer.get("receipt"), dict):
@@ -161,8 +180,7 @@ class Upload:
         elif code == SEND_MISSING:
             self._resend(pairs(answer.get("missing")), command, now)
         elif code == NOT_NOW:
-            retry = answer.get("retry_after_s")
-            self._rest(command, now + (float(retry) if isinstance(retry, int | float) else DEFAULT_RETRY_S), "not_now")
+            self._rest(command, now + rest_s(answer.get("retry_after_s")), "not_now")
         elif code == MALFORMED:
             self._violate(f"refused:{command}:{answer.get('reason_description')}")
             self.phase = Phase.REFUSED
@@ -292,7 +310,7 @@ class Upload:
         if not todo:
             return None
         start, end = todo.parts[0]
-        end = min(end, start + SEGMENT)
+        end = min(end, start + self._segment_octets)
         room = self._window - self._flying.octets
         if end - start > room and (self._flying or room <= 0):
             return None
@@ -336,6 +354,12 @@ def parse_answer(payload: bytes) -> Mapping[str, object] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) and answer.get("v") == 1 else None
+
+
+def rest_s(retry_after: object) -> float:
+    """How long "not now" is: what the gateway says, up to an hour; a few seconds where it says nothing usable."""
+    usable = isinstance(retry_after, int | float) and 0 <= retry_after <= REST_CAP_S
+    return float(str(retry_after)) if usable and not isinstance(retry_after, bool) else DEFAULT_RETRY_S
 
 
 def command_of(topic: object, recording: str) -> str:

@@ -5,8 +5,7 @@ import json
 import re
 
 from firmware_stubs.ranges import Ranges
-
-from .tiny_log import TinyLog
+from tests.firmware_stubs.tiny_log import TinyLog
 
 MIB = 1024 * 1024
 
@@ -32,7 +31,9 @@ class GatewayDouble:
         self.commands.append(leaf)
         key = (device, recording)
         verb = leaf.split("/")[0]
-        answer = self._segment(key, leaf, payload) if verb.isdecimal() else getattr(self, f"_{verb}")(key, leaf, payload)
+        answer = (
+            self._segment(key, leaf, payload) if verb.isdecimal() else getattr(self, f"_{verb}")(key, leaf, payload)
+        )
         if answer is None:
             return []
         answer = {"v": 1, "recording": recording, "reason_code": 0, "reason_description": "success", **answer}

@@ -1,0 +1,110 @@
+"""A terminal on a real pseudo-terminal, with plain file calls on the other end."""
+
+import os
+import re
+import select
+import time
+import tty
+
+import pytest
+
+from firmware_stubs.dialects import DIALECTS
+from firmware_stubs.lip import ShortReport
+from firmware_stubs.pei import Cell, MobileTermination
+from firmware_stubs.sds import status
+from firmware_stubs.terminal import Terminal, lip_frame
+
+HEARD = frozenset({2341001, 2341002})
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    made = Terminal(tmp_path / "terminal-1", MobileTermination(DIALECTS["motorola"], Cell(), HEARD), seed=3)
+    made.open()
+    made.start()
+    yield made
+    made.close()
+
+
+class Equipment:
+    """The gateway's end of the line."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self.fd)
+        self.seen = b""
+
+    def say(self, *commands):
+        for command in commands:
+            before = self.seen.count(b"\nOK\r")
+            os.write(self.fd, command.encode() + b"\r\n")
+            self.until(lambda seen, before=before: seen.count(b"\nOK\r") > before)
+
+    def until(self, good, patience_s=5.0):
+        ends = time.monotonic() + patience_s
+        while not good(self.seen) and time.monotonic() < ends:
+            if select.select([self.fd], [], [], 0.05)[0]:
+                self.seen += os.read(self.fd, 4096)
+        assert good(self.seen), self.seen
+
+
+def wait(true, patience_s=5.0):
+    ends = time.monotonic() + patience_s
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert true()
+
+
+def test_every_frame_counted_as_sent_arrives(terminal):
+    """In pieces, among answers, none lost."""
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    wait(lambda: terminal.ready)
+    for number in range(200):
+        terminal.hear(lip_frame(2341001, ShortReport(52.57 + number * 1e-5, -0.24), DIALECTS["motorola"]))
+        if number == 50:
+            os.write(equipment.fd, b"AT+CSQ?\r\n")
+    terminal.hear(status(2341002, 0))
+    equipment.until(lambda seen: b"\r\n0000\r\n" in seen, 20)
+    assert len(re.findall(rb"\+CTSDSR: 12,2341001,0,2349001,0,88\r\n0A[0-9A-F]{20}\r\n", equipment.seen)) == 200
+    assert b"\r\n+CSQ: " in equipment.seen
+    wait(terminal.drained)
+    assert terminal.sent == {"lip": 200, "status": 1}
+    os.close(equipment.fd)
+
+
+def test_what_nobody_listens_to_is_not_counted_as_sent(terminal):
+    """Unplugged, or plugged in and not yet registered."""
+    terminal.hear(status(2341001, 0x8001))
+    wait(terminal.drained)
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0")
+    terminal.hear(status(2341001, 0x8001))
+    wait(terminal.drained)
+    assert terminal.unheard == {"status": 2}
+    assert not terminal.sent
+    os.close(equipment.fd)
+    wait(lambda: not terminal.ready)
+
+
+def test_a_line_plugged_in_again_goes_on(terminal):
+    """Registrations outlive the cable; traffic waits for the first command."""
+    first = Equipment(terminal.link)
+    first.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    os.close(first.fd)
+    wait(lambda: not terminal.ready)
+    second = Equipment(terminal.link)
+    time.sleep(0.1)
+    assert not terminal.ready
+    second.say("AT")
+    wait(lambda: terminal.ready)
+    os.close(second.fd)
+
+
+def test_closing_removes_the_link(tmp_path):
+    """Nothing is left behind."""
+    made = Terminal(tmp_path / "t", MobileTermination(DIALECTS["sepura"], Cell(), HEARD))
+    made.open()
+    assert made.link.is_symlink()
+    made.close()
+    assert not made.link.is_symlink()
