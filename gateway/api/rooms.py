@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.api.auth import Doorkeeper
 from gateway.evidence.custody import CustodyLog
-from gateway.evidence.vault.reading import ExhibitReader
+from gateway.evidence.vault.reading import Reader
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -23,7 +23,7 @@ class EvidenceRoom:
 
     custody: CustodyLog
     catalogue: Catalogue
-    reader: ExhibitReader
+    reader: Reader
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Server:
         """The aiohttp application."""
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_guard])
         app[session.FAILURES] = session.Failures()
+        app[evidence.SITTINGS] = evidence.Sittings()
         for route in self.routes.all:
             app.router.add_route(route.method, route.path, self._bound(route))
         return app

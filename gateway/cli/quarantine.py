@@ -28,8 +28,15 @@ def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) ->
     rows = store.rows(limit)
     if as_json:
         listed = [
-            {"id": row.id, "at": row.at, "via": row.via, "channel": row.channel, "device": row.device,
-             "reason": row.reason, "raw": row.payload.hex()}
+            {
+                "id": row.id,
+                "at": row.at,
+                "via": row.via,
+                "channel": row.channel,
+                "device": row.device,
+                "reason": row.reason,
+                "raw": row.payload.hex(),
+            }
             for row in rows
         ]
         show.json({"v": 1, "count": store.count(), "rows": listed})

@@ -38,7 +38,9 @@ def known_roles(config: str | None) -> list[str]:
 @click.option("--role", "roles", multiple=True, required=True, help="A role from [auth] roles; may be repeated.")
 @click.option("--person", help="The person on the roster this account belongs to.")
 @of_store
-def add(*, name: str, full_name: str, roles: tuple[str, ...], person: str | None, config: str | None, data: str | None) -> None:
+def add(
+    *, name: str, full_name: str, roles: tuple[str, ...], person: str | None, config: str | None, data: str | None
+) -> None:
     """Create the account NAME."""
     found = places(config, data)
     for role in roles:
@@ -70,5 +72,7 @@ def list_(config: str | None, data: str | None, *, as_json: bool) -> None:
     if as_json:
         show.json({"v": 1, "users": found})
         return
-    lines = [(each.id, each.name, " ".join(each.roles), each.person, "disabled" if each.disabled else "") for each in found]
+    lines = [
+        (each.id, each.name, " ".join(each.roles), each.person, "disabled" if each.disabled else "") for each in found
+    ]
     show.rows(("user", "name", "roles", "person", ""), lines)

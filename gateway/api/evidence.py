@@ -1,0 +1,204 @@
+"""Exhibits over HTTP: list, one, content by Range, custody, proof. Every viewing is on record first."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+from gateway.api.rooms import EvidenceRoom
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.domain.evidence import Act
+from gateway.domain.ids import ExhibitId
+from gateway.evidence.rows import CustodyEntry, Exhibit, ExhibitFilter
+
+ROUTES = Routes()
+SITTING = timedelta(minutes=15)
+"""Viewings of one person, exhibit and session nearer than this are one entry (contracts section 5)."""
+MOST_SITTINGS = 100_000
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Facets of a list; after is the log_index of the last exhibit of the page before."""
+
+    device: str | None = None
+    recording: str | None = None
+    controller: str | None = None
+    category: str | None = None
+    holder: str | None = None
+    complete: bool | None = None
+    limit: int = 100
+    after: int | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of exhibits, newest first; next is the `after` of the next page."""
+
+    total: int
+    exhibits: list[Exhibit]
+    next: int | None
+    v: int = 1
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """Every act on an exhibit, oldest first."""
+
+    exhibit: str
+    custody: list[CustodyEntry]
+    v: int = 1
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """An exhibit's seal in the log: exact leaf (base64) and `.tlog-proof` text."""
+
+    exhibit: str
+    log_index: int
+    entry: str
+    proof: str
+    v: int = 1
+
+
+class Sittings:
+    """Who has looked at what lately."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str, str], datetime] = {}
+
+    def fresh(self, who: str, session: str, what: str, now: datetime) -> bool:
+        """Whether this starts a new sitting; a continued one is extended."""
+        key = (who, session, what)
+        last = self._last.get(key)
+        if len(self._last) >= MOST_SITTINGS:
+            self._last = {each: at for each, at in self._last.items() if now - at < SITTING}
+        self._last[key] = now
+        return last is None or now - last >= SITTING
+
+    def forget(self, who: str, session: str, what: str) -> None:
+        """The entry could not be written: the next one starts anew."""
+        self._last.pop((who, session, what), None)
+
+
+SITTINGS = web.AppKey("sittings", Sittings)
+
+
+def _room(call: Call[Any]) -> EvidenceRoom:
+    if call.rooms.evidence is None:
+        raise ProblemError(404, "this instance keeps no evidence")
+    return call.rooms.evidence
+
+
+async def _seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
+    """Put a viewing on record before anything is shown."""
+    who, sittings = call.who, call.request.config_dict[SITTINGS]
+    if not sittings.fresh(who.account, who.session, what, datetime.now(UTC)):
+        return
+    try:
+        whole = {"session": who.session, **detail}
+        await _room(call).custody.record(Act(act, who.account, ExhibitId(exhibit) if exhibit else None, detail=whole))
+    except BaseException:
+        sittings.forget(who.account, who.session, what)
+        raise
+
+
+async def _exhibit(call: Call[Any]) -> Exhibit:
+    name = call.part("exhibit")
+    row = await asyncio.to_thread(_room(call).catalogue.exhibit, name)
+    if row is None:
+        raise ProblemError(404, f"there is no exhibit {name!r}")
+    return row
+
+
+@ROUTES.add("GET /v1/exhibits", "evidence:read", Answer("A page of exhibits", shape=Page), Asked)
+async def exhibits(call: Call[Asked]) -> web.StreamResponse:
+    """Answer exhibits by facet; one `browse` entry a sitting."""
+    asked, catalogue = call.asked, _room(call).catalogue
+    if not 1 <= asked.limit <= 1000:
+        raise ProblemError(400, "limit: 1 to 1000")
+    facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
+    chosen = ExhibitFilter(**facets)
+    said = {name: part for name, part in facets.items() if part is not None}
+    await _seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
+    rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
+    total = await asyncio.to_thread(catalogue.count, chosen)
+    following = rows[-1].log_index if len(rows) == asked.limit else None
+    return as_json(Page(total, rows, following))
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}", "evidence:read", Answer("One exhibit", shape=Exhibit))
+async def exhibit(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer one exhibit's facts; one `view` entry a sitting."""
+    row = await _exhibit(call)
+    await _seen(call, "view", row.id, row.id, {"what": "facts"})
+    return as_json(row)
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/custody", "evidence:read", Answer("Its custody", shape=Chain))
+async def custody(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer every act on an exhibit."""
+    row = await _exhibit(call)
+    await _seen(call, "view", row.id, row.id, {"what": "custody"})
+    return as_json(Chain(row.id, await asyncio.to_thread(_room(call).catalogue.custody, row.id)))
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/proof", "evidence:read", Answer("Its seal's proof", shape=Proof))
+async def proof(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the seal's exact leaf and its inclusion proof; proofs are no viewing."""
+    row, log = await _exhibit(call), _room(call).custody
+    if row.sealed_at is None:
+        raise ProblemError(409, f"{row.id} is not sealed yet")
+    leaf = await asyncio.to_thread(log.leaf, row.log_index)
+    text = await asyncio.to_thread(log.proof, row.log_index)
+    return as_json(Proof(row.id, row.log_index, base64.b64encode(leaf).decode(), text))
+
+
+MEDIA = {"type": "string", "format": "binary"}
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA))
+async def content(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
+    row = await _exhibit(call)
+    if row.disposed_at is not None:
+        raise ProblemError(410, f"{row.id} was disposed of")
+    if row.sealed_at is None or row.size is None:
+        raise ProblemError(409, f"{row.id} is not sealed yet")
+    start, end = _span(call.request.headers.get("Range"), row.size)
+    await _seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
+    whole = (start, end) == (0, row.size)
+    response = web.StreamResponse(status=200 if whole and "Range" not in call.request.headers else 206)
+    response.content_type = row.content_type or "application/octet-stream"
+    response.content_length = end - start
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["ETag"] = f'"{row.sha256}"'
+    if response.status == 206:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
+    pieces = _room(call).reader.stream(ExhibitId(row.id), start, end)
+    first = await anext(pieces, b"")
+    await response.prepare(call.request)
+    await response.write(first)
+    async for piece in pieces:
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def _span(header: str | None, size: int) -> tuple[int, int]:
+    """The half-open byte span one Range asks for (RFC 9110 section 14); all of it where the header is no byte range."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip()) if header else None
+    if found is None or not (found[1] or found[2]):
+        return 0, size
+    if not found[1]:
+        start, end = max(0, size - int(found[2])), size
+    else:
+        start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+    if start >= size or end <= start:
+        raise ProblemError(416, f"the recording has {size} bytes", size=size)
+    return start, end

@@ -1,0 +1,74 @@
+"""`lapel evidence list | show ID | verify [ID|--all]`."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+import msgspec
+
+from gateway.cli import show
+from gateway.cli.evidence_verify import verify
+from gateway.cli.places import as_json_option, of_store, places
+from gateway.domain.evidence import Act
+from gateway.domain.time import rfc3339
+from gateway.evidence.rows import Exhibit
+from gateway.evidence_half import records_at
+
+
+@click.group()
+def evidence() -> None:
+    """Evidence work from a terminal."""
+
+
+evidence.add_command(verify)
+
+
+@evidence.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@of_store
+@as_json_option
+def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) -> None:
+    """List exhibits, newest first."""
+    found = places(config, data)
+    with records_at(found.evidence, found.keys, found.origin) as store:
+        rows, total = store.catalogue.exhibits(limit=limit), store.catalogue.count()
+        detail = {"listed": len(rows), "total": total}
+        store.custody.record_now(Act("browse", f"cli:{getpass.getuser()}", detail=detail))
+    if as_json:
+        show.json({"v": 1, "total": total, "exhibits": rows})
+        return
+    columns = ("exhibit", "recorded", "camera", "held by", "bytes", "log", "state", "remarks")
+    show.rows(columns, (_line(row) for row in rows))
+    click.echo(f"{len(rows)} of {total} exhibits")
+
+
+def _line(row: Exhibit) -> tuple[object, ...]:
+    if row.disposed_at:
+        state = "disposed"
+    elif row.sealed_at is None:
+        state = "receiving"
+    else:
+        state = "sealed" if row.complete else "sealed, incomplete"
+    recorded = rfc3339(row.started_at) if row.started_at else None
+    return (row.id, recorded, row.device, row.holder, row.size, row.log_index, state, " ".join(row.flags))
+
+
+@evidence.command("show")
+@click.argument("exhibit")
+@of_store
+@as_json_option
+def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) -> None:
+    """Show EXHIBIT and its custody."""
+    found = places(config, data)
+    with records_at(found.evidence, found.keys, found.origin) as store:
+        row, chain = store.catalogue.exhibit(exhibit), store.catalogue.custody(exhibit)
+    if row is None:
+        raise click.ClickException(f"{exhibit}: there is no such exhibit")
+    if as_json:
+        show.json({"v": 1, "exhibit": row, "custody": chain})
+        return
+    for name, content in msgspec.to_builtins(row).items():
+        click.echo(f"{name:>14}  {'-' if content is None else content}")
+    lines = [(each.n, each.log_index, rfc3339(each.at), each.kind, each.actor) for each in chain]
+    show.rows(("n", "log", "at", "act", "by"), lines)

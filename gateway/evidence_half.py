@@ -1,0 +1,135 @@
+"""The evidence half put together: keys, catalogue, log, recordings. Used by the gateway and by commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from gateway.crypto.keys import KeyStore
+from gateway.domain.evidence import Recorded
+from gateway.domain.ids import DeviceId
+from gateway.errors import ConfigError
+from gateway.evidence.custody import CustodyLog
+from gateway.evidence.needs import Needs, Terms
+from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.vault.reading import Reader
+from gateway.observe import SystemClock
+from gateway.ports import Clock, Directory
+from gateway.settings import Settings
+from gateway.store.catalogue import Catalogue
+from gateway.store.keyring import Keyring
+
+NO_CONTROLLER = "unassigned"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Keys, catalogue and log of one store, open."""
+
+    keystore: KeyStore
+    keyring: Keyring
+    catalogue: Catalogue
+    custody: CustodyLog
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class EvidenceHalf:
+    """All that keeps evidence, open."""
+
+    records: Records
+    recordings: Recordings
+
+
+class AgencyTerms:
+    """An exhibit's controller is its device's agency; the uncategorised rule of the settings holds."""
+
+    def __init__(self, people: Directory, days: int, rule_version: int) -> None:
+        self._people, self._days, self._version = people, days, rule_version
+
+    def terms(self, device: DeviceId, at: datetime) -> Terms:
+        """Whose, under which rule, due when."""
+        known = self._people.device(device)
+        controller = known.agency if known else NO_CONTROLLER
+        rule = f"{controller}/uncategorised@{self._version}"
+        return Terms(controller, rule, (at + timedelta(days=self._days)).date())
+
+
+class LogEntries:
+    """The log, read (gateway.evidence.needs.Entries)."""
+
+    def __init__(self, custody: CustodyLog) -> None:
+        self._custody = custody
+
+    async def recorded(self, index: int) -> Recorded:
+        """An entry's exact leaf and its proof under the present checkpoint."""
+        leaf = await asyncio.to_thread(self._custody.leaf, index)
+        return Recorded(index, leaf, await asyncio.to_thread(self._custody.proof, index))
+
+
+def origin_of(evidence: Path) -> str:
+    """The origin of the log that lies there, from its verifier key; ConfigError where there is none."""
+    path = evidence / "log" / "log.vkey"
+    try:
+        return path.read_text("ascii").rsplit("+", 2)[0]
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise ConfigError("", f"there is no log here: {wrong}", str(path)) from wrong
+
+
+@contextlib.contextmanager
+def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bool = False) -> Iterator[Records]:
+    """Open keys, catalogue and log; safe beside a running gateway (the log's writers take turns)."""
+    keystore = KeyStore(keys)
+    keystore.load(create=create)
+    with contextlib.ExitStack() as stack:
+        keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(evidence / "evidence.db")
+        keyring.open()
+        stack.callback(keyring.close)
+        catalogue.open()
+        stack.callback(catalogue.close)
+        custody = CustodyLog(evidence, origin, keystore, keyring, catalogue, clock, version("lapel"))
+        custody.open_now()
+        stack.callback(custody.close_now)
+        yield Records(keystore, keyring, catalogue, custody, Reader(evidence, keyring, catalogue.exhibit))
+
+
+@contextlib.contextmanager
+def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterator[Records]:
+    """Open the records of an existing store, for a command."""
+    with records(evidence, keys, origin or origin_of(evidence), SystemClock()) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> AsyncIterator[EvidenceHalf]:
+    """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
+    evidence = settings.data / "evidence"
+    with records(evidence, settings.keys, settings.log.origin, clock, create=True) as opened:
+        retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+        needs = Needs(
+            custody=opened.custody,
+            entries=LogEntries(opened.custody),
+            shelf=opened.catalogue,
+            keyring=opened.keyring,
+            keks=opened.keystore,
+            people=people,
+            retention=retention,
+            clock=clock,
+        )
+        limits = RecordingSettings(
+            reserve_mb=settings.store.reserve_mb,
+            memory_mb=settings.store.memory_mb,
+            resume_days=settings.evidence.resume_days,
+            keep_hours=settings.evidence.receipt_keep_hours,
+        )
+        recordings = Recordings(evidence, needs, limits)
+        await recordings.open()
+        try:
+            yield EvidenceHalf(opened, recordings)
+        finally:
+            await recordings.close()
