@@ -1,0 +1,178 @@
+"""From an ended upload to a sealed exhibit and its receipt; each step may be done again after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from gateway.domain.evidence import Act, Attribution, Recorded, RecordingKey, Sealed
+from gateway.domain.ids import ExhibitId
+from gateway.domain.time import from_rfc3339, rfc3339
+from gateway.errors import IntegrityError
+from gateway.evidence.needs import Needs
+from gateway.evidence.rows import Exhibit
+from gateway.evidence.upload import Upload, written
+from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, place
+from gateway.evidence.vault.committer import busy
+from gateway.evidence.vault.staging import Vault
+
+ACTOR = "system"
+MISSING_LISTED = 1000
+"""So many missing ranges are listed in a detail; their number is stated always."""
+
+_log = structlog.get_logger()
+_T = TypeVar("_T")
+
+
+class Leaf(msgspec.Struct):
+    """What a receipt says of its leaf."""
+
+    kind: str
+    at: str
+    exhibit: str
+    sha256: str
+    size: int
+
+
+class Sealing:
+    """Acts and receipts of recordings. Its slow work (a blob written anew) has threads of its own."""
+
+    def __init__(self, vault: Vault, needs: Needs, keep_hours: int) -> None:
+        """State how long a camera keeps its copy after the seal."""
+        self._vault, self._needs = vault, needs
+        self._keep = timedelta(hours=keep_hours)
+        self._threads = ThreadPoolExecutor(2, "vault-sealer")
+
+    async def receive(self, upload: Upload) -> None:
+        """Record, once, that an exhibit has begun."""
+        if upload.received or await asyncio.to_thread(self._needs.shelf.exhibit, upload.exhibit) is not None:
+            upload.received = True
+            return
+        terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
+        offer = written(upload.offer)
+        detail = {"device": upload.key.device, "recording": upload.key.recording, "offer": offer}
+        await self._needs.custody.record(
+            Act("receive", ACTOR, upload.exhibit, {"controller": terms.controller}, detail)
+        )
+        upload.received = True
+
+    async def seal(self, upload: Upload, ending: Ending | None) -> Sealed:
+        """Seal exactly once; with an intent written down already, go on with that (ending is then not asked)."""
+        if upload.intent is None:
+            assert ending is not None
+            upload.intent = await self._run(assemble, self._vault, upload.staged, ending)
+        intent, exhibit = upload.intent, upload.exhibit
+        await self._run(place, self._vault, exhibit, intent)
+        await self.receive(upload)
+        row = await asyncio.to_thread(self._needs.shelf.exhibit, exhibit)
+        if row is not None and row.sealed_at is not None:
+            sealed = await self.sealed(row)
+        else:
+            sealed = await self._record(upload, intent)
+        await self.clear(exhibit)
+        return sealed
+
+    async def nothing_came(self, upload: Upload) -> None:
+        """End an upload of which no byte came: said in the log, and its files and keys removed."""
+        facts = {"size": 0, "complete": False}
+        detail = {"device": upload.key.device, "recording": upload.key.recording, "reason": "nothing_received"}
+        await self.receive(upload)
+        await self._needs.custody.record(Act("amend", ACTOR, upload.exhibit, facts, detail))
+        await self.clear(upload.exhibit, identity=True)
+
+    async def clear(self, exhibit: ExhibitId, *, identity: bool = False) -> None:
+        """Remove staging; where the disk refuses, the next start does it."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: clear(self._vault, exhibit, identity=identity)
+            )
+        except OSError as error:
+            _log.warning("staging_not_removed", exhibit=exhibit, problem=str(error))
+
+    async def sealed(self, row: Exhibit) -> Sealed:
+        """The receipt of a sealed exhibit, made anew from the log."""
+        recorded = await self._needs.entries.recorded(row.log_index)
+        key = RecordingKey(row.device, row.recording)  # type: ignore[arg-type]  # a sealed row has both
+        return self._sealed(key, recorded, row.flags)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+    async def _record(self, upload: Upload, intent: Intent) -> Sealed:
+        who = self._needs.people.attribute(upload.key.device, upload.offer.started_at, upload.offer.ended_at)
+        flags = tuple(dict.fromkeys((*intent.flags, *who.flags)))
+        act = Act("seal", ACTOR, upload.exhibit, self._facts(upload, intent), _detail(upload, intent, who, flags))
+        return self._sealed(upload.key, await self._needs.custody.record(act), flags)
+
+    def _facts(self, upload: Upload, intent: Intent) -> dict[str, Any]:
+        terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
+        return {
+            "controller": terms.controller,
+            "category": "uncategorised",
+            "sha256": intent.sha256,
+            "size": intent.size,
+            "complete": intent.complete,
+            "rule": terms.rule,
+            "due": terms.due.isoformat(),
+            "held": False,
+            "blob": intent.blob,
+            "blob_sha256": intent.blob_sha256,
+            "key": self._needs.keks.kek_ids[-1],
+        }
+
+    def _sealed(self, key: RecordingKey, recorded: Recorded, flags: tuple[str, ...]) -> Sealed:
+        leaf = msgspec.json.decode(recorded.leaf, type=Leaf)
+        if leaf.kind != "seal":
+            raise IntegrityError(f"log entry {recorded.index} is no seal")
+        exhibit = ExhibitId(leaf.exhibit)
+        receipt = {
+            "v": 1,
+            "exhibit": exhibit,
+            "recording": key.recording,
+            "size": leaf.size,
+            "sha256": leaf.sha256,
+            "log_index": recorded.index,
+            "entry": base64.b64encode(recorded.leaf).decode(),
+            "proof": recorded.proof,
+            "copies": 1,
+            "keep_until": rfc3339(from_rfc3339(leaf.at) + self._keep),
+        }
+        return Sealed(key, exhibit, leaf.size, leaf.sha256, recorded.index, receipt, flags)
+
+    async def _run(self, work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - whatever work takes
+        """Run in the sealer's threads; a disk that refuses is StoreBusyError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments))
+        except OSError as error:
+            raise busy(error) from error
+
+
+def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, ...]) -> dict[str, Any]:
+    offer = upload.offer
+    detail: dict[str, Any] = {
+        "device": upload.key.device,
+        "recording": upload.key.recording,
+        "name": offer.name,
+        "content_type": offer.content_type,
+        "holder": who.holder,
+        "candidates": list(who.candidates),
+        "started_at": None if offer.started_at is None else rfc3339(offer.started_at),
+        "ended_at": None if offer.ended_at is None else rfc3339(offer.ended_at),
+        "user_data": offer.user_data,
+        "flags": list(flags),
+        "device_signature": "none" if intent.manifest is None else "not_checked",
+    }
+    if intent.manifest is not None:
+        detail["device_manifest"] = intent.manifest
+    if intent.missing:
+        detail["missing"] = [list(pair) for pair in intent.missing[:MISSING_LISTED]]
+        detail["missing_ranges"] = len(intent.missing)
+    return detail

@@ -1,0 +1,138 @@
+"""One recording on its way in, as the event loop sees it, and what makes two offers one recording."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.crypto.canonical import canonical
+from gateway.domain.evidence import RecordingKey, RecordingOffer, Segment, UploadState
+from gateway.domain.ids import ExhibitId
+from gateway.domain.time import Instant, rfc3339
+from gateway.errors import MisuseError, SegmentError
+from gateway.evidence.rows import Exhibit
+from gateway.evidence.vault.assembly import Intent
+from gateway.evidence.vault.staging import Staged
+
+SEGMENT_CAP = 4 * 1024 * 1024
+RECORDING_CAP = 1 << 40
+DETAIL_PART_CAP = 256 * 1024
+"""At most this much of user data, or of a device manifest, goes into a custody detail."""
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(eq=False)
+class Upload:
+    """An open upload: its offer as last stated, its files, how far its seal has got."""
+
+    key: RecordingKey
+    exhibit: ExhibitId
+    offer: RecordingOffer
+    staged: Staged
+    size: int | None
+    heard: Instant
+    received: bool = False
+    sealing: bool = False
+    intent: Intent | None = None
+
+    def state(self, window_bytes: int, reason: str = "success") -> UploadState:
+        """What is durable and what is missing."""
+        durable = self.staged.durable
+        end = durable.end if self.size is None else self.size
+        return UploadState(self.key, self.size, durable.pairs, tuple(durable.gaps(0, end)), window_bytes, reason)
+
+
+def exhibit_id(at: datetime) -> ExhibitId:
+    """A new exhibit's id: `X-`, seven letters of time in seconds, five at random (Crockford base32)."""
+    number = (int(at.timestamp()) << 25 | secrets.randbits(25)) & ((1 << 60) - 1)
+    return ExhibitId("X-" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(55, -1, -5)))
+
+
+def check_segment(segment: Segment) -> None:
+    """Refuse a segment that can't be of any recording; SegmentError names why."""
+    if len(segment.content) > SEGMENT_CAP:
+        raise SegmentError("segment_too_large")
+    if not 0 <= segment.offset <= RECORDING_CAP - len(segment.content):
+        raise SegmentError("bad_offset")
+
+
+def check_size(size: int | None) -> None:
+    """Refuse a size that no recording has."""
+    if size is not None and not 0 <= size <= RECORDING_CAP:
+        raise SegmentError("bad_size")
+
+
+def check_digest(segment: Segment) -> None:
+    """Refuse a segment whose bytes are not those that the camera hashed."""
+    if segment.sha256 is not None and hashlib.sha256(segment.content).hexdigest() != segment.sha256.lower():
+        raise SegmentError("checksum_mismatch")
+
+
+def storable(offer: RecordingOffer) -> RecordingOffer:
+    """The offer with user data that canonical JSON can say and a detail can hold; a stand-in says what was not."""
+    try:
+        printed = canonical(offer.user_data)
+    except MisuseError:
+        printed = json.dumps(offer.user_data, default=str).encode("utf-8", "replace")
+        return msgspec.structs.replace(offer, user_data=_stand_in("not canonical JSON", printed))
+    if len(printed) > DETAIL_PART_CAP:
+        return msgspec.structs.replace(offer, user_data=_stand_in("too long", printed))
+    return offer
+
+
+def _stand_in(problem: str, printed: bytes) -> dict[str, Any]:
+    return {"lapel:omitted": problem, "octets": len(printed), "sha256": hashlib.sha256(printed).hexdigest()}
+
+
+def written(offer: RecordingOffer) -> dict[str, Any]:
+    """The offer as an `offer` note has it."""
+    words: dict[str, Any] = msgspec.to_builtins(offer)
+    return words
+
+
+def read_offer(words: dict[str, Any]) -> RecordingOffer:
+    """The offer of an `offer` note."""
+    return msgspec.convert(words, RecordingOffer)
+
+
+def merged(old: RecordingOffer, new: RecordingOffer) -> RecordingOffer:
+    """What is known of a recording offered again: the later word, where it says anything."""
+    said = {
+        name: value
+        for name in ("size", "checksum", "content_type", "started_at", "ended_at", "user_data")
+        if (value := getattr(new, name))
+    }
+    return msgspec.structs.replace(old, name=new.name, **said)
+
+
+def contradicts(old: RecordingOffer, new: RecordingOffer) -> bool:
+    """Whether two offers of one id can't be one recording: what both state differs."""
+    pairs = [(_lower(old.checksum), _lower(new.checksum)), (old.size, new.size), (_at(old), _at(new))]
+    return any(a is not None and b is not None and a != b for a, b in pairs)
+
+
+def is_sealed_as(offer: RecordingOffer, row: Exhibit) -> bool:
+    """Whether what is offered is that sealed exhibit: by checksum, else by size, else by its beginning."""
+    if not row.complete:
+        return False
+    if offer.checksum is not None:
+        return offer.checksum.lower() == row.sha256
+    began = None if row.started_at is None else rfc3339(row.started_at)
+    if offer.size is not None:
+        return offer.size == row.size and (None in (_at(offer), began) or _at(offer) == began)
+    return began is not None and _at(offer) == began
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
+
+
+def _at(offer: RecordingOffer) -> str | None:
+    return None if offer.started_at is None else rfc3339(offer.started_at)
