@@ -1,0 +1,296 @@
+"""The board: last known per unit. A pure reducer: reports in, standings changed, time as an argument.
+
+It holds no history: what is late, doubled or older than what is shown never moves a unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from gateway.domain.events import PositionReport
+from gateway.domain.ids import DeviceId, UnitId
+from gateway.domain.position import Fix, PositionSource
+from gateway.domain.time import Instant
+from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, UNKNOWN, Duty, DutySource
+from gateway.feed.freshness import next_change_s, pace_of
+from gateway.feed.nearest import Index
+from gateway.feed.roll import call_roll
+from gateway.feed.settings import FeedSettings
+from gateway.feed.standing import EmergencyMark, Sighting, Standing
+from gateway.feed.wording import time_text
+from gateway.ports import Directory, Resolved
+
+Outcome = Literal["live", "kept", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
+DEVICES_PER_UNIT = 16
+MORE_ACCURATE = 3.0
+_SOURCES: tuple[PositionSource, ...] = ("lip", "mqtt", "bwc", "manual")
+
+
+def usable(fix: Fix | None) -> bool:
+    """Whether a fix lies on the globe (NaN does not)."""
+    return fix is not None and -90 <= fix.latitude <= 90 and -180 <= fix.longitude <= 180
+
+
+def device_of(report: PositionReport, who: Resolved) -> str:
+    """The name under which this device's positions are kept: its id, else its ISSI, else its link."""
+    origin = report.origin
+    return who.device or origin.device or (f"issi-{origin.issi}" if origin.issi is not None else origin.via)
+
+
+class Board:
+    """Every unit of the roster, and what is known of it."""
+
+    def __init__(self, settings: FeedSettings) -> None:
+        self.settings = settings
+        self.units: dict[UnitId, Standing] = {}
+        self.dirty: dict[UnitId, Standing] = {}
+        self.counts: Counter[str] = Counter()
+        self.index = Index(settings)
+        self._paces = {source: pace_of(settings.interval_s(source)) for source in _SOURCES}
+        self._priority = {source: number for number, source in enumerate(settings.priority)}
+        self._unit_of: dict[str, UnitId] = {}
+        self._due: dict[int, list[Standing]] = {}
+        self._waiting: set[UnitId] = set()
+
+    # --- the roster
+
+    def refresh(self, directory: Directory, now: Instant) -> list[Standing]:
+        """Take up what the roster says now; give back the units that are gone from it."""
+        day, seen = now.utc.date(), set()
+        for unit in directory.units():
+            seen.add(unit.id)
+            standing = self.units.get(unit.id)
+            roll = call_roll(directory, unit, day, standing.roll if standing else None)
+            if standing is None:
+                standing = self._enter(roll.unit.id, Standing(unit.id, roll, _unknown(now), -1, now.utc.timestamp()))
+            elif roll is standing.roll:
+                continue
+            standing.roll, standing.roll_json, standing.members_json = roll, None, None
+            self.index.enrol(standing.row, roll)
+            self.touch(standing)
+        gone = [standing for name, standing in self.units.items() if name not in seen and standing.emergency is None]
+        for standing in gone:
+            self._leave(standing)
+        return gone
+
+    def _enter(self, name: UnitId, standing: Standing) -> Standing:
+        self.units[name] = standing
+        standing.row = self.index.add(name)
+        self._rank(standing)
+        return standing
+
+    def _leave(self, standing: Standing) -> None:
+        del self.units[standing.id]
+        self.dirty.pop(standing.id, None)
+        self.index.drop(standing.row)
+        for device in standing.devices:
+            if self._unit_of.get(device) == standing.id:
+                del self._unit_of[device]
+
+    def touch(self, standing: Standing) -> None:
+        """Its feature is out of date: make it anew at the next flush."""
+        standing.feature = None
+        self.dirty.pop(standing.id, None)
+        if standing.on_feed:
+            self.dirty[standing.id] = standing
+
+    # --- positions
+
+    def place(self, report: PositionReport, who: Resolved, quality: tuple[str, ...] = ()) -> Outcome:
+        """Take one position report; say what became of it, and count it."""
+        outcome = self._place(report, who, quality)
+        self.counts[outcome] += 1
+        return outcome
+
+    def _place(self, report: PositionReport, who: Resolved, quality: tuple[str, ...]) -> Outcome:
+        standing = self.units.get(who.unit) if who.unit is not None else None
+        if standing is None:
+            return "unattributed"
+        if not standing.on_feed:
+            return "off_duty"
+        if report.battery_pct is not None:
+            standing.battery_pct = report.battery_pct
+        fix = report.fix
+        if fix is None or not usable(fix):
+            return "no_fix" if fix is None else "unusable"
+        device = device_of(report, who)
+        seen = standing.sightings.get(device)
+        fresh, outcome = self._sight(report, fix, seen, device, quality)
+        if fresh is None:
+            return outcome
+        if seen is None:
+            self._claim(standing, device)
+        if standing.devices.get(device, "") != who.person:
+            standing.devices[device], standing.members_json = who.person, None
+        standing.sightings[device] = fresh
+        return self._choose(standing, fresh, seen, report.stamp.arrived)
+
+    def _sight(
+        self, report: PositionReport, fix: Fix, before: Sighting | None, device: str, quality: tuple[str, ...]
+    ) -> tuple[Sighting | None, Outcome]:
+        stamp = report.stamp
+        arrived_s = stamp.arrived.utc.timestamp()
+        told_s = arrived_s if stamp.device_time is None else stamp.device_time.timestamp()
+        if before is not None and _doubled(before, fix, told_s, gave_time=stamp.device_time is not None):
+            return None, "duplicates"
+        fix_s = told_s
+        if told_s > arrived_s + self.settings.clock_skew_s:
+            fix_s, quality = arrived_s, tuple(dict.fromkeys((*quality, "clock_skew")))
+        old = report.late or arrived_s - fix_s > self.settings.oldest_live_s
+        if old or (before is not None and fix_s < before.fix_s):
+            if before is not None:
+                before.earlier.append(told_s)
+            return None, "late"
+        sighting = Sighting(
+            device,
+            report.source,
+            self._priority.get(report.source, len(self._priority)),
+            self._paces[report.source],
+            fix,
+            told_s,
+            fix_s,
+            stamp.arrived.mono_s - (arrived_s - fix_s),
+            arrived_s,
+            stamp.quality,
+            quality,
+        )
+        if before is not None:
+            before.earlier.append(before.told_s)
+            sighting.earlier = before.earlier
+        return sighting, "live"
+
+    def _claim(self, standing: Standing, device: str) -> None:
+        """A device new to this unit leaves the one that had it; a unit keeps its newest sixteen."""
+        former = self.units.get(self._unit_of.get(device, standing.id))
+        if former is not None and former is not standing:
+            former.sightings.pop(device, None)
+            former.devices.pop(device, None)
+            former.members_json = None
+            self.touch(former)
+        self._unit_of[device] = standing.id
+        if len(standing.sightings) >= DEVICES_PER_UNIT:
+            oldest = min(standing.sightings.values(), key=lambda sighting: sighting.received_s).device
+            del standing.sightings[oldest]
+            standing.devices.pop(oldest, None)
+
+    def _choose(self, standing: Standing, fresh: Sighting, before: Sighting | None, now: Instant) -> Outcome:
+        live = standing.live
+        if live is not None and live is not before and not self._takes_over(fresh, live, now.mono_s):
+            self.touch(standing)
+            return "kept"
+        self._show(standing, fresh, now.mono_s)
+        return "live"
+
+    def _takes_over(self, other: Sighting, live: Sighting, now_mono_s: float) -> bool:
+        """Source choice with hold-down: a better source at once, another only when the shown one is silent."""
+        if other is live or other.fix_s < live.fix_s:
+            return False
+        if live.age_s(now_mono_s) > live.pace.hold_s:
+            return True
+        mine, theirs = other.fix.accuracy_m, live.fix.accuracy_m
+        if mine is not None and theirs is not None:
+            if mine * MORE_ACCURATE < theirs:
+                return True
+            if theirs * MORE_ACCURATE < mine:
+                return False
+        return other.priority < live.priority
+
+    def _show(self, standing: Standing, sighting: Sighting, now_mono_s: float) -> None:
+        standing.live = sighting
+        standing.shown_fresh = standing.fresh(now_mono_s)
+        self.index.move(standing.row, sighting)
+        self.touch(standing)
+        if standing.id not in self._waiting:
+            self._wait(standing, now_mono_s)
+
+    # --- age
+
+    def _wait(self, standing: Standing, now_mono_s: float) -> None:
+        """Look at this unit again when its position's age changes its name."""
+        live = standing.live
+        age_s = next_change_s(live.age_s(now_mono_s), live.pace) if live is not None else None
+        if live is None or age_s is None:
+            self._waiting.discard(standing.id)
+            return
+        self._waiting.add(standing.id)
+        self._due.setdefault(int(live.fix_mono_s + age_s) + 1, []).append(standing)
+
+    def age(self, now: Instant) -> None:
+        """Touch each unit whose freshness has changed by now."""
+        for second in [second for second in self._due if second <= now.mono_s]:
+            for standing in self._due.pop(second):
+                self._waiting.discard(standing.id)
+                if self.units.get(standing.id) is standing:
+                    self._aged(standing, now)
+
+    def _aged(self, standing: Standing, now: Instant) -> None:
+        live = standing.live
+        newest = max(standing.sightings.values(), key=lambda sighting: sighting.fix_s, default=None)
+        if live is not None and newest is not None and self._takes_over(newest, live, now.mono_s):
+            self._show(standing, newest, now.mono_s)
+        elif standing.fresh(now.mono_s) != standing.shown_fresh:
+            standing.shown_fresh = standing.fresh(now.mono_s)
+            self.touch(standing)
+        if standing.id not in self._waiting:
+            self._wait(standing, now.mono_s)
+
+    # --- duty and emergencies
+
+    def set_duty(
+        self, name: UnitId, code: int, since_s: float, source: DutySource, incident: str | None = None
+    ) -> Standing | None:
+        """The latest act wins. Off duty hides the unit and forgets where it was; None for no such unit."""
+        standing = self.units.get(name)
+        if standing is None:
+            return None
+        deployable = code in self.settings.deployable
+        standing.duty = Duty(code, STATES[code], deployable, time_text(since_s), incident, source)
+        standing.known_duty, standing.duty_s = True, since_s
+        standing.hidden = code == OFF_DUTY or (standing.hidden and code not in BACK_ON_DUTY)
+        self._settle(standing)
+        return standing
+
+    def set_emergency(self, name: UnitId, mark: EmergencyMark | None) -> Standing | None:
+        """Show an emergency on its unit, or take it off; None for no such unit."""
+        standing = self.units.get(name)
+        if standing is not None and standing.emergency != mark:
+            standing.emergency = mark
+            self._settle(standing)
+        return standing
+
+    def _settle(self, standing: Standing) -> None:
+        if not standing.on_feed:
+            for device in standing.sightings:
+                self._unit_of.pop(device, None)
+            standing.sightings, standing.live, standing.battery_pct = {}, None, None
+            standing.shown_fresh, standing.frame = "never", None
+        self._rank(standing)
+        self.touch(standing)
+
+    def _rank(self, standing: Standing) -> None:
+        self.index.rank(standing.row, standing)
+
+    def off_duty(self, name: UnitId) -> bool:
+        """Whether positions of this unit are neither shown nor kept."""
+        standing = self.units.get(name)
+        return standing is not None and not standing.on_feed
+
+    def last_fix(self, name: UnitId | None, device: DeviceId | None) -> Sighting | None:
+        """Where that device was last, else its unit."""
+        standing = self.units.get(name) if name is not None else None
+        if standing is None:
+            return None
+        return standing.sightings.get(device or "") or standing.live
+
+
+def _doubled(before: Sighting, fix: Fix, told_s: float, *, gave_time: bool) -> bool:
+    """The same device and time again; where the device gave no time, the same place too."""
+    if not gave_time:
+        return told_s == before.told_s and fix == before.fix
+    return told_s == before.told_s or told_s in before.earlier
+
+
+def _unknown(now: Instant) -> Duty:
+    """Before its first status a unit is taken to be on duty, and not deployable."""
+    return Duty(UNKNOWN, "unknown", deployable=False, since=time_text(now.utc.timestamp()))

@@ -1,0 +1,235 @@
+"""Standings and emergencies as JSON: GeoJSON Features (RFC 7946 section 3.2) as unit.schema.json asks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.domain.ids import ISSI_MAX
+from gateway.domain.people import Person
+from gateway.feed.duty import Duty, DutyRecord
+from gateway.feed.emergencies import Emergency, EmergencyPlace, EmergencyRecord
+from gateway.feed.nearest import haversine_m
+from gateway.feed.roll import powers_of
+from gateway.feed.standing import EmergencyMark, Sighting, Standing
+from gateway.feed.wording import time_text
+
+QUALITIES = frozenset({"outlier_held", "low_accuracy", "clock_skew", "no_gnss", "reanchored", "source_conflict"})
+_ENCODER = msgspec.json.Encoder()
+
+
+class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
+    """A place, longitude first."""
+
+    coordinates: tuple[float, float]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One officer of a unit."""
+
+    person: str
+    collar: str | None
+    issi: int | None
+    powers: tuple[str, ...]
+    devices: tuple[str, ...]
+
+
+class SourceNote(msgspec.Struct, frozen=True):
+    """Where one device says the unit is."""
+
+    source: str
+    device: str
+    fix_time: str
+    accuracy_m: float | None
+    disagrees_m: float | None
+
+
+class Properties(msgspec.Struct, frozen=True):
+    """The properties of a unit's feature, in the order of the example."""
+
+    seq: int
+    callsign: str
+    issi: int | None
+    collar: str | None
+    members: msgspec.Raw
+    reach: str
+    agency: str
+    role: str
+    unit_type: str
+    powers: msgspec.Raw
+    skills: msgspec.Raw
+    duty: Duty
+    fresh: str
+    source: str
+    sources: list[SourceNote]
+    fix_time: str | None
+    received_at: str
+    stale_at: str | None
+    time_quality: str | msgspec.UnsetType
+    accuracy_m: float | None
+    heading_deg: float | None
+    speed_mps: float | None
+    quality: list[str]
+    battery_pct: int | None
+    emergency: EmergencyMark | None
+    overtime: bool = False
+
+
+class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
+    """A unit as GeoJSON."""
+
+    id: str
+    geometry: Point | None
+    properties: Properties
+
+
+def feature(standing: Standing, now_mono_s: float) -> bytes:
+    """One unit's feature; made at most once between two changes."""
+    if standing.feature is None:
+        standing.feature = _ENCODER.encode(_feature(standing, now_mono_s))
+    return standing.feature
+
+
+def _feature(standing: Standing, now_mono_s: float) -> Feature:
+    live = standing.live
+    point = None if live is None else Point((live.fix.longitude, live.fix.latitude))
+    return Feature(standing.id, point, _properties(standing, live, now_mono_s))
+
+
+def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) -> Properties:
+    roll, fix = standing.roll, None if live is None else live.fix
+    first = roll.persons[0] if roll.persons else None
+    powers, skills = _granted(standing)
+    return Properties(
+        standing.seq,
+        roll.unit.callsign,
+        _issi(first.issi) if first else None,
+        first.collar if first else None,
+        _members(standing),
+        "unknown",
+        roll.unit.agency,
+        roll.role,
+        roll.unit.kind,
+        powers,
+        skills,
+        standing.duty,
+        standing.fresh(now_mono_s),
+        "none" if live is None else live.source,
+        [] if live is None else _sources(standing, live),
+        None if live is None else time_text(live.fix_s),
+        time_text(standing.noted_s if live is None else live.received_s),
+        None if live is None else time_text(live.fix_s + live.pace.ageing_s),
+        msgspec.UNSET if live is None else live.time_quality,
+        None if fix is None else _least_zero(fix.accuracy_m),
+        None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
+        None if fix is None else _least_zero(fix.speed_mps),
+        [] if live is None else [mark for mark in live.quality if mark in QUALITIES],
+        _percent(standing.battery_pct),
+        standing.emergency,
+    )
+
+
+def _granted(standing: Standing) -> tuple[msgspec.Raw, msgspec.Raw]:
+    if standing.roll_json is None:
+        roll = standing.roll
+        standing.roll_json = msgspec.Raw(_ENCODER.encode(roll.powers)), msgspec.Raw(_ENCODER.encode(roll.skills))
+    return standing.roll_json
+
+
+def _members(standing: Standing) -> msgspec.Raw:
+    if standing.members_json is None:
+        members = [_member(person, standing) for person in standing.roll.persons]
+        standing.members_json = msgspec.Raw(_ENCODER.encode(members))
+    return standing.members_json
+
+
+def _member(person: Person, standing: Standing) -> Member:
+    devices = tuple(sorted(device for device, holder in standing.devices.items() if holder == person.id))
+    return Member(person.id, person.collar, _issi(person.issi), powers_of(person, standing.roll.day), devices)
+
+
+def _sources(standing: Standing, live: Sighting) -> list[SourceNote]:
+    if len(standing.sightings) == 1 and live.device in standing.sightings:
+        return [_source(live, live)]
+    return [_source(sighting, live) for sighting in standing.sightings.values()]
+
+
+def _source(sighting: Sighting, live: Sighting) -> SourceNote:
+    fix, shown = sighting.fix, live.fix
+    apart_m = None
+    if sighting is not live:
+        apart_m = round(haversine_m(shown.latitude, shown.longitude, fix.latitude, fix.longitude), 1)
+    accuracy_m = _least_zero(fix.accuracy_m)
+    return SourceNote(sighting.source, sighting.device, time_text(sighting.fix_s), accuracy_m, apart_m)
+
+
+def _least_zero(number: float | None) -> float | None:
+    return number if number is not None and number >= 0 else None
+
+
+def _percent(number: int | None) -> int | None:
+    return number if number is not None and 0 <= number <= 100 else None
+
+
+def _issi(number: int | None) -> int | None:
+    return number if number is not None and 1 <= number <= ISSI_MAX else None
+
+
+def duty(standing: Standing, seq: int) -> bytes:
+    """A unit's duty as a record of its own."""
+    now = standing.duty
+    record = DutyRecord(1, seq, standing.id, now.code, now.state, now.deployable, now.since, now.incident, now.source)
+    return _ENCODER.encode(record)
+
+
+def removed(unit: str, seq: int, reason: str) -> bytes:
+    """The word that a unit has left the feed."""
+    return _ENCODER.encode({"v": 1, "seq": seq, "unit": unit, "reason": reason})
+
+
+def emergency(raised: Emergency, seq: int) -> bytes:
+    """An emergency as a record."""
+    return _ENCODER.encode(emergency_record(raised, seq))
+
+
+def emergency_record(raised: Emergency, seq: int | None = None) -> EmergencyRecord:
+    """An emergency as consumers and the urgent log have it; by itself, under the number it went out with."""
+    unknown = raised.person is None and raised.unit is None
+    return EmergencyRecord(
+        1,
+        raised.seq if seq is None else seq,
+        raised.id,
+        raised.state,
+        time_text(raised.raised_s),
+        raised.person,
+        raised.unit,
+        _issi(raised.issi),
+        tuple(raised.triggers),
+        raised.presses,
+        raised.delivered,
+        raised.acknowledged_by,
+        _place(raised.place),
+        raised.journalled and raised.kept,
+        raised.device,
+        "unknown" if unknown else None,
+        raised.last_held_by if unknown else None,
+        raised.cleared_by,
+        raised.outcome,
+    )
+
+
+def _place(place: EmergencyPlace | None) -> EmergencyPlace | None:
+    return None if place is None else msgspec.structs.replace(place, accuracy_m=_least_zero(place.accuracy_m))
+
+
+def collection(features: Iterable[bytes], epoch: str, seq: int, at: str) -> bytes:
+    """A FeatureCollection (RFC 7946 section 3.3) that says where in the stream it was taken."""
+    stream = _ENCODER.encode({"epoch": epoch, "seq": seq, "generated_at": at})
+    return b'{"type":"FeatureCollection","lapel:stream":%b,"features":[%b]}' % (stream, b",".join(features))
+
+
+def snapshot(features: Iterable[bytes], epoch: str, seq: int, emergencies: Iterable[bytes]) -> bytes:
+    """The first event of a stream that begins anew."""
+    head = _ENCODER.encode({"v": 1, "epoch": epoch, "seq": seq})[:-1]
+    return b'%b,"features":[%b],"emergencies":[%b]}' % (head, b",".join(features), b",".join(emergencies))

@@ -1,0 +1,333 @@
+"""The feed as the rest of the gateway sees it: events in, consumers and queries out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.domain.events import CameraReport, EmergencyReport, Origin, PositionReport, StatusReport, TextReport
+from gateway.domain.ids import PersonId, UnitId
+from gateway.domain.time import Instant, Stamp, rfc3339
+from gateway.errors import RefusedError
+from gateway.feed import encode
+from gateway.feed.alarm import Alarm
+from gateway.feed.annals import Annals
+from gateway.feed.board import Board
+from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer
+from gateway.feed.duty import EMERGENCY, STATES, DutySource
+from gateway.feed.emergencies import EmergencyRecord, Outcome
+from gateway.feed.filters import ALL, Filters
+from gateway.feed.hub import Hub
+from gateway.feed.messages import Message, Messages
+from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
+from gateway.feed.settings import FeedSettings
+from gateway.feed.standing import Standing
+from gateway.feed.urgent_lines import Restored
+from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
+from gateway.ports import Clock, Directory, Resolved
+
+_log = structlog.get_logger()
+NO_UNIT = "no such unit on the roster"
+
+
+class Feed:
+    """Implements gateway.ports.FeedSink. open(), then run() until cancelled, then close()."""
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        directory: Directory,
+        clock: Clock,
+        data_dir: Path,
+        *,
+        files: FileOps | None = None,
+    ) -> None:
+        self.settings = settings
+        self._directory, self._clock = directory, clock
+        self.board = Board(settings)
+        self._hub = Hub(settings, self.board)
+        self._annals = Annals(self._hub)
+        self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
+        self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
+        self._alarm.left = self._leave
+        self._messages = Messages(settings.messages_kept)
+        self._counts: Counter[str] = Counter()
+        self._beat_s = self._roster_s = float("-inf")
+        self._open = False
+
+    # --- lifecycle
+
+    async def open(self) -> None:
+        """Take up the roster and what the urgent log remembers; begins even where the disk refuses."""
+        if self._open:
+            return
+        now = self._clock.now()
+        restored = await self._log.open()
+        self._log.reserved, self._log.kept, self._log.refused = self._reserved, self._alarm.on_disk, self._alarm.refused
+        self._hub.sequence = await self._begin(restored)
+        self._refresh(now)
+        self._annals.restore(restored, self.board, self._alarm.emergencies)
+        self._alarm.show_all()
+        if not restored.whole and restored.found:
+            self._alarm.emergencies.skip_to_thousand()
+        self._log.rewrite()
+        await self._log.write()
+        self._hub.boot_seq = self._hub.sequence.last
+        self._hub.flush(now)
+        self._hub.boot_seq = self._hub.sequence.last
+        self._open = True
+
+    async def _begin(self, restored: Restored) -> Sequence:
+        """The old epoch goes on only if its next block is on disk before its first number is used."""
+        epoch = restored.epoch if restored.whole else new_epoch()
+        mark = Mark(1, epoch, restored.first + BLOCK)
+        self._hub.sequence = Sequence(epoch, restored.first, mark.mark, on_disk=False)
+        self._log.reserve(mark)
+        if not await self._log.write() and restored.whole:
+            return Sequence(new_epoch(), restored.first, mark.mark, on_disk=False)
+        return self._hub.sequence
+
+    async def run(self) -> None:
+        """Tick and write until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._log.run())
+            group.create_task(self._ticks())
+
+    async def _ticks(self) -> None:
+        while True:
+            self.tick(self._clock.now())
+            await asyncio.sleep(self.settings.tick_ms / 1000)
+
+    async def close(self) -> None:
+        """Send the consumers away and write down what waits."""
+        if self._open:
+            self._open = False
+            self._hub.flush(self._clock.now())
+            for consumer in self._hub.consumers:
+                consumer.end(GOING_AWAY)
+        await self._log.close()
+
+    def tick(self, now: Instant) -> None:
+        """One turn: the roster now and then, ages, positions out, heartbeats, the slow and the stuck."""
+        if now.mono_s - self._roster_s >= self.settings.roster_s:
+            self._refresh(now)
+        self.board.age(now)
+        self._hub.flush(now)
+        if now.mono_s - self._beat_s >= self.settings.heartbeat_s:
+            self._beat_s = now.mono_s
+            self._hub.heartbeat(now)
+        self._hub.sweep(now)
+        if (mark := self._hub.sequence.wanted()) is not None and not self._log.refusing:
+            self._log.reserve(mark)
+        if self._annals.epoch != self._hub.sequence.epoch and not self._log.refusing:
+            self._log.rewrite()
+
+    def _reserved(self, mark: Mark) -> None:
+        self._hub.sequence.reserved(mark)
+
+    def refresh(self) -> None:
+        """The roster has changed: take it up now rather than in a few seconds."""
+        self._refresh(self._clock.now())
+
+    def _refresh(self, now: Instant) -> None:
+        self._roster_s = now.mono_s
+        try:
+            gone = self.board.refresh(self._directory, now)
+        except Exception:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
+            self._counts["roster_faults"] += 1
+            _log.exception("the roster can't be read")
+            return
+        for standing in gone:
+            self._annals.forget(standing.id)
+            if standing.on_feed:
+                self._leave(standing.id, "roster")
+
+    def _leave(self, unit: str, reason: str) -> None:
+        make = lambda seq: encode.removed(unit, seq, reason)  # noqa: E731
+        self._log.add(self._hub.publish("removed", f"removed {unit}", unit, make))
+
+    # --- FeedSink
+
+    def position(self, report: PositionReport, who: Resolved, *, quality: tuple[str, ...] = ()) -> None:
+        """Move a unit on the board."""
+        try:
+            self.board.place(report, who, quality)
+            if self._alarm.emergencies.any_open:
+                self._alarm.moved(report, who)
+        except Exception:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
+            self._counts["position_faults"] += 1
+            _log.exception("a position could not be taken")
+
+    def status(self, report: StatusReport, who: Resolved) -> None:
+        """Change a unit's duty state; 0 is an emergency, 12 to 16 are messages."""
+        code = report.code
+        if code == EMERGENCY:
+            self.emergency(EmergencyReport(report.origin, report.stamp, "tetra_status"), who, journalled=True)
+        elif code is None or not 0 < code < len(STATES):
+            self._counts["messages"] += 1
+            self._messages.add(report, who)
+        elif who.unit is None or self._set_duty(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
+            self._counts["status_unattributed"] += 1
+
+    def _set_duty(
+        self, unit: UnitId, code: int, at_s: float, source: DutySource, incident: str | None = None
+    ) -> Standing | None:
+        standing = self.board.units.get(unit)
+        if standing is None:
+            return None
+        if standing.known_duty and at_s < standing.duty_s:
+            self._counts["status_late"] += 1
+            return standing
+        if standing.known_duty and (standing.duty.code, standing.duty.incident) == (code, incident):
+            self._counts["status_repeated"] += 1
+            return standing
+        self._counts["statuses"] += 1
+        was_shown = standing.on_feed
+        self.board.set_duty(unit, code, at_s, source, incident)
+        self._tell_duty(standing)
+        if was_shown and not standing.on_feed:
+            self._leave(unit, "off_duty")
+        return standing
+
+    def _tell_duty(self, standing: Standing) -> None:
+        make = lambda seq: encode.duty(standing, seq)  # noqa: E731
+        record = self._hub.publish("duty", f"duty {standing.id}", standing.id, make)
+        self._annals.note(record)
+        self._log.add(record)
+
+    def text(self, report: TextReport, who: Resolved) -> None:
+        """A text from an officer."""
+        self._counts["messages"] += 1
+        self._messages.add(report, who)
+
+    def emergency(self, report: EmergencyReport, who: Resolved, *, journalled: bool) -> None:
+        """Raise or add to an emergency; out to every consumer at once."""
+        self._alarm.raised(report, who, journalled=journalled)
+
+    def camera(self, report: CameraReport, who: Resolved) -> None:
+        """Camera telemetry: its battery stands for a unit of which no other is known."""
+        self._counts["camera_reports"] += 1
+        standing = self.board.units.get(who.unit) if who.unit is not None else None
+        battery = report.body.get("battery_pct")
+        if standing is None or not standing.on_feed or not isinstance(battery, int) or isinstance(battery, bool):
+            return
+        if standing.battery_pct is None:
+            standing.battery_pct = battery
+            self.board.touch(standing)
+
+    def off_duty(self, unit: UnitId) -> bool:
+        """Whether positions of this unit are neither shown nor kept."""
+        return self.board.off_duty(unit)
+
+    # --- acts of the control room
+
+    def set_duty(self, unit: str, code: int, *, incident: str | None = None) -> bool:
+        """The control room sets a status; False for no such unit, RefusedError for no such state."""
+        if not 0 < code < len(STATES):
+            raise RefusedError(422, f"{code} is no duty state (1..{len(STATES) - 1})")
+        now_s = self._clock.now().utc.timestamp()
+        return self._set_duty(UnitId(unit), code, now_s, "api", incident) is not None
+
+    def raise_manual(self, *, unit: str | None = None, person: str | None = None) -> EmergencyRecord:
+        """Somebody heard it rather than saw it: an emergency by the control room's word."""
+        standing = self.board.units.get(UnitId(unit)) if unit is not None else None
+        if unit is not None and standing is None:
+            raise RefusedError(404, NO_UNIT)
+        if person is None and standing is not None and len(standing.roll.unit.members) == 1:
+            person = standing.roll.unit.members[0]
+        who = Resolved(UnitId(unit) if unit else None, PersonId(person) if person else None)
+        origin, stamp = Origin("console"), Stamp(self._clock.now())
+        self.emergency(EmergencyReport(origin, stamp, "manual"), who, journalled=True)
+        found = self._alarm.emergencies.at(who.person, origin, who)
+        if found is None:
+            raise RefusedError(500, "the emergency went out without a number of its own")
+        return encode.emergency_record(found)
+
+    def acknowledge(self, number: str, by: str) -> EmergencyRecord | None:
+        """A named person has it in hand; None for one unknown or over."""
+        found = self._alarm.acknowledge(number, by)
+        return None if found is None else encode.emergency_record(found)
+
+    def clear(self, number: str, by: str, outcome: Outcome) -> EmergencyRecord | None:
+        """It is over; None for one unknown or over already."""
+        found = self._alarm.clear(number, by, outcome)
+        return None if found is None else encode.emergency_record(found)
+
+    def delivered(self, number: str) -> None:
+        """A consumer's machine has this emergency."""
+        self._alarm.delivered(number)
+
+    def deal(self, message: int, by: str) -> Message | None:
+        """Somebody has dealt with a message."""
+        return self._messages.deal(message, by)
+
+    # --- queries
+
+    def subscribe(self, cursor: str | None = None, filters: Filters = ALL) -> Consumer:
+        """Follow the feed from a cursor (`epoch-seq`), or from a snapshot."""
+        return self._hub.subscribe(cursor, filters, self._clock.now(), self._alarm.emergencies.open())
+
+    def unsubscribe(self, consumer: Consumer) -> None:
+        """This consumer is gone."""
+        consumer.end(LEFT)
+        self._hub.sweep(self._clock.now())
+
+    def snapshot(self, filters: Filters = ALL) -> bytes:
+        """Every unit on the feed as a GeoJSON FeatureCollection."""
+        now = self._clock.now()
+        units = [one for one in self.board.units.values() if one.on_feed and filters.match(one, now.mono_s)]
+        features = (encode.feature(one, now.mono_s) for one in units)
+        return encode.collection(features, self.epoch, self.seq, rfc3339(now.utc))
+
+    def unit(self, name: str) -> bytes | None:
+        """One unit's Feature; None for one that is not on the feed."""
+        standing = self.board.units.get(UnitId(name))
+        if standing is None or not standing.on_feed:
+            return None
+        return encode.feature(standing, self._clock.now().mono_s)
+
+    def nearest(self, wanted: Wanted) -> Ranking:
+        """The units that fit, ranked."""
+        return self.board.index.query(wanted, self._clock.now())
+
+    def emergencies(self) -> tuple[EmergencyRecord, ...]:
+        """All that are open, and the latest that are over."""
+        known = self._alarm.emergencies.known.values()
+        return tuple(encode.emergency_record(one) for one in known)
+
+    def messages(self) -> tuple[Message, ...]:
+        """Statuses 12 to 16 and texts, oldest first."""
+        return self._messages.all()
+
+    @property
+    def epoch(self) -> str:
+        """The stream's epoch."""
+        return self._hub.sequence.epoch
+
+    @property
+    def seq(self) -> int:
+        """The last number given."""
+        return self._hub.sequence.last
+
+    def health(self) -> str:
+        """`ok`, or `degraded` where the urgent log is behind: the feed itself goes on."""
+        return "degraded" if self._log.refusing or self._log.stalled else "ok"
+
+    def stats(self) -> dict[str, Any]:
+        """Plain counters."""
+        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._alarm.counts}
+        counts["positions"] = sum(self.board.counts.values())
+        counts["units"] = len(self.board.units)
+        counts["consumers"] = len(self._hub.consumers)
+        counts["conflated"] = self._hub.conflated
+        counts["consumers_closed"] = dict(self._hub.closed)
+        counts["unencodable"] = self._hub.unencodable
+        counts["urgent_pending"] = self._log.pending
+        counts["urgent_refusals"] = self._log.refusals
+        counts["urgent_unreadable"] = self._annals.unreadable
+        return counts

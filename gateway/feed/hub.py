@@ -1,0 +1,202 @@
+"""Fan-out: one rising sequence to every consumer. Urgent records at once, positions by the tick, one blob a group.
+
+A unit's record gets its number when it goes out, not when the board changed. So an urgent record is
+never behind the positions that still wait for their tick, and numbers rise for everybody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from gateway.domain.time import Instant, rfc3339
+from gateway.errors import RefusedError
+from gateway.feed import encode, sse
+from gateway.feed.board import Board
+from gateway.feed.consumer import Consumer, UnitFrame
+from gateway.feed.emergencies import Emergency
+from gateway.feed.filters import ALL, Filters
+from gateway.feed.sequence import BLOCK, Sequence
+from gateway.feed.settings import FeedSettings
+from gateway.feed.standing import Standing
+from gateway.feed.urgent_lines import UrgentEvent, UrgentRecord
+
+_log = structlog.get_logger()
+
+
+class Group:
+    """Consumers with one subscription, and the units they have been shown."""
+
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
+        self.consumers: list[Consumer] = []
+        self.shown: set[str] = set()
+
+
+class Hub:
+    """The stream: its records, who follows it, and how they catch up."""
+
+    def __init__(self, settings: FeedSettings, board: Board) -> None:
+        self._settings, self._board = settings, board
+        self.sequence = Sequence("", 1, BLOCK, on_disk=False)
+        self.kept: deque[UrgentRecord] = deque()
+        self.horizon = 0
+        self.boot_seq = 0
+        self.unencodable = 0
+        self.closed: dict[str, int] = {}
+        self._conflated = 0
+        self._groups: dict[Filters, Group] = {}
+
+    @property
+    def consumers(self) -> list[Consumer]:
+        """Everybody who follows."""
+        return [consumer for group in self._groups.values() for consumer in group.consumers]
+
+    @property
+    def conflated(self) -> int:
+        """Positions that newer ones replaced before a slow consumer took them."""
+        return self._conflated + sum(consumer.conflated for consumer in self.consumers)
+
+    # --- out
+
+    def publish(self, event: UrgentEvent, key: str, unit: str | None, make: Callable[[int], bytes]) -> UrgentRecord:
+        """An urgent record, now. An emergency goes to everybody, whatever they filter."""
+        seq = self.sequence.next()
+        record = UrgentRecord(seq, event, key, unit, make(seq))
+        frame = sse.frame(self.sequence.epoch, seq, event, record.payload)
+        for group in self._groups.values():
+            if _concerns(record, group):
+                for consumer in group.consumers:
+                    consumer.press(seq, frame)
+            if event == "removed" and unit is not None:
+                group.shown.discard(unit)
+        self.keep(record)
+        return record
+
+    def keep(self, record: UrgentRecord) -> None:
+        """Remember it for those who resume."""
+        self.kept.append(record)
+        if len(self.kept) > self._settings.urgent_kept:
+            self.horizon = self.kept.popleft().seq
+
+    def flush(self, now: Instant) -> int:
+        """Send each changed unit's feature; say how many."""
+        changed, self._board.dirty = list(self._board.dirty.values()), {}
+        frames = [frame for standing in changed if (frame := self._frame(standing, now)) is not None]
+        if frames:
+            whole = b"".join([frame.frame for frame in frames])
+            for group in self._groups.values():
+                mine = frames if group.filters == ALL else list(self._seen_by(group, frames, now))
+                chunk = whole if mine is frames else b"".join([frame.frame for frame in mine])
+                for consumer in group.consumers:
+                    consumer.offer(chunk, mine)
+        return len(frames)
+
+    def _frame(self, standing: Standing, now: Instant) -> UnitFrame | None:
+        standing.seq, standing.feature = self.sequence.next(), None
+        try:
+            payload = encode.feature(standing, now.mono_s)
+        except Exception:  # noqa: BLE001 - one unit that can't be written must not silence the others
+            self.unencodable += 1
+            _log.exception("a unit can't be encoded", unit=standing.id)
+            return None
+        standing.frame = sse.frame(self.sequence.epoch, standing.seq, "position", payload)
+        return UnitFrame(standing.id, standing.seq, standing.frame)
+
+    def _seen_by(self, group: Group, frames: list[UnitFrame], now: Instant) -> Iterable[UnitFrame]:
+        for frame in frames:
+            standing = self._board.units.get(frame.unit)  # type: ignore[call-overload]
+            if standing is not None and group.filters.match(standing, now.mono_s):
+                group.shown.add(frame.unit)
+                yield frame
+            elif frame.unit in group.shown:
+                group.shown.discard(frame.unit)
+                yield self._out_of_sight(frame)
+
+    def _out_of_sight(self, frame: UnitFrame) -> UnitFrame:
+        payload = encode.removed(frame.unit, frame.seq, "filter")
+        return UnitFrame(frame.unit, frame.seq, sse.frame(self.sequence.epoch, frame.seq, "removed", payload))
+
+    def heartbeat(self, now: Instant) -> None:
+        """Tell everybody that the feed is alive."""
+        comment = sse.heartbeat(rfc3339(now.utc))
+        for consumer in self.consumers:
+            consumer.note(comment)
+
+    def sweep(self, now: Instant) -> None:
+        """Close those who are stuck, forget those who are gone."""
+        for filters, group in list(self._groups.items()):
+            for consumer in list(group.consumers):
+                consumer.look(now.mono_s)
+                if consumer.ended is not None:
+                    self._forget(group, consumer)
+            if not group.consumers:
+                del self._groups[filters]
+
+    def _forget(self, group: Group, consumer: Consumer) -> None:
+        group.consumers.remove(consumer)
+        self._conflated += consumer.conflated
+        self.closed[consumer.ended or ""] = self.closed.get(consumer.ended or "", 0) + 1
+
+    # --- in
+
+    def subscribe(self, cursor: str | None, filters: Filters, now: Instant, emergencies: list[Emergency]) -> Consumer:
+        """A consumer that begins behind its cursor, or with a snapshot where that can't be."""
+        if len(self.consumers) >= self._settings.consumers_max:
+            raise RefusedError(503, f"the feed has its {self._settings.consumers_max} consumers")
+        consumer = Consumer(filters, self._settings)
+        group = self._groups.setdefault(filters, Group(filters))
+        seq = self._resumable(cursor)
+        if seq is None:
+            self.flush(now)
+            consumer.begin(self._snapshot(group, now, emergencies))
+        elif missed := self._missed(seq, group, now):
+            consumer.begin(missed)
+        else:
+            consumer.note(sse.heartbeat(rfc3339(now.utc)))
+        group.consumers.append(consumer)
+        return consumer
+
+    def _resumable(self, cursor: str | None) -> int | None:
+        found = sse.cursor(cursor)
+        if found is None or found[0] != self.sequence.epoch:
+            return None
+        return found[1] if self.horizon <= found[1] <= self.sequence.last else None
+
+    def _missed(self, seq: int, group: Group, now: Instant) -> bytes:
+        """Every urgent record behind the cursor and each unit's latest, by number."""
+        epoch = self.sequence.epoch
+        frames: list[tuple[int, bytes]] = []
+        for standing in self._board.units.values():
+            wanted = standing.on_feed and group.filters.match(standing, now.mono_s)
+            if wanted:
+                group.shown.add(standing.id)
+            if standing.frame is None or standing.seq <= max(seq, self.boot_seq) or not standing.on_feed:
+                continue
+            frame = UnitFrame(standing.id, standing.seq, standing.frame)
+            frames.append((frame.seq, (frame if wanted else self._out_of_sight(frame)).frame))
+        urgent = (record for record in self.kept if record.seq > seq and _concerns(record, group))
+        frames.extend((record.seq, sse.frame(epoch, record.seq, record.event, record.payload)) for record in urgent)
+        return b"".join(frame for _, frame in sorted(frames))
+
+    def _snapshot(self, group: Group, now: Instant, emergencies: list[Emergency]) -> bytes:
+        """Every unit, then each open emergency under a new number: no consumer may have to look for one."""
+        seq, epoch = self.sequence.next(), self.sequence.epoch
+        shown = [one for one in self._board.units.values() if one.on_feed and group.filters.match(one, now.mono_s)]
+        group.shown.update(one.id for one in shown)
+        open_now = [encode.emergency(one, seq) for one in emergencies]
+        payload = encode.snapshot((encode.feature(one, now.mono_s) for one in shown), epoch, seq, open_now)
+        frames = [sse.frame(epoch, seq, "snapshot", payload)]
+        for one in emergencies:
+            number = self.sequence.next()
+            frames.append(sse.frame(epoch, number, "emergency", encode.emergency(one, number)))
+        return b"".join(frames)
+
+
+def _concerns(record: UrgentRecord, group: Group) -> bool:
+    """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it."""
+    if group.filters == ALL or record.event in ("emergency", "removed"):
+        return True
+    return record.unit in group.shown

@@ -1,0 +1,47 @@
+"""The `[feed]` section of the configuration: closed, with the defaults a shift can run on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.domain.people import UnitKind
+from gateway.domain.position import PositionSource
+
+
+class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often each source reports, how units are ranked, and how far consumers may fall behind."""
+
+    lip_interval_s: float = 60.0
+    mqtt_interval_s: float = 10.0
+    bwc_interval_s: float = 30.0
+    manual_interval_s: float = 300.0
+    priority: tuple[PositionSource, ...] = ("mqtt", "bwc", "lip", "manual")
+    clock_skew_s: float = 5.0
+    oldest_live_s: float = 900.0
+    deployable: tuple[int, ...] = (2, 3, 7)
+    foot_mps: float = 1.6
+    cycle_mps: float = 4.5
+    vehicle_mps: float = 8.0
+    detour: float = 1.35
+    tick_ms: int = 100
+    heartbeat_s: float = 10.0
+    roster_s: float = 10.0
+    buffer_high_bytes: int = 262_144
+    urgent_queue: int = 1_000
+    stuck_s: float = 30.0
+    consumers_max: int = 500
+    urgent_kept: int = 10_000
+    messages_kept: int = 1_000
+
+    def interval_s(self, source: PositionSource) -> float:
+        """How often this source reports when all is well."""
+        return {
+            "lip": self.lip_interval_s,
+            "mqtt": self.mqtt_interval_s,
+            "bwc": self.bwc_interval_s,
+            "manual": self.manual_interval_s,
+        }[source]
+
+    def speed_mps(self, kind: UnitKind) -> float:
+        """How fast a unit of this kind gets somewhere."""
+        return {"foot": self.foot_mps, "cycle": self.cycle_mps, "vehicle": self.vehicle_mps}[kind]

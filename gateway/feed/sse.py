@@ -1,0 +1,44 @@
+"""Server-sent events as bytes (WHATWG HTML, 9.2), and back. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RETRY = b"retry: 2000\n"
+"""Never a block of its own: one common client takes such a block for an empty event."""
+
+
+class Block(NamedTuple):
+    """One event as a consumer sees it."""
+
+    id: str
+    event: str
+    payload: bytes
+
+
+def frame(epoch: str, seq: int, event: str, payload: bytes) -> bytes:
+    """One event with its cursor; payload is JSON on one line."""
+    return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (epoch.encode(), seq, event.encode(), payload)
+
+
+def heartbeat(at: str) -> bytes:
+    """A comment that says that the feed is alive, and what time it is there."""
+    return b": heartbeat %b\n\n" % at.encode()
+
+
+def cursor(text: str | None) -> tuple[str, int] | None:
+    """Read `epoch-seq`; None for anything else."""
+    epoch, dash, number = (text or "").rpartition("-")
+    if not dash or not epoch or len(number) > 19 or not (number.isascii() and number.isdigit()):
+        return None
+    return epoch, int(number)
+
+
+def blocks(stream: bytes) -> list[Block]:
+    """The complete events of a stream, comments left out."""
+    found = []
+    for part in stream.split(b"\n\n")[:-1]:
+        fields = dict(line.split(b": ", 1) for line in part.split(b"\n") if not line.startswith(b":"))
+        if b"data" in fields:
+            found.append(Block(fields.get(b"id", b"").decode(), fields.get(b"event", b"").decode(), fields[b"data"]))
+    return found

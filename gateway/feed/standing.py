@@ -1,0 +1,94 @@
+"""What the board keeps of one unit and of each of its devices. Pure records, changed only by the board."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from gateway.domain.ids import UnitId
+from gateway.domain.position import Fix, PositionSource
+from gateway.domain.time import TimeQuality
+from gateway.feed.duty import Duty
+from gateway.feed.freshness import Fresh, Pace, freshness
+from gateway.feed.roll import Roll
+
+EARLIER_KEPT = 32
+
+
+class EmergencyMark(msgspec.Struct, frozen=True):
+    """An emergency as a unit's feature shows it."""
+
+    id: str
+    state: str
+    raised_at: str
+    acknowledged_by: str | None
+    person: str | None
+    triggers: tuple[str, ...]
+    presses: int
+    delivered: bool
+
+
+class Sighting(msgspec.Struct, eq=False):
+    """The last position from one device.
+
+    told_s is the device's own time and fix_s what it counts for (seconds since 1970),
+    fix_mono_s the same moment on our monotonic clock, so that a step of the host clock ages nothing.
+    """
+
+    device: str
+    source: PositionSource
+    priority: int
+    pace: Pace
+    fix: Fix
+    told_s: float
+    fix_s: float
+    fix_mono_s: float
+    received_s: float
+    time_quality: TimeQuality
+    quality: tuple[str, ...]
+    earlier: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=EARLIER_KEPT))
+
+    def age_s(self, now_mono_s: float) -> float:
+        """How old the position is."""
+        return now_mono_s - self.fix_mono_s
+
+    def fresh(self, now_mono_s: float) -> Fresh:
+        """The name of its age."""
+        return freshness(now_mono_s - self.fix_mono_s, self.pace)
+
+
+class Standing(msgspec.Struct, eq=False):
+    """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand."""
+
+    id: UnitId
+    roll: Roll
+    duty: Duty
+    row: int
+    noted_s: float
+    known_duty: bool = False
+    duty_s: float = 0.0
+    hidden: bool = False
+    seq: int = 1
+    live: Sighting | None = None
+    sightings: dict[str, Sighting] = msgspec.field(default_factory=dict)
+    devices: dict[str, str | None] = msgspec.field(default_factory=dict)
+    battery_pct: int | None = None
+    emergency: EmergencyMark | None = None
+    shown_fresh: Fresh = "never"
+    members_json: msgspec.Raw | None = None
+    roll_json: tuple[msgspec.Raw, msgspec.Raw] | None = None
+    feature: bytes | None = None
+    frame: bytes | None = None
+
+    @property
+    def on_feed(self) -> bool:
+        """Whether consumers see it: off duty is private, but not in an emergency."""
+        return not self.hidden or self.emergency is not None
+
+    def fresh(self, now_mono_s: float) -> Fresh:
+        """How fresh its position is; in an emergency never `lost`: terminals stop their periodic reports then."""
+        if self.live is None:
+            return "never"
+        name = self.live.fresh(now_mono_s)
+        return "stale" if name == "lost" and self.emergency is not None else name

@@ -1,0 +1,122 @@
+"""A shift to test with: a roster in memory, a clock that is set, reports as drivers emit them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from gateway.domain.events import EmergencyReport, Origin, PositionReport, StatusReport, TextReport
+from gateway.domain.people import Holder, Person, Power, Unit
+from gateway.domain.position import Fix
+from gateway.domain.time import Instant, Stamp
+from gateway.ports import Resolved
+
+START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+class SetClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.mono_s, self.utc = 1000.0, start
+
+    def now(self) -> Instant:
+        """This moment."""
+        return Instant(self.mono_s, self.utc)
+
+    def on(self, seconds: float) -> Instant:
+        """Go on by some seconds."""
+        self.mono_s += seconds
+        self.utc += timedelta(seconds=seconds)
+        return self.now()
+
+
+class Roster:
+    """A Directory over two dictionaries; `broken` makes it raise, as a roster out of order would."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, Person] = {}
+        self.by_unit: dict[str, Unit] = {}
+        self.broken = False
+
+    def enlist(
+        self, number: int, *, agency: str = "PCC", role: str = "CSO", kind: str = "foot", powers=("pcn",)
+    ) -> str:
+        """One officer who is a unit of one."""
+        granted = tuple(power if isinstance(power, Power) else Power(power) for power in powers)
+        person = Person(
+            f"P-{number}", f"Officer {number}", agency, role, str(number), 2340000 + number, granted, ("aid",)
+        )
+        unit = Unit(f"{agency}.{role}-{number}", f"{role}{number}", agency, kind, (person.id,))
+        self.people[person.id], self.by_unit[unit.id] = person, unit
+        return unit.id
+
+    def _answer(self, found):
+        if self.broken:
+            raise RuntimeError("the roster is on fire")
+        return found
+
+    def device(self, device):
+        return self._answer(None)
+
+    def terminal(self, issi):
+        return self._answer(None)
+
+    def holder(self, device, at):
+        return self._answer(Holder())
+
+    def attribute(self, device, start, end):
+        raise NotImplementedError
+
+    def person(self, person):
+        return self._answer(self.people.get(person))
+
+    def person_by_issi(self, issi):
+        return self._answer(next((one for one in self.people.values() if one.issi == issi), None))
+
+    def unit(self, unit):
+        return self._answer(self.by_unit.get(unit))
+
+    def unit_of(self, person):
+        return self._answer(next((one for one in self.by_unit.values() if person in one.members), None))
+
+    def units(self):
+        return self._answer(list(self.by_unit.values()))
+
+
+def stamp(now: Instant, age_s: float | None = 0.0) -> Stamp:
+    """Arrived now, of a device time so many seconds ago; None for a device without a clock."""
+    if age_s is None:
+        return Stamp(now)
+    return Stamp(now, now.utc - timedelta(seconds=age_s), "gnss")
+
+
+def at(now: Instant, lat: float = 52.57, lon: float = -0.24, *, age_s: float | None = 0.0, **more) -> PositionReport:
+    """A position report; source, device, accuracy_m and late as wanted."""
+    fix = Fix(lat, lon, more.pop("accuracy_m", 8.0), None, more.pop("speed_mps", 1.4), more.pop("heading_deg", 87.5))
+    source, device = more.pop("source", "mqtt"), more.pop("device", "bcn-1")
+    return PositionReport(Origin("test", device), stamp(now, age_s), fix, source, **more)
+
+
+def who(unit: str | None, person: str | None = None, device: str | None = None, issi: int | None = None) -> Resolved:
+    """As resolve would say."""
+    return Resolved(unit, person, device, issi)
+
+
+def status(now: Instant, code: int | None, issi: int = 2340001) -> StatusReport:
+    """A status from a radio."""
+    return StatusReport(Origin("radio", None, issi), Stamp(now), 0x8000 + (code or 0), code)
+
+
+def text(now: Instant, words: str) -> TextReport:
+    """A text from a radio."""
+    return TextReport(Origin("radio", None, 2340001), Stamp(now), words)
+
+
+def press(now: Instant, trigger="tetra_status", *, device=None, issi=2340001, fix=None) -> EmergencyReport:
+    """The button."""
+    return EmergencyReport(Origin("radio", device, issi), Stamp(now), trigger, fix)
+
+
+def expired(now: Instant) -> date:
+    """Yesterday."""
+    return now.utc.date() - timedelta(days=1)
