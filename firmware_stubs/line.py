@@ -53,9 +53,11 @@ class Line:
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
     def close(self) -> None:
-        """End the connection and its thread."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """End the connection and its thread; without its callbacks the client frees its sockets at once."""
+        client = self._client
+        client.disconnect()
+        client.loop_stop()
+        client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = client.on_publish = None
 
     def _on_connect(self, client: Client, _u: object, _f: ConnectFlags, code: ReasonCode, _p: object) -> None:
         if code.is_failure:

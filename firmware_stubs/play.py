@@ -69,13 +69,13 @@ class Play:
     def begin(self) -> None:
         """Put everybody's first acts on the schedule."""
         self._after(0.0, self._move)
-        for person in self._roster.people:
+        for person in self._roster.people if self._gear.terminals else ():
             self._radio_on(person)
         for device in self._roster.devices_of("beacon"):
             self._after(self._chance.uniform(0, self._script.beacon_s), partial(self._beacon, device.id))
         for place, camera in enumerate(self._gear.cameras.values()):
             self._after(0.5 + 0.5 * place, partial(self._film, camera, 1))
-        if self._script.emergency_s and self._roster.people:
+        if self._script.emergency_s and self._gear.terminals:
             self._after(min(15.0, self._script.emergency_s), self._emergency)
         if self._script.rubbish_s:
             self._after(self._script.rubbish_s, self._rubbish)

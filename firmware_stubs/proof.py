@@ -14,6 +14,7 @@ ED25519 = 1
 PROOF_CAP = 64 * 1024
 PATH_CAP = 63
 SIGNATURE_CAP = 16
+DIGIT_CAP = 19
 
 
 class ProofError(Exception):
@@ -93,7 +94,7 @@ def _verify_note(body: str, signatures: str, key: VerifierKey) -> None:
 def _verify_signature(body: str, signature: bytes, key: VerifierKey) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(key.key).verify(signature, body.encode())
-    except InvalidSignature as error:
+    except (InvalidSignature, UnicodeEncodeError) as error:
         raise ProofError("checkpoint: signature is wrong") from error
 
 
@@ -165,7 +166,7 @@ def check_inclusion(entry: bytes, proof_text: str, key: VerifierKey) -> int:
 
 
 def _decimal(text: str, what: str) -> int:
-    if not text.isascii() or not text.isdecimal() or str(int(text)) != text:
+    if not text.isascii() or not text.isdecimal() or len(text) > DIGIT_CAP or str(int(text)) != text:
         raise ProofError(f"{what}: not a plain decimal")
     return int(text)
 

@@ -96,7 +96,7 @@ def _entry_bytes(text: object) -> bytes:
 def _leaf(entry: bytes) -> Mapping[str, object]:
     try:
         leaf = json.loads(entry)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProofError("entry: not JSON") from error
     if not isinstance(leaf, dict):
         raise ProofError("entry: not an object")

@@ -49,7 +49,10 @@ class Cues:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play one shift."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.people < 1:
+        parser.error("--people: at least 1")
     cues = Cues()
     cues.listen(to_input=not given.go)
     roster = plan(Headcount(given.people, given.beacons, given.cameras), given.seed)

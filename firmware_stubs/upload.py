@@ -351,7 +351,7 @@ def parse_answer(payload: bytes) -> Mapping[str, object] | None:
     """A response as a JSON object of version 1; None for anything else."""
     try:
         answer = json.loads(payload) if len(payload) <= RESPONSE_CAP else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) and answer.get("v") == 1 else None
 

@@ -58,6 +58,8 @@ def tampered():
         "another log": elsewhere.proof(3),
         "signature name": proof.replace("\u2014 lapel", "\u2014 label"),
         "a bit of the signature": flip_signature(proof),
+        "a size of five thousand digits": proof.replace("\n7\n", "\n" + "7" * 5000 + "\n"),
+        "a lone surrogate": proof.replace("\n7\n", "\n7\n\ud800\n"),
         "empty": "",
     }
     return [pytest.param(log.leaves[3], text, key, id=name) for name, text in swap.items()]

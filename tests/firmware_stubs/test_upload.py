@@ -299,3 +299,4 @@ def test_which_command_an_answer_names():
     assert command_of(None, NAME) == ""
     assert pairs([[0, 1], [3], "x", [5, 9]]) == Ranges(((0, 1), (5, 9)))
     assert parse_answer(b'{"v":2}') is None
+    assert parse_answer(b"[" * 100_000) is None
