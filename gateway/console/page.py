@@ -12,7 +12,10 @@ from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes
 
 ROUTES = Routes()
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-FILES = {name: files(__package__).joinpath("static", name).read_bytes() for name in ("page.html", "page.css", "page.js", "mark.svg")}
+FILES = {
+    name: files(__package__).joinpath("static", name).read_bytes()
+    for name in ("page.html", "page.css", "page.js", "mark.svg")
+}
 
 
 def _file(name: str) -> web.Response:

@@ -25,7 +25,7 @@ class Keyring(Protocol):
         """Give a secret back; None when there is none."""
         ...
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str) -> object:
         """Destroy a secret; none there is no error."""
         ...
 

@@ -173,9 +173,13 @@ class Recordings:
             return await self._asked.run(self._abandon(key))
 
     async def expire(self) -> int:
-        """Abandon uploads that nobody has resumed for so long; how many."""
+        """Go on with seals that wait for the disk; abandon uploads that nobody has resumed for so long; how many."""
         now, patience_s = self._needs.clock.now(), self._settings.resume_days * 86400
-        late = [u.key for u in self._uploads.values() if (now.utc - u.heard.utc).total_seconds() > patience_s]
+        late = [
+            upload.key
+            for upload in self._uploads.values()
+            if upload.intent is not None or (now.utc - upload.heard.utc).total_seconds() > patience_s
+        ]
         for key in late:
             await self.abandon(key)
         return len(late)
@@ -321,6 +325,19 @@ class Recordings:
         """How far beyond what is durable each camera may send now."""
         share = self._settings.memory_mb * MIB // max(1, len(self._uploads))
         return max(WINDOW_MIN, min(WINDOW_MAX, share))
+
+    def uploads(self) -> list[dict[str, object]]:
+        """Uploads in flight: device, recording, exhibit, size (None: not known yet) and durable bytes."""
+        return [upload.progress() for upload in self._uploads.values()]
+
+    @property
+    def condition(self) -> str:
+        """`ok`, or `degraded` while footage is refused for want of room."""
+        try:
+            self._room.check(self._needs.clock.now())
+        except StoreBusyError:
+            return "degraded"
+        return "ok"
 
     def _state(self, upload: Upload, reason: str = "success") -> UploadState:
         return upload.state(self.window_bytes, reason)

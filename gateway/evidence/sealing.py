@@ -24,8 +24,6 @@ from gateway.evidence.vault.committer import busy
 from gateway.evidence.vault.staging import Vault
 
 ACTOR = "system"
-MISSING_LISTED = 1000
-"""So many missing ranges are listed in a detail; their number is stated always."""
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -173,6 +171,6 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest
     if intent.missing:
-        detail["missing"] = [list(pair) for pair in intent.missing[:MISSING_LISTED]]
-        detail["missing_ranges"] = len(intent.missing)
+        detail["missing"] = [list(pair) for pair in intent.missing]
+        detail["missing_ranges"] = intent.missing_ranges
     return detail

@@ -48,6 +48,12 @@ class Upload:
         end = durable.end if self.size is None else self.size
         return UploadState(self.key, self.size, durable.pairs, tuple(durable.gaps(0, end)), window_bytes, reason)
 
+    def progress(self) -> dict[str, object]:
+        """How far it has got, for a person to look at."""
+        octets = sum(end - start for start, end in self.staged.durable.pairs)
+        named = {"device": self.key.device, "recording": self.key.recording, "exhibit": self.exhibit}
+        return {**named, "size": self.size, "durable": octets}
+
 
 def exhibit_id(at: datetime) -> ExhibitId:
     """A new exhibit's id: `X-`, seven letters of time in seconds, five at random (Crockford base32)."""

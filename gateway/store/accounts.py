@@ -12,6 +12,7 @@ from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Ta
 
 from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import GatewayError
+from gateway.store.sqlite import storing
 
 ACCOUNT_TABLES = MetaData()
 ACCOUNTS = Table(
@@ -70,7 +71,7 @@ class Accounts:
         """Create an account; GatewayError when the id is taken."""
         if self.account(account.id) is not None:
             raise GatewayError(f"user {account.id!r} exists")
-        with self._engine.begin() as connection:
+        with storing(self._engine) as connection:
             connection.execute(
                 insert(ACCOUNTS).values(
                     id=account.id,
@@ -84,7 +85,7 @@ class Accounts:
 
     def disable(self, name: str) -> None:
         """No token of this account works any more; GatewayError for an unknown one."""
-        with self._engine.begin() as connection:
+        with storing(self._engine) as connection:
             if connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == name).values(disabled=1)).rowcount == 0:
                 raise GatewayError(f"user {name!r} is not known")
 
@@ -105,7 +106,7 @@ class Accounts:
         name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         created_at = datetime.now(UTC)
         token = Token(name, account, scopes, label, created_at, created_at + timedelta(days=days))
-        with self._engine.begin() as connection:
+        with storing(self._engine) as connection:
             connection.execute(
                 insert(TOKENS).values(
                     id=name,
@@ -121,7 +122,7 @@ class Accounts:
 
     def revoke(self, name: str) -> None:
         """End a token; GatewayError for an unknown one."""
-        with self._engine.begin() as connection:
+        with storing(self._engine) as connection:
             done = connection.execute(
                 update(TOKENS).where(TOKENS.c.id == name).values(revoked_at=rfc3339(datetime.now(UTC)))
             )

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import msgspec
 from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, func, insert, select
-from sqlalchemy.exc import DBAPIError
 
 from gateway.domain.events import Frame
 from gateway.domain.time import rfc3339
-from gateway.store.database import as_ours, engine
+from gateway.store.sqlite import open_engine, storing
 
-VERSION = 1
 TABLES = MetaData()
 ROWS = Table(
     "quarantine",
@@ -56,7 +54,7 @@ class QuarantineStore:
     @property
     def _open(self) -> Engine:
         if self._engine is None:
-            self._engine = engine(self._path, TABLES, version=VERSION)
+            self._engine = open_engine(self._path, TABLES, {"synchronous": "FULL"})
         return self._engine
 
     def write(self, frames: list[tuple[Frame, str]]) -> None:
@@ -76,11 +74,8 @@ class QuarantineStore:
                     "sealed": sealed,
                 }
             )
-        try:
-            with self._open.begin() as connection:
-                connection.execute(insert(ROWS), rows)
-        except DBAPIError as wrong:
-            raise as_ours(wrong, "quarantine") from wrong
+        with storing(self._open) as connection:
+            connection.execute(insert(ROWS), rows)
 
     def rows(self, limit: int = 100, since: datetime | None = None) -> list[Quarantined]:
         """The newest rows, newest first."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select
 
 from gateway.domain.ids import DeviceId, PersonId, UnitId
 from gateway.domain.people import Booking, Device, How, Person, Unit
@@ -15,9 +15,8 @@ from gateway.errors import GatewayError
 from gateway.roster.directory import Roster, effective, overlaps
 from gateway.roster.importer import RosterFile
 from gateway.store.accounts import ACCOUNT_TABLES
-from gateway.store.database import engine
+from gateway.store.sqlite import open_engine, storing
 
-VERSION = 1
 TABLES = MetaData()
 RECORDS = Table(
     "record",
@@ -67,7 +66,7 @@ class RosterStore:
     def engine(self) -> Engine:
         """The open engine."""
         if self._engine is None:
-            self._engine = engine(self._path, TABLES, version=VERSION)
+            self._engine = open_engine(self._path, TABLES, {"synchronous": "FULL"})
         return self._engine
 
     def close(self) -> None:
@@ -122,8 +121,7 @@ class RosterStore:
     def put(self, kind: str, name: str, body: msgspec.Struct, actor: str) -> bool:
         """Keep a new version of a person, unit or device; False where it is as it was."""
         encoded = msgspec.json.encode(body).decode()
-        with self.engine.begin() as connection:
-            connection.execute(text("SELECT 1"))
+        with storing(self.engine) as connection:
             last = connection.execute(
                 select(RECORDS.c.body)
                 .where(RECORDS.c.kind == kind, RECORDS.c.id == name)
@@ -162,7 +160,7 @@ class RosterStore:
             "corrects": corrects,
             "reason": reason,
         }
-        with self.engine.begin() as connection:
+        with storing(self.engine) as connection:
             key = connection.execute(insert(BOOKINGS).values(**facts)).inserted_primary_key
         return _booking({"id": key[0] if key else 0, **facts})
 

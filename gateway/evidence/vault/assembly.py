@@ -14,6 +14,9 @@ from gateway.domain.ids import ExhibitId
 from gateway.evidence.vault.blobs import BlobTree, BlobWriter, Digests
 from gateway.evidence.vault.staging import Staged, Vault, run_name, run_numbers
 
+MISSING_LISTED = 1000
+"""So many missing ranges are listed; their number is stated always."""
+
 _ZEROS = bytes(256 * 1024)
 
 
@@ -27,6 +30,7 @@ class Intent(msgspec.Struct, frozen=True):
     size: int
     complete: bool
     missing: tuple[Range, ...] = ()
+    missing_ranges: int = 0
     flags: tuple[str, ...] = ()
     manifest: str | None = None
 
@@ -74,7 +78,8 @@ def _intent(staged: Staged, ending: Ending, digests: Digests, source: str) -> In
         blob_sha256=digests.blob_sha256,
         size=digests.size,
         complete=complete,
-        missing=missing,
+        missing=missing[:MISSING_LISTED],
+        missing_ranges=len(missing),
         flags=tuple(dict.fromkeys(flags)),
         manifest=ending.manifest,
     )

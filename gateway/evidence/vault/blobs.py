@@ -82,7 +82,9 @@ class BlobWriter:
     def create(cls, files: Files, path: Path, identity: Identity, cipher: Cipher) -> BlobWriter:
         """Begin a new file for an identity that has never had one."""
         header, payload = write_header(identity.recipient, cipher)
-        return cls(Handle.create(files, path), header, payload)
+        handle = Handle.create(files, path)
+        with handle.closed_on_failure():
+            return cls(handle, header, payload)
 
     @property
     def chunked(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -116,6 +118,15 @@ class Handle:
         handle = cls(files, path, write=True)
         handle._fd = files.create(path)
         return handle
+
+    @contextmanager
+    def closed_on_failure(self) -> Iterator[None]:
+        """Give the descriptor back where what is done within fails."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, octets: int, at: int) -> bytes:
         """Up to that many bytes from an offset; fewer at the file's end."""

@@ -46,7 +46,8 @@ class RunFile:
     def create(cls, files: Files, path: Path, key: bytes, cipher: Cipher) -> RunFile:
         """Make a new file under a key never used before; its name carries k."""
         run = cls(Handle.create(files, path), cipher(key), _number(path))
-        run._handle.write(MAGIC, 0)
+        with run._handle.closed_on_failure():
+            run._handle.write(MAGIC, 0)
         return run
 
     @classmethod

@@ -84,13 +84,16 @@ class Staged:
         identity = Identity.fresh()
         vault.keyring.put(f"identity/{exhibit}", identity.secret)
         vault.files.make_directory(staged.directory)
-        staged._front = BlobWriter.create(vault.files, staged.directory / "blob.age", identity, vault.cipher)
-        staged._chunks = staged._front.stored
-        staged._begin_run({"v": 1, "note": "offer", "offer": offer})
-        for flag in flags:
-            staged.flag(flag)
-        staged.sync()
-        staged.settle()
+        try:
+            staged._front = BlobWriter.create(vault.files, staged.directory / "blob.age", identity, vault.cipher)
+            staged._chunks = staged._front.stored
+            staged._begin_run({"v": 1, "note": "offer", "offer": offer})
+            for flag in flags:
+                staged.flag(flag)
+            staged.sync()
+            staged.settle()
+        finally:
+            staged.rest()
         vault.files.sync_directory(staged.directory.parent)
         return staged
 
@@ -143,7 +146,10 @@ class Staged:
         while front is not None and (placed := self._pieces.holding(front.size)):
             if cap is not None and cap <= 0:
                 return
-            part = self._content(placed, front.size)
+            try:
+                part = self._content(placed, front.size)
+            except AgeError:
+                return  # what came now is kept all the same; the seal says what is wrong
             front.feed(part)
             cap = None if cap is None else cap - len(part)
 
@@ -180,8 +186,10 @@ class Staged:
 
     def settle(self) -> None:
         """Count what was written as durable; call after `sync`."""
+        durable = self.durable.copy()  # the event loop reads the old one meanwhile
         for start, end in self._pending:
-            self.durable.add(start, end)
+            durable.add(start, end)
+        self.durable = durable
         self._pending.clear()
         for note in self._pending_notes:
             self.notes.take(note)
@@ -278,6 +286,8 @@ class Staged:
         self.absorb()
         self.sync()
         self.settle()
+        if front.size != self.durable.end:
+            raise IntegrityError(f"staging of {self.exhibit}: a record does not open")
         self._front = None  # nothing is ever added behind a last chunk, whatever becomes of it
         try:
             digests = front.finish()

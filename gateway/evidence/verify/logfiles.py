@@ -18,6 +18,7 @@ from gateway.evidence.verify.tiles import Tile
 CHECKPOINT = "log/checkpoint"
 NOTE_MAX = 1 << 18
 EDGE_TRIES = 50
+Hashes = list[bytes | None]
 Sink = Callable[[int, bytes], None]
 
 
@@ -29,7 +30,7 @@ class LogFiles:
         self._report = report
         self._edge: dict[Tile, bytes] = {}
         self._pending: Pending | None = None
-        self._levels: list[list[bytes | None]] = []
+        self._levels: list[Hashes] = []
         self.vkey: Vkey | None = None
         self.checkpoint: Checkpoint | None = None
         self.hashes: list[bytes] = []
@@ -57,9 +58,9 @@ class LogFiles:
         assert self.checkpoint is not None
         size = self.checkpoint.size
         stored = self._hashes_of_level(0, size)
-        derived, bundles_good = self._entries(size, stored, sink)
+        derived = self._entries(size, stored, sink)
         self.hashes = [h for h in derived if h is not None]
-        self._compare_root(derived, stored, bundles_good=bundles_good)
+        self._compare_root(derived, stored)
         self._upper_levels(derived)
         self._strays(self._ceiling())
         self._judge_pending()
@@ -97,8 +98,8 @@ class LogFiles:
     def _tile(self, tile: Tile) -> bytes:
         return self._edge[tile] if tile in self._edge else tiles.read_tile(self._top / "tile", tile)
 
-    def _hashes_of_level(self, level: int, size: int) -> list[bytes | None]:
-        hashes: list[bytes | None] = []
+    def _hashes_of_level(self, level: int, size: int) -> Hashes:
+        hashes: Hashes = []
         for tile in tiles.tiles_of(size, level):
             got: list[bytes] = []
             with self._report.collecting():
@@ -107,9 +108,9 @@ class LogFiles:
             self._report.count("tiles")
         return hashes
 
-    def _entries(self, size: int, stored: list[bytes | None], sink: Sink) -> tuple[list[bytes | None], bool]:
-        derived: list[bytes | None] = []
-        good = True
+    def _entries(self, size: int, stored: Hashes, sink: Sink) -> Hashes:
+        """Hash every entry; where a bundle can't be read (and is named), the hash tile's word is taken."""
+        derived: Hashes = []
         for tile in tiles.tiles_of(size, tiles.ENTRIES):
             got: list[bytes] = []
             with self._report.collecting():
@@ -117,36 +118,35 @@ class LogFiles:
             start = tile.index * tiles.TILE
             for index, raw in enumerate(got, start):
                 derived.append(tree.leaf_hash(raw))
-                good &= self._same_leaf(index, tile, derived[index], stored[index])
                 sink(index, raw)
-            if not got:
-                derived += stored[start : start + tile.width]
-                good = False
+            derived += stored[len(derived) : start + tile.width]
         self._report.count("entries", size)
-        return derived, good
+        return derived
 
-    def _same_leaf(self, index: int, tile: Tile, derived: bytes | None, stored: bytes | None) -> bool:
-        if stored is None or derived == stored:
-            return True
-        hashes = Tile(0, tile.index, tile.width)
-        where = f"{entry(index)} ({tile.path})"
-        self._report.differs(where, f"hash {stored.hex()} of {hashes.path}", derived.hex() if derived else "none")
-        return False
-
-    def _compare_root(self, derived: list[bytes | None], stored: list[bytes | None], *, bundles_good: bool) -> None:
+    def _compare_root(self, derived: Hashes, stored: Hashes) -> None:
+        """Compare with the signed root; it also tells which side lies where bundle and hash tile differ."""
         assert self.checkpoint is not None
         wanted = self.checkpoint.root
-        expected = f"root {base64.b64encode(wanted).decode()} of {len(derived)} entries"
-        found = [h for h in derived if h is not None]
-        if len(found) < len(derived):
-            self._report.differs(CHECKPOINT, expected, f"only {len(found)} entries to derive it from")
-            return
-        root = tree.root(found)
-        # Where the hash tiles lead to the signed root, the bundles alone are damaged, and named already.
-        if root != wanted and (bundles_good or tree.root([h for h in stored if h is not None]) != wanted):
-            self._report.differs(CHECKPOINT, expected, f"entries with root {base64.b64encode(root).decode()}")
+        entries_right, tiles_right = _root(derived) == wanted, _root(stored) == wanted
+        for index, (ours, theirs) in enumerate(zip(derived, stored, strict=True)):
+            if ours is not None and theirs is not None and ours != theirs:
+                self._name_difference(index, ours, theirs, blame_tile=entries_right)
+        if not entries_right and not tiles_right:
+            root = _root(derived)
+            found = "too few entries to derive it" if root is None else f"root {base64.b64encode(root).decode()}"
+            expected = f"root {base64.b64encode(wanted).decode()} of {len(derived)} entries"
+            self._report.differs(CHECKPOINT, expected, found)
 
-    def _upper_levels(self, derived: list[bytes | None]) -> None:
+    def _name_difference(self, index: int, ours: bytes, theirs: bytes, *, blame_tile: bool) -> None:
+        assert self.checkpoint is not None
+        width = min(tiles.TILE, self.checkpoint.size - index // tiles.TILE * tiles.TILE)
+        bundle, hashes = (Tile(level, index // tiles.TILE, width).path for level in (tiles.ENTRIES, 0))
+        if blame_tile:
+            self._report.differs(hashes, f"hash {ours.hex()} of {entry(index)}", theirs.hex())
+        else:
+            self._report.differs(f"{entry(index)} ({bundle})", f"hash {theirs.hex()} of {hashes}", ours.hex())
+
+    def _upper_levels(self, derived: Hashes) -> None:
         assert self.checkpoint is not None
         below = derived
         self._levels = [derived]
@@ -225,7 +225,12 @@ class LogFiles:
             self._report.note(judge(pending, self.hashes))
 
 
-def _level_above(hashes: list[bytes | None]) -> list[bytes | None]:
+def _level_above(hashes: Hashes) -> Hashes:
     rows = [hashes[start : start + tiles.TILE] for start in range(0, len(hashes) - tiles.TILE + 1, tiles.TILE)]
     whole = [[h for h in row if h is not None] for row in rows]
     return [tree.root(row) if len(row) == tiles.TILE else None for row in whole]
+
+
+def _root(hashes: Hashes) -> bytes | None:
+    whole = [h for h in hashes if h is not None]
+    return tree.root(whole) if len(whole) == len(hashes) else None

@@ -52,6 +52,9 @@ def snapshot(path: Path, name: str) -> Iterator[sqlite3.Connection]:
             yield copy
     except sqlite3.Error as error:
         raise _fault(error, name) from None
+    except UnicodeError:
+        # The binding decodes column names and SQLite's own messages as UTF-8, which a damaged schema breaks.
+        raise VerificationError(name, "a sound SQLite database", "a schema that is not UTF-8") from None
 
 
 def _text(raw: bytes) -> str:

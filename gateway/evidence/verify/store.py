@@ -132,7 +132,7 @@ class _Run:
             if public is None:
                 self.report.note("keys/log.key is elsewhere: not compared with log.vkey")
             elif self._files.vkey is not None and public != self._files.vkey.public:
-                self.report.differs("log/log.vkey", "the public key of keys/log.key", "another")
+                self.report.differs("keys/log.key", "the private key of log/log.vkey", "another")
         keyring = read_keyring(self._evidence, keys, self.report)
         if self._only is None:
             keyring.check(self.report)

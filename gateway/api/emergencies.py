@@ -1,0 +1,85 @@
+"""Emergencies: `delivered` is a machine's word, `acknowledged` a named person's."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.errors import RefusedError
+from gateway.feed.emergencies import EmergencyRecord, Outcome
+
+ROUTES = Routes()
+
+
+class All(msgspec.Struct, frozen=True):
+    """Emergencies open now, and the latest that are over."""
+
+    emergencies: list[EmergencyRecord]
+    v: int = 1
+
+
+class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose emergency was heard: a unit or a person."""
+
+    unit: str | None = None
+    person: str | None = None
+
+
+class By(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The person who has it in hand."""
+
+    by: str
+
+
+class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who says that it is over, and how it ended."""
+
+    by: str
+    outcome: Outcome
+
+
+@ROUTES.add("GET /v1/emergencies", "feed:read", Answer("Emergencies", shape=All))
+async def emergencies(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer all that are open, and the latest that are over."""
+    return as_json(All(list(call.rooms.feed.emergencies())))
+
+
+@ROUTES.add(
+    "POST /v1/emergencies", "emergency:act", Answer("The emergency raised", shape=EmergencyRecord, status=201), Raise
+)
+async def raised(call: Call[Raise]) -> web.StreamResponse:
+    """Raise one by the control room's word."""
+    if call.asked.unit is None and call.asked.person is None:
+        raise ProblemError(400, "body: say unit or person")
+    try:
+        record = call.rooms.feed.raise_manual(unit=call.asked.unit, person=call.asked.person)
+    except RefusedError as wrong:
+        raise ProblemError(wrong.code, str(wrong)) from wrong
+    return as_json(record, status=201)
+
+
+@ROUTES.add("POST /v1/emergencies/{id}/ack", "emergency:act", Answer("Acknowledged", shape=EmergencyRecord), By)
+async def acknowledge(call: Call[By]) -> web.StreamResponse:
+    """A named person has it in hand."""
+    _named(call.asked.by)
+    return _found(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by))
+
+
+@ROUTES.add("POST /v1/emergencies/{id}/clear", "emergency:act", Answer("Cleared", shape=EmergencyRecord), Clear)
+async def clear(call: Call[Clear]) -> web.StreamResponse:
+    """It is over."""
+    _named(call.asked.by)
+    return _found(call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome))
+
+
+def _named(by: str) -> None:
+    if not by.strip():
+        raise ProblemError(400, "by: name the person")
+
+
+def _found(call: Call[By] | Call[Clear], record: EmergencyRecord | None) -> web.StreamResponse:
+    if record is None:
+        raise ProblemError(404, f"emergency {call.part('id')!r} is not known, or is over")
+    return as_json(record)

@@ -1,0 +1,159 @@
+"""Units: snapshot, one, nearest, and the live stream."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway.api.problem import ProblemError
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.feed.filters import Filters
+from gateway.feed.messages import Message
+from gateway.feed.nearest import Candidate, Wanted
+
+ROUTES = Routes()
+GEOJSON = "application/geo+json"
+COLLECTION = {
+    "type": "object",
+    "required": ["type", "features", "lapel:stream"],
+    "properties": {
+        "type": {"const": "FeatureCollection"},
+        "features": {"type": "array", "items": {"type": "object"}},
+        "lapel:stream": {"type": "object", "required": ["epoch", "seq", "generated_at"]},
+    },
+}
+FEATURE = {"type": "object", "required": ["type", "id", "geometry", "properties"]}
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which units: any of the agencies, roles and duties, every power; bbox is west,south,east,north."""
+
+    agency: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    power: tuple[str, ...] = ()
+    duty: tuple[str, ...] = ()
+    bbox: tuple[float, ...] = ()
+    max_age_s: float | None = None
+
+
+class Near(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place (degrees) and who would do."""
+
+    lat: float
+    lon: float
+    limit: int = 5
+    power: tuple[str, ...] = ()
+    duty: tuple[str, ...] = ()
+    agency: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    max_age_s: float | None = None
+    exclude: tuple[str, ...] = ()
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """A unit that could go, why it is offered, and its Feature."""
+
+    unit: str
+    distance_m: float
+    bearing_deg: float
+    eta_s: float
+    eta_basis: str
+    age_s: float
+    why: tuple[str, ...]
+    feature: msgspec.Raw
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """Units in the order in which they would be sent; how many fell out for which reason."""
+
+    results: list[Offered]
+    considered: int
+    rejected: dict[str, int]
+    v: int = 1
+
+
+class Inbox(msgspec.Struct, frozen=True):
+    """Messages from officers, oldest first."""
+
+    messages: list[Message]
+    v: int = 1
+
+
+def filters(asked: Shown) -> Filters:
+    """The feed's filter of a query; ProblemError 400 for a box that is none."""
+    box = None
+    if asked.bbox:
+        if len(asked.bbox) != 4 or not all(map(math.isfinite, asked.bbox)):
+            raise ProblemError(400, "bbox: four numbers, west,south,east,north")
+        box = (asked.bbox[0], asked.bbox[1], asked.bbox[2], asked.bbox[3])
+    return Filters(
+        agency=asked.agency,
+        role=asked.role,
+        power=asked.power,
+        duty=asked.duty,
+        bbox=box,
+        max_age_s=asked.max_age_s,
+    )
+
+
+@ROUTES.add("GET /v1/units", "feed:read", Answer("Every unit on the feed", GEOJSON, COLLECTION), Shown)
+async def units(call: Call[Shown]) -> web.StreamResponse:
+    """Answer a GeoJSON snapshot."""
+    return web.Response(body=call.rooms.feed.snapshot(filters(call.asked)), content_type=GEOJSON)
+
+
+@ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Near)
+async def nearest(call: Call[Near]) -> web.StreamResponse:
+    """Answer a ranking; who asked for what is logged."""
+    asked, feed = call.asked, call.rooms.feed
+    if not (-90 <= asked.lat <= 90 and -180 <= asked.lon <= 180):
+        raise ProblemError(400, "lat, lon: degrees, -90..90 and -180..180")
+    if not 1 <= asked.limit <= 500:
+        raise ProblemError(400, "limit: 1 to 500")
+    ranking = feed.nearest(Wanted(**msgspec.structs.asdict(asked)))
+    structlog.get_logger().info(
+        "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
+    )
+    return as_json(Ranked([_offered(each, call) for each in ranking.results], ranking.considered, ranking.rejected))
+
+
+def _offered(candidate: Candidate, call: Call[Any]) -> Offered:
+    feature = call.rooms.feed.unit(candidate.unit)
+    return Offered(**msgspec.structs.asdict(candidate), feature=msgspec.Raw(feature or b"null"))
+
+
+@ROUTES.add("GET /v1/units/{unit}", "feed:read", Answer("One unit", GEOJSON, FEATURE))
+async def unit(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer one unit's Feature."""
+    feature = call.rooms.feed.unit(call.part("unit"))
+    if feature is None:
+        raise ProblemError(404, f"no unit {call.part('unit')!r} is on the feed")
+    return web.Response(body=feature, content_type=GEOJSON)
+
+
+@ROUTES.add("GET /v1/messages", "feed:read", Answer("Messages from officers", shape=Inbox))
+async def messages(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer statuses 12 to 16 and texts."""
+    return as_json(Inbox(list(call.rooms.feed.messages())))
+
+
+@ROUTES.add("GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Shown)
+async def follow(call: Call[Shown]) -> web.StreamResponse:
+    """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
+    feed = call.rooms.feed
+    consumer = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked))
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    try:
+        await response.prepare(call.request)
+        async for chunk in consumer:
+            await response.write(chunk)
+    except ConnectionResetError:
+        structlog.get_logger().debug("consumer_gone", account=call.who.account)
+    finally:
+        feed.unsubscribe(consumer)
+    return response

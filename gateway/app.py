@@ -1,0 +1,240 @@
+"""The composition root: opens every part in order, closes them in reverse; the only module that sees all rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import structlog
+
+from drivers import registry
+from drivers.links.embedded_broker import EmbeddedBroker
+from gateway import settings as configuration
+from gateway.api.auth import Doorkeeper
+from gateway.api.rooms import EvidenceRoom, Rooms
+from gateway.api.server import Server
+from gateway.closed_store import ClosedStore
+from gateway.crypto.journal_keys import JournalKeys
+from gateway.crypto.keys import KeyStore
+from gateway.errors import ConfigError, IntegrityError
+from gateway.evidence_half import EvidenceHalf, evidence_half
+from gateway.feed.feed import Feed
+from gateway.observe import Inputs, Metrics, SystemClock
+from gateway.pipeline.group_commit import GroupCommit
+from gateway.pipeline.intake import FrameIntake
+from gateway.pipeline.journal import Journal
+from gateway.pipeline.route import Router
+from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.roster.directory import Roster
+from gateway.roster.importer import read
+from gateway.roster.watch import Watch
+from gateway.settings import Settings
+from gateway.store.accounts import Accounts
+from gateway.store.quarantine import QuarantineStore
+from gateway.store.roster import RosterStore
+from gateway.supervisor import Supervisor
+
+DRAIN_S = 5.0
+DriverSettings = dict[str, msgspec.Struct]
+
+
+def checked(file: str) -> tuple[Settings, DriverSettings]:
+    """Settings and each driver's own, with everything they name; ConfigError names file and key."""
+    settings = configuration.load(file)
+    try:
+        drivers = driver_settings(settings)
+    except ConfigError as wrong:
+        raise ConfigError(wrong.key, wrong.problem, file) from wrong
+    if settings.roster.file:
+        read(settings.roster.file)
+    return settings, drivers
+
+
+def driver_settings(settings: Settings) -> DriverSettings:
+    """Each driver's own settings by the driver's name; ConfigError names the key."""
+    made = {}
+    for number, section in enumerate(settings.driver):
+        key = f"driver[{number}]"
+        try:
+            made[section.name] = configuration.closed(registry.settings_type(section.kind), section.rest, key)
+        except ConfigError as wrong:
+            named = wrong.key if wrong.key.startswith(key) else f"{key}.{wrong.key.removeprefix('driver.')}"
+            raise ConfigError(named, wrong.problem) from wrong
+    return made
+
+
+@dataclass
+class Gateway:
+    """The open parts, and how they are."""
+
+    settings: Settings
+    roster: Roster
+    feed: Feed
+    intake: FrameIntake
+    evidence: EvidenceHalf | None
+    supervisor: Supervisor
+    watch: Watch
+    journal: GroupCommit[Any]
+    evidence_problem: str | None = None
+    api_port: int = 0
+    broker: BrokerAddress | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def parts(self) -> dict[str, str]:
+        """Each part as ok, degraded or down; one part's trouble is never another's."""
+        parts = {"feed": self.feed.health(), "roster": "degraded" if self.watch.problem else "ok"}
+        parts["journal"] = "ok" if self.journal.healthy else "degraded"
+        if self.settings.evidence.enabled:
+            parts["evidence"] = "down" if self.evidence is None else self.evidence.recordings.condition
+        if self.settings.driver:
+            states = {health.state for health in self.inputs().values()}
+            parts["inputs"] = "ok" if states <= {"up"} else "degraded"
+        return parts
+
+    def inputs(self) -> dict[str, InputHealth]:
+        """Health of every input."""
+        return self.supervisor.health()
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """Uploads in flight."""
+        return [] if self.evidence is None else self.evidence.recordings.uploads()
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+    """Open everything but the inputs; close it in reverse."""
+    clock = clock or SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        keystore = KeyStore(settings.keys)
+        keystore.load(create=True)
+        store = RosterStore(settings.data / "roster.db")
+        stack.callback(store.close)
+        if settings.roster.file:
+            await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
+        roster = await asyncio.to_thread(store.roster)
+        half, problem = await _evidence(stack, settings, roster, clock)
+        feed = Feed(settings.feed, roster, clock, settings.data / "feed")
+        await feed.open()
+        stack.push_async_callback(feed.close)
+        watch = Watch(store, roster, feed.refresh)
+        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed))
+        broker = await _broker(stack, settings)
+        sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
+        context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)
+        supervisor = Supervisor(_drivers(settings, drivers, context))
+        gateway = Gateway(settings, roster, feed, intake, half, supervisor, watch, journal, problem, 0, broker)
+        _metrics(gateway)
+        await _api(stack, gateway, store)
+        background = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = [background.create_task(run()) for run in (feed.run, watch.run)]
+        stack.callback(lambda: [task.cancel() for task in tasks])
+        yield gateway
+
+
+async def _evidence(
+    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock
+) -> tuple[EvidenceHalf | None, str | None]:
+    """Open the evidence half; one that is not what was written stays shut, loudly, and the feed goes on."""
+    if not settings.evidence.enabled:
+        return None, None
+    try:
+        return await stack.enter_async_context(evidence_half(settings, roster, clock)), None
+    except IntegrityError as wrong:
+        structlog.get_logger().critical("evidence_shut", problem=str(wrong))
+        return None, str(wrong)
+
+
+async def _pipeline(
+    stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router
+) -> tuple[FrameIntake, GroupCommit[Any]]:
+    folder, backlog = settings.data / "journal", settings.store.journal_backlog_mb << 20
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    written = Journal(folder, JournalKeys(folder, keystore))
+    unread = QuarantineStore(folder / "quarantine.db", keystore.wrap, keystore.unwrap)
+    stack.callback(unread.close)
+    stack.callback(written.close)
+    journal: GroupCommit[Any] = GroupCommit("journal", written.write, backlog_bytes=backlog)
+    quarantine: GroupCommit[Any] = GroupCommit("quarantine", unread.write, backlog_bytes=backlog)
+    for commit in (journal, quarantine):
+        stack.callback(commit.close)
+        stack.push_async_callback(commit.drain, DRAIN_S)
+    group = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks = [group.create_task(commit.run()) for commit in (journal, quarantine)]
+    stack.callback(lambda: [task.cancel() for task in tasks])
+    return FrameIntake(router, journal, quarantine), journal
+
+
+async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress | None:
+    section = settings.broker
+    if not any(driver.kind != "tetra" for driver in settings.driver) and not section.embedded:
+        return None
+    if section.embedded:
+        embedded = EmbeddedBroker(section.port)
+        await embedded.open()
+        stack.push_async_callback(embedded.close)
+        return embedded.address
+    secret = configuration.password(section)
+    return BrokerAddress(section.host, section.port, section.username, secret, section.ca, section.cert, section.key)
+
+
+def _drivers(settings: Settings, own: DriverSettings, context: DriverContext) -> dict[str, Driver]:
+    replace = msgspec.structs.replace
+    return {
+        section.name: registry.build(section.kind, own[section.name], replace(context, name=section.name))
+        for section in settings.driver
+    }
+
+
+def _metrics(gateway: Gateway) -> None:
+    gauges = gateway.metrics.gauges
+    gauges.add("intake", lambda: gateway.intake.counts)
+    gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
+    if gateway.evidence is not None:
+        half = gateway.evidence
+        gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
+    gateway.metrics.registry.register(
+        Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
+    )
+
+
+async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: RosterStore) -> None:
+    settings, half = gateway.settings, gateway.evidence
+    room = None
+    if half is not None:
+        room = EvidenceRoom(half.records.custody, half.records.catalogue, half.records.reader)
+    door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
+    rooms = Rooms(
+        instance=settings.gateway.instance,
+        doorkeeper=door,
+        metrics=gateway.metrics,
+        roster=lambda: gateway.roster,
+        roster_store=store,
+        feed=gateway.feed,
+        evidence=room,
+        inputs=gateway.inputs,
+        parts=gateway.parts,
+        uploads=gateway.uploads,
+        roster_changed=gateway.watch.nudge,
+    )
+    server = Server(rooms, version("lapel"))
+    gateway.api_port = await server.open(settings.api.host, settings.api.port)
+    stack.push_async_callback(server.close)
+
+
+async def serve(
+    settings: Settings,
+    drivers: DriverSettings,
+    stop: asyncio.Event,
+    started: Callable[[Gateway], None] = lambda _gateway: None,
+) -> None:
+    """Run the gateway until stop is set: inputs last up and first down."""
+    async with opened(settings, drivers) as gateway, asyncio.TaskGroup() as group:
+        inputs = group.create_task(gateway.supervisor.run())
+        started(gateway)
+        await stop.wait()
+        inputs.cancel()
