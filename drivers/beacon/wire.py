@@ -218,7 +218,7 @@ def _events(message: Message, origin: Origin, now: Instant) -> list[Event]:
     if kind in ("location", "transition"):
         return _owntracks(message, origin, now)
     if kind in _SILENT:
-        return []
+        return _unplaced(message, Stamp(now), origin)
     if kind == "encrypted":
         raise WireError("_type: encrypted OwnTracks payloads are not supported yet")
     raise WireError(f"_type: {kind[:40]!r} is unknown")
@@ -229,7 +229,7 @@ def _owntracks(message: Message, origin: Origin, now: Instant) -> list[Event]:
     reason = message.t
     if message.type == "transition":
         if message.lat is None and message.lon is None:
-            return []  # the position of a transition is optional
+            return _unplaced(message, Stamp(now), origin)  # the position of a transition is optional
         reason = f"transition {message.event or ''}".rstrip()
     velocity = message.vel
     fix = Fix(
@@ -251,7 +251,7 @@ def _plain(message: Message, origin: Origin, now: Instant) -> list[Event]:
         raise WireError(f"class: gpsd {message.gpsd[:20]} is not supported yet")
     stamp = _plain_stamp(message.fix_time, now)
     if message.sos and message.latitude is None and message.longitude is None:
-        return [EmergencyReport(origin, stamp, "beacon_sos")]  # a beacon indoors
+        return _unplaced(message, stamp, origin)  # a beacon indoors
     fix = Fix(
         *_place(message.latitude, message.longitude, "latitude", "longitude"),
         _from_zero(message.accuracy_m),
@@ -266,6 +266,11 @@ def _plain(message: Message, origin: Origin, now: Instant) -> list[Event]:
 def _alarm(position: PositionReport) -> list[Event]:
     """Put the emergency before the position that came with it."""
     return [EmergencyReport(position.origin, position.stamp, "beacon_sos", position.fix), position]
+
+
+def _unplaced(message: Message, stamp: Stamp, origin: Origin) -> list[Event]:
+    """Say what a message without a position says: nothing, or that somebody pressed the button."""
+    return [EmergencyReport(origin, stamp, "beacon_sos")] if message.sos else []
 
 
 def _plain_stamp(fix_time: datetime | None, now: Instant) -> Stamp:
