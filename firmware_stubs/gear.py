@@ -123,7 +123,7 @@ def issue_cameras(
 def progress_of(camera: Camera, filming: str | None) -> Mapping[str, object]:
     """One camera's line in a progress report."""
     if filming is not None or not camera.uploads:
-        # Footage that waits before the first upload waits for the log's key.
+        # Before the first upload, footage waits for a connection and for the log's key.
         state = "recording" if filming is not None else ("waiting" if camera.waiting() else "idle")
         return {"device": camera.device, "recording": filming, "size": None, "durable": 0, "state": state}
     upload = camera.uploads[-1]

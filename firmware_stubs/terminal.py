@@ -1,11 +1,14 @@
 """A terminal on a real pseudo-terminal: the radio of `pei` with a line, a clock and other radios to hear."""
 
 import argparse
+import fcntl
 import os
 import queue
 import random
 import select
 import signal
+import sys
+import termios
 import threading
 import time
 import tty
@@ -21,6 +24,7 @@ from firmware_stubs.sds import AI_SDS4, Downlink, Frame, emergency, simple_text,
 
 IDLE_S = 0.02
 READ_CAP = 4096
+LINGER_S = 2.0
 
 
 def lip_frame(issi: int, report: ShortReport, dialect: Dialect, kind: str = "lip") -> Frame:
@@ -44,19 +48,20 @@ class Terminal(threading.Thread):
         self._awake = False
         self._ended = threading.Event()
         self._master = -1
+        self._path = ""
         self._poll = select.poll()
 
     def open(self) -> None:
         """Make the pseudo-terminal and its link. Nobody holds the far end, so that unplugging shows."""
         self._master, slave = os.openpty()
         tty.setraw(slave)
-        path = os.ttyname(slave)
+        self._path = os.ttyname(slave)
         os.close(slave)
         os.set_blocking(self._master, False)
         self._poll.register(self._master, select.POLLIN)
         self.link.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.link.with_name(f".{self.link.name}.{os.getpid()}")
-        fresh.symlink_to(path)
+        fresh.symlink_to(self._path)
         fresh.replace(self.link)
 
     def hear(self, frame: Frame) -> None:
@@ -80,7 +85,9 @@ class Terminal(threading.Thread):
         return self._given == self._done
 
     def close(self) -> None:
-        """Stop, remove the link, close the line."""
+        """Stop, remove the link, close the line once the other end has read it out."""
+        if self._awake:
+            self._let_read()
         self._ended.set()
         if self.is_alive():
             self.join(5)
@@ -88,6 +95,16 @@ class Terminal(threading.Thread):
         if self._master >= 0:
             os.close(self._master)
             self._master = -1
+
+    def _let_read(self) -> None:
+        """Closing this end throws away what the other has not read, which was already counted as sent."""
+        ends = time.monotonic() + LINGER_S
+        far = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        while time.monotonic() < ends:
+            time.sleep(IDLE_S)
+            if not int.from_bytes(fcntl.ioctl(far, termios.FIONREAD, bytes(4)), sys.byteorder):
+                break
+        os.close(far)
 
     def run(self) -> None:
         """Serve the line until closed."""

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import threading
 import time
 import tty
 
@@ -99,6 +100,21 @@ def test_a_line_plugged_in_again_goes_on(terminal):
     second.say("AT")
     wait(lambda: terminal.ready)
     os.close(second.fd)
+
+
+def test_closing_waits_until_everything_is_read(terminal):
+    """A slow reader still gets what was counted as sent."""
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    for _ in range(20):
+        terminal.hear(status(2341001, 0x8001))
+    wait(terminal.drained)
+    closing = threading.Thread(target=terminal.close)
+    closing.start()
+    time.sleep(0.5)
+    equipment.until(lambda seen: seen.count(b"\r\n8001\r\n") == 20)
+    closing.join()
+    os.close(equipment.fd)
 
 
 def test_closing_removes_the_link(tmp_path):
