@@ -52,15 +52,16 @@ class SerialLink:
         self._fd = self._port.fileno()
 
     def _opened(self, rtscts: bool) -> _Port:  # noqa: FBT001 - pyserial's own word
+        port = _Port(self._name, self._baud, timeout=0, rtscts=rtscts, exclusive=True)
         try:
-            port = _Port(self._name, self._baud, timeout=0, rtscts=rtscts, exclusive=True)
             if rtscts:
                 port.cts  # noqa: B018 - asking is how a port without modem lines is found
         except OSError as fault:
-            if not rtscts or fault.errno not in _NO_LINES:
+            if fault.errno not in _NO_LINES:
+                port.close()
                 raise
-            log.warning("port has no RTS/CTS, opened without flow control", port=self._name)
-            return self._opened(rtscts=False)
+            log.warning("port has no RTS/CTS, used without flow control", port=self._name)
+            port.rtscts = False
         return port
 
     def close(self) -> None:

@@ -95,7 +95,12 @@ class TetraDriver:
         dialect = msgspec.structs.replace(
             dialects.DIALECTS[chosen.dialect], emergency_priority=chosen.emergency_priority
         )
-        timing = Timing(reply_s=chosen.reply_s, keepalive_s=chosen.keepalive_s, renew_s=chosen.renew_s)
+        timing = Timing(
+            reply_s=chosen.reply_s,
+            probe_s=min(Timing().probe_s, chosen.reply_s),
+            keepalive_s=chosen.keepalive_s,
+            renew_s=chosen.renew_s,
+        )
         session = Session(dialect, timing)
         self._state, self._problem = "starting", ""
         try:
