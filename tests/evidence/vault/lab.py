@@ -230,7 +230,7 @@ class Lab:
         """A sink as a new process would make it."""
         terms = FixedTerms("PCC", "PCC/uncategorised@3", 31)
         needs = Needs(self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock)
-        return Recordings(self.root, needs, self.settings, self.files, self.law)
+        return Recordings(self.root, needs, self.settings, self.files, self.law or chacha20poly1305)
 
     @contextlib.asynccontextmanager
     async def running(self):
