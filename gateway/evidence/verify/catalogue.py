@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from gateway.errors import VerificationError
-from gateway.evidence.verify.fold import Exhibit, fold
+from gateway.evidence.verify.fold import Exhibit, Found, fold
 from gateway.evidence.verify.leaves import Leaf
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.sqlite import rows, snapshot
@@ -23,11 +23,9 @@ EXHIBIT = (
     *("log_index", "n", "prev"),
 )
 CUSTODY = ("log_index", "exhibit", "n", "kind", "at", "actor", "leaf_sha256", "hmac")
-_SEALED = ("size", "sha256", "complete", "blob", "blob_sha256")
-_TOLD = ("device", "recording", "content_type", "started_at", "ended_at", "holder", "flags")
+# Columns that hold nothing unless an entry said so: a value from nowhere is a difference.
+_OWED = ("device", "recording", "controller", "category", "content_type", "size", "sha256", "blob", "blob_sha256")
 _TIMES = frozenset({"received_at", "sealed_at", "started_at", "ended_at", "at"})
-
-Found = Mapping[str, Mapping[str, Any]]
 
 
 @contextmanager
@@ -57,16 +55,14 @@ def _time(value: Any) -> Any:  # noqa: ANN401, a column may hold anything
 
 
 def _plain(name: str, value: Any) -> Any:  # noqa: ANN401
-    """One form for what a column and a leaf print differently: times, truth, hashes, lists."""
+    """One form for what a column and an entry print differently: times, truth, lists and objects."""
     if name in _TIMES:
         return _time(value)
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if name == "flags" and isinstance(value, str):
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
-            return json.loads(value) if value.startswith("[") else [flag for flag in value.split(",") if flag]
+            return json.loads(value)
         except (ValueError, RecursionError):
             return value
     return value
@@ -74,23 +70,13 @@ def _plain(name: str, value: Any) -> Any:  # noqa: ANN401
 
 def _compare(row: Mapping[str, Any], wanted: Mapping[str, Any], where: str, report: Report) -> None:
     for name, value in wanted.items():
-        if _plain(name, row[name]) != _plain(name, value):
+        if name in row and _plain(name, row[name]) != _plain(name, value):
             report.differs(where, f"{name} = {shown(value)}", shown(row[name]))
 
 
-def _wanted(exhibit: Exhibit, found: Found) -> dict[str, Any]:
-    """Columns that log and details settle; those that neither names are left alone."""
-    wanted: dict[str, Any] = {"n": exhibit.last.n, "prev": exhibit.last.prev}
-    wanted |= {name: getattr(exhibit, name) for name in ("controller", "category") if getattr(exhibit, name)}
-    if exhibit.received is not None:
-        wanted["received_at"] = exhibit.received.at
-    if exhibit.seal is not None:
-        wanted["sealed_at"] = exhibit.seal.at
-        wanted["log_index"] = exhibit.seal.index
-        wanted |= {name: exhibit.seal.facts[name] for name in _SEALED if name in exhibit.seal.facts}
-        told = {} if exhibit.amended else found.get(exhibit.seal.hmac, {})
-        wanted |= {name: told[name] for name in _TOLD if name in told}
-    return wanted
+def _wanted(exhibit: Exhibit) -> dict[str, Any]:
+    owed = dict.fromkeys(_OWED) if exhibit.whole else {}
+    return owed | exhibit.columns()
 
 
 class CatalogueCheck:
@@ -109,10 +95,10 @@ class CatalogueCheck:
             raise VerificationError(f"{NAME} meta", f"applied_size of at most {log_size}", str(applied))
         if applied < log_size:
             self._report.note(f"the catalogue lacks the last {log_size - applied} entries: start the gateway")
-        self._exhibits(fold(self._leaves.values(), applied), found)
+        self._exhibits(fold(self._leaves.values(), applied, found))
         self._custody(applied, found)
 
-    def _exhibits(self, folded: dict[str, Exhibit], found: Found) -> None:
+    def _exhibits(self, folded: dict[str, Exhibit]) -> None:
         seen: set[str] = set()
         for row in rows(self._copy, "exhibit", EXHIBIT, NAME):
             name = str(row["id"])
@@ -121,11 +107,16 @@ class CatalogueCheck:
                 continue
             where = f"{NAME} exhibit {shown(name)}"
             if name in folded:
-                _compare(row, _wanted(folded[name], found), where, self._report)
+                _compare(row, _wanted(folded[name]), where, self._report)
             else:
                 self._report.differs(where, "no row without a leaf", "one")
         for name, exhibit in folded.items():
-            if name not in seen and exhibit.seal is not None and not exhibit.disposed and self._only in {None, name}:
+            if (
+                name not in seen
+                and exhibit.seal is not None
+                and exhibit.disposed is None
+                and self._only in {None, name}
+            ):
                 self._report.differs(f"{NAME} exhibit {shown(name)}", f"a row for {exhibit.seal.where}", "none")
 
     def _custody(self, applied: int, found: Found) -> None:

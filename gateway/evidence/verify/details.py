@@ -23,7 +23,6 @@ MAGIC = b"LAPELDTL1\n"
 HEAD = 49
 RECORDS_MAX = 4096
 CIPHERTEXT_MAX = 1 << 24
-KEPT = ("actor", "device", "recording", "content_type", "started_at", "ended_at", "holder", "flags")
 _FILE = re.compile(r"[0-9]{6}\.dtl")
 
 
@@ -87,8 +86,9 @@ def records(path: Path, name: str) -> Iterator[Record]:
 class Details:
     """All details files against the HMACs that the log commits to.
 
-    known maps the HMAC of every leaf to whether it is to be opened; what concerns no leaf
-    and stands behind the last record of one is the trace of a crash, and only noted.
+    known maps the HMAC of every leaf to whether it is to be opened. What ends a file early, and
+    records of no leaf behind the last of one, are traces of a crash, noted only; but where a leaf
+    lacks its detail, they are findings.
     """
 
     def __init__(self, known: Mapping[str, bool], keyring: Keyring | None, report: Report) -> None:
@@ -96,6 +96,7 @@ class Details:
         self._keyring = keyring
         self._report = report
         self._doubtful: list[Finding] = []
+        self._cut: list[Finding] = []
         self.found: dict[str, dict[str, Any]] = {}
         self.erased: set[str] = set()
         self._closed: set[str] = set()
@@ -111,6 +112,7 @@ class Details:
             for name in wanted:
                 self._read_file(top / name, f"details/{name}")
         missing = any(self._known[one] and not self.has(one) for one in self._known)
+        self._doubtful += self._cut
         self._settle(as_findings=missing)
 
     def has(self, commitment: str) -> bool:
@@ -118,14 +120,19 @@ class Details:
         return commitment in self.found or commitment in self.erased or commitment in self._closed
 
     def _read_file(self, path: Path, name: str) -> None:
-        key = self._key(name)
+        key: bytes | None = None
         try:
-            for record in records(path, name):
+            for number, record in enumerate(records(path, name)):
+                # A file without records may have been begun before its key was kept.
+                key = self._key(name) if number == 0 else key
                 self._take(record, key)
         except UnreadError as error:
             self._report.add(error)
         except VerificationError as error:
-            self._doubtful.append(Finding(error.path, error.expected, error.found))
+            self._cut.append(Finding(error.path, error.expected, error.found))
+        # The next file's first record says nothing of how this one ended.
+        self._cut += self._doubtful
+        self._doubtful.clear()
 
     def _key(self, name: str) -> bytes | None:
         if self._keyring is None:
@@ -163,8 +170,7 @@ class Details:
         elif key is None:
             self._closed.add(commitment)
         else:
-            detail = open_detail(key, record)
-            self.found[commitment] = {name: detail[name] for name in KEPT if name in detail}
+            self.found[commitment] = open_detail(key, record)
 
     def _settle(self, *, as_findings: bool) -> None:
         for one in self._doubtful:

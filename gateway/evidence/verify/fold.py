@@ -1,43 +1,76 @@
-"""What the log says of each exhibit: the fold of its leaves, up to any size."""
+"""What log and details say of each exhibit: the fold of its entries, up to any size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from gateway.evidence.verify.leaves import Leaf
 
+# Entries of these kinds set each column whose name they hold, the leaf before the detail.
+SETTING = frozenset(
+    {"receive", "seal", "supersede", "categorise", "amend", "attribute", "clip", "derive", "rule_change", "review"}
+)
+DISPOSING = frozenset({"dispose", "key_destroy"})
+_RESERVED = frozenset({"v", "kind", "at", "exhibit", "n", "prev", "hmac", "build", "actor", "id", "log_index"})
+
+Found = Mapping[str, Mapping[str, Any]]
+
 
 class Exhibit(msgspec.Struct):
-    """One exhibit's state; seal is its latest seal, controller and category the latest said."""
+    """One exhibit's state; `said` comes from leaves, `told` from details, whole unless a detail is closed."""
 
     first: Leaf
     last: Leaf
-    received: Leaf | None = None
     seal: Leaf | None = None
-    disposed: bool = False
-    amended: bool = False
-    controller: str | None = None
-    category: str | None = None
+    disposed: Leaf | None = None
+    said: dict[str, Any] = msgspec.field(default_factory=dict)
+    told: dict[str, Any] = msgspec.field(default_factory=dict)
+    whole: bool = True
 
-    def take(self, leaf: Leaf) -> None:
-        """Fold one more leaf in."""
+    def take(self, leaf: Leaf, detail: Mapping[str, Any] | None) -> None:
+        """Fold one more entry in; detail None where it is erased or was not opened."""
         self.last = leaf
-        self.controller = leaf.facts.get("controller", self.controller)
-        self.category = leaf.facts.get("category", self.category)
         if leaf.kind == "seal":
             self.seal = leaf
-        elif leaf.kind == "receive" and self.received is None:
-            self.received = leaf
-        self.disposed |= leaf.kind in {"dispose", "key_destroy"}
-        self.amended |= leaf.kind in {"amend", "attribute", "transfer"}
+        if leaf.kind in DISPOSING:
+            self.disposed = self.disposed or leaf
+        if leaf.kind in {"hold", "release"}:
+            self.said["held"] = leaf.kind == "hold"
+        if leaf.kind in SETTING:
+            self._set(leaf, detail)
+
+    def _set(self, leaf: Leaf, detail: Mapping[str, Any] | None) -> None:
+        self.whole &= detail is not None
+        for name, value in (detail or {}).items():
+            if name not in _RESERVED and name not in leaf.facts:
+                self.told[name] = value
+                self.said.pop(name, None)
+        for name, value in leaf.facts.items():
+            if name not in _RESERVED:
+                self.said[name] = value
+                self.told.pop(name, None)
+
+    def columns(self) -> dict[str, Any]:
+        """What the catalogue must say; columns told only by details are left out where one is closed."""
+        seal = {} if self.seal is None else {"sealed_at": self.seal.at}
+        first = self.seal or self.first
+        chain = {"n": self.last.n, "prev": self.last.sha256, "log_index": first.index}
+        return (self.told if self.whole else {}) | self.said | seal | chain
 
 
-def fold(leaves: Iterable[Leaf], size: int) -> dict[str, Exhibit]:
-    """Fold the leaves below `size`, by exhibit."""
+def fold(leaves: Iterable[Leaf], size: int, found: Found | None = None) -> dict[str, Exhibit]:
+    """Fold the entries below `size`, by exhibit; found gives details by their HMAC."""
     exhibits: dict[str, Exhibit] = {}
     for leaf in leaves:
-        if leaf.exhibit is not None and leaf.index < size:
-            exhibits.setdefault(leaf.exhibit, Exhibit(leaf, leaf)).take(leaf)
+        if leaf.index >= size:
+            continue
+        if leaf.exhibit is not None:
+            detail = (found or {}).get(leaf.hmac)
+            exhibits.setdefault(leaf.exhibit, Exhibit(leaf, leaf)).take(leaf, detail)
+        replaced = exhibits.get(str(leaf.facts.get("supersedes")))
+        if replaced is not None and leaf.exhibit is not None:
+            replaced.said["superseded_by"] = leaf.exhibit
     return exhibits

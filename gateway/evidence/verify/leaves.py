@@ -85,6 +85,7 @@ def _check_always(fields: dict[str, Any], where: str) -> None:
     _expect(isinstance(fields.get("kind"), str) and fields["kind"], where, "a kind", fields.get("kind"))
     _expect(_is_time(fields.get("at")), where, "at = an RFC 3339 time in UTC", fields.get("at"))
     _expect("hmac" in fields, where, "an hmac", "none")
+    _expect("actor" not in fields, where, "no actor in clear", fields.get("actor"))
 
 
 def _check_facts(fields: dict[str, Any], where: str) -> None:

@@ -19,7 +19,7 @@ from gateway.evidence.verify.files import walk
 from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
-from gateway.evidence.verify.report import Report
+from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
 
 _TRIES = 3
@@ -151,17 +151,27 @@ class _Run:
 
     def _judge_details(self, leaves: Iterable[Leaf], folded: dict[str, Exhibit]) -> None:
         for leaf in leaves:
+            self._compare_detail(leaf)
             if not self._details.has(leaf.hmac):
                 self.report.differs(leaf.where, f"a detail with HMAC {leaf.hmac} in details/", "none")
             elif leaf.hmac in self._details.erased:
                 self.report.count("erased_details")
-                if leaf.exhibit is not None and not folded[leaf.exhibit].disposed:
+                if leaf.exhibit is not None and folded[leaf.exhibit].disposed is None:
                     self.report.differs(leaf.where, "its detail, as the exhibit was not disposed", "it is erased")
+
+    def _compare_detail(self, leaf: Leaf) -> None:
+        detail = self._details.found.get(leaf.hmac)
+        if detail is None:
+            return
+        told = {name: detail.get(name) for name in ("v", "exhibit", "n")}
+        said = {"v": 1, "exhibit": leaf.exhibit, "n": leaf.n}
+        if told != said or not isinstance(detail.get("actor"), str):
+            self.report.differs(leaf.where, f"a detail with actor and {shown(said)}", shown(told))
 
     def _check_exhibit(self, exhibit: Exhibit, keyring: Keyring | None) -> None:
         if exhibit.seal is None:
             self.report.count("unsealed")
-        elif exhibit.disposed:
+        elif exhibit.disposed is not None:
             self.report.count("disposed")
         else:
             self.report.count("sealed")

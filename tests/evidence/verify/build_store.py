@@ -162,6 +162,8 @@ class Store:
     def act(self, kind, exhibit=None, detail=None, **facts):
         """Record one act: its detail, then its leaf. Gives the leaf's fields."""
         detail = {"v": 1, "actor": "system", **(detail or {})}
+        if exhibit is not None:
+            detail |= {"exhibit": exhibit, "n": self.chains.get(exhibit, (0, None))[0] + 1}
         record, mac = self.detail_record(detail)
         self.records.append(record)
         leaf = {"v": 1, "kind": kind, "at": AT, "build": "0.1.0+test", "hmac": mac, **facts}
@@ -183,14 +185,27 @@ class Store:
         ciphertext = age_file(plain, [public])
         self.wrap(f"identity/{exhibit}", identity)
         told = {
-            "device": "cam-0042", "recording": "20261121T210503Z-0017", "holder": "P-0014", "flags": [],
-            "started_at": "2026-11-21T21:05:03Z", "ended_at": "2026-11-21T21:06:40Z", "content_type": "video/mp4",
+            "device": "cam-0042",
+            "recording": "20261121T210503Z-0017",
+            "holder": "P-0014",
+            "flags": [],
+            "started_at": "2026-11-21T21:05:03Z",
+            "ended_at": "2026-11-21T21:06:40Z",
+            "content_type": "video/mp4",
         }
         self.act("receive", exhibit, told, controller="PCC", category="uncategorised")
         facts = {
-            "controller": "PCC", "category": "uncategorised", "sha256": sha(plain).hex(), "size": len(plain),
-            "complete": True, "rule": "PCC/uncategorised@3", "due": "2026-12-22", "held": False,
-            "blob": blob, "blob_sha256": sha(ciphertext).hex(), "key": "kek-1",
+            "controller": "PCC",
+            "category": "uncategorised",
+            "sha256": sha(plain).hex(),
+            "size": len(plain),
+            "complete": True,
+            "rule": "PCC/uncategorised@3",
+            "due": "2026-12-22",
+            "held": False,
+            "blob": blob,
+            "blob_sha256": sha(ciphertext).hex(),
+            "key": "kek-1",
         }
         self.act("seal", exhibit, told, **facts)
         put(self.evidence / "blobs" / blob[:2] / blob[2:4] / f"{blob}.age", ciphertext)
@@ -235,13 +250,22 @@ class Store:
             " sha256, complete, blob, blob_sha256, received_at, sealed_at, started_at, ended_at, holder, flags,"
             " log_index, n, prev)"
         )
-        db.execute("CREATE TABLE custody(log_index INTEGER PRIMARY KEY, exhibit, n, kind, at, actor, leaf_sha256, hmac)")
+        db.execute(
+            "CREATE TABLE custody(log_index INTEGER PRIMARY KEY, exhibit, n, kind, at, actor, leaf_sha256, hmac)"
+        )
         rows = {}
         for index, leaf, detail, digest in self.acts[:applied]:
-            custody = [leaf.get("exhibit"), leaf.get("n"), leaf["kind"], leaf["at"], detail["actor"], digest]
+            custody = [
+                leaf.get("exhibit"),
+                leaf.get("n"),
+                leaf["kind"],
+                milliseconds(leaf["at"]),
+                detail["actor"],
+                digest,
+            ]
             db.execute("INSERT INTO custody VALUES (?,?,?,?,?,?,?,?)", (index, *custody, leaf["hmac"]))
             if "exhibit" in leaf:
-                self._project(rows.setdefault(leaf["exhibit"], {}), index, leaf, detail)
+                self._project(rows.setdefault(leaf["exhibit"], {}), index, leaf, detail, digest)
         for name, row in rows.items():
             row["id"] = name
             columns = list(row)
@@ -252,16 +276,24 @@ class Store:
         db.close()
 
     @staticmethod
-    def _project(row, index, leaf, detail):
-        row |= {"n": leaf["n"], "prev": leaf["prev"]}
-        row |= {name: leaf[name] for name in ("controller", "category") if name in leaf}
+    def _project(row, index, leaf, detail, digest):
+        row |= {"n": leaf["n"], "prev": digest}
+        row.setdefault("log_index", index)
+        told = ("device", "recording", "holder", "started_at", "ended_at", "content_type", "controller", "category")
+        sealed = ("sha256", "size", "complete", "blob", "blob_sha256")
+        if leaf["kind"] in {"receive", "seal", "categorise", "amend", "attribute"}:
+            row |= {name: detail[name] for name in told if name in detail}
+            row |= {name: leaf[name] for name in told + sealed if name in leaf}
+            row |= {"flags": json.dumps(detail["flags"])} if "flags" in detail else {}
         if leaf["kind"] == "receive":
-            row["received_at"] = leaf["at"]
+            row["received_at"] = milliseconds(leaf["at"])
         if leaf["kind"] == "seal":
-            told = ("device", "recording", "holder", "started_at", "ended_at", "content_type")
-            row |= {name: leaf[name] for name in ("sha256", "size", "complete", "blob", "blob_sha256")}
-            row |= {name: detail[name] for name in told} | {"flags": json.dumps(detail["flags"])}
-            row |= {"sealed_at": leaf["at"], "log_index": index}
+            row |= {"sealed_at": milliseconds(leaf["at"]), "log_index": index}
+
+
+def milliseconds(time):
+    """A time as the catalogue prints it."""
+    return time if "." in time else time.replace("Z", ".000Z")
 
 
 def small_store(root, exhibits=2, acts=3):

@@ -1,0 +1,546 @@
+"""The whole verifier on whole stores: good ones pass, each kind of damage is named where it is."""
+
+import base64
+import json
+import os
+import shutil
+import sqlite3
+
+import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from gateway.errors import VerificationError
+from gateway.evidence.verify.store import verify_log, verify_store
+from tests.evidence.verify.build_store import (
+    Store,
+    age_file,
+    checkpoint,
+    log_of,
+    put,
+    sha,
+    small_store,
+    tile_path,
+    write_log,
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A small whole store."""
+    return small_store(tmp_path)
+
+
+def check(store, exhibit=None):
+    """Verify a store that is there."""
+    return verify_store(store.evidence, store.keys, exhibit)
+
+
+def paths(report):
+    """The paths that findings name."""
+    return {finding.path for finding in report.findings}
+
+
+def blob_file(store, exhibit):
+    """Where an exhibit's blob lies."""
+    blob = store.exhibits[exhibit][0]
+    return store.evidence / "blobs" / blob[:2] / blob[2:4] / f"{blob}.age"
+
+
+def listing(top):
+    """Every file below, with its bytes."""
+    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+def test_a_good_store(store):
+    """Everything is counted, nothing found, nothing written."""
+    before = listing(store.root)
+    report = check(store)
+    assert report.ok, report
+    assert report.notes == []
+    wanted = {"entries": 8, "exhibits": 2, "sealed": 2, "blobs": 2, "details": 8, "wrapped_keys": 3}
+    assert {name: report.counts[name] for name in wanted} == wanted
+    assert report.counts["bytes"] == sum(blob_file(store, name).stat().st_size for name in store.exhibits)
+    assert report.checkpoint["size"] == 8
+    assert listing(store.root) == before
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 600])
+def test_logs_of_every_shape(tmp_path, size):
+    """Empty, one, and both sides of a full tile."""
+    built = log_of(tmp_path, size)
+    for report in (verify_log(built.evidence), check(built)):
+        assert report.ok, report
+        assert report.counts["entries"] == size
+
+
+def test_one_exhibit(store):
+    """One exhibit alone is checked; the other's damage is not its matter."""
+    put(blob_file(store, "X-0001"), b"garbage")
+    assert check(store, "X-0000").ok
+    assert check(store, "X-0000").counts["blobs"] == 1
+    assert any("blobs/" in path for path in paths(check(store, "X-0001")))
+    assert paths(check(store, "X-9999")) == {"exhibit X-9999"}
+
+
+def test_without_keys_only_ciphertexts_are_checked(store):
+    """Somebody without keys still finds a changed blob."""
+    assert verify_store(store.evidence, None).ok
+    shutil.rmtree(store.keys)
+    os.unlink(store.evidence / "keys.db")
+    assert verify_store(store.evidence, None).ok
+    put(blob_file(store, "X-0001"), b"garbage")
+    assert len(verify_store(store.evidence, None).findings) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoint", "log.vkey", "tile/entries/000.p/8", "tile/0/000.p/8"],
+)
+def test_deleted_log_files(store, name):
+    """A missing file of the log is named."""
+    (store.evidence / "log" / name).unlink()
+    assert f"log/{name}" in paths(check(store))
+    assert f"log/{name}" in paths(verify_log(store.evidence))
+
+
+@pytest.mark.parametrize("name", ["evidence/keys.db", "evidence/evidence.db", "evidence/details/000000.dtl"])
+def test_deleted_files(store, name):
+    """A missing database or details file is found."""
+    (store.root / name).unlink()
+    found = paths(check(store))
+    assert name.removeprefix("evidence/") in found or "log entry 0" in found
+
+
+def test_deleted_key_files(store):
+    """Without the KEK nothing opens, and that is said; without log.key only noted."""
+    (store.keys / "log.key").unlink()
+    assert check(store).ok
+    assert "log.key" in check(store).notes[0]
+    (store.keys / "kek-1.key").unlink()
+    assert "keys.db details/000000" in paths(check(store))
+
+
+def test_deleted_blob(store):
+    """A missing blob is named."""
+    blob_file(store, "X-0000").unlink()
+    assert [f.path for f in check(store).findings] == [str(blob_file(store, "X-0000").relative_to(store.evidence))]
+
+
+def test_everything_missing(tmp_path):
+    """An empty directory, or none, is a finding and no traceback."""
+    for top in (tmp_path, tmp_path / "none"):
+        assert not verify_store(top, top).ok
+        assert not verify_log(top).ok
+
+
+@pytest.mark.parametrize("what", [b"", b"garbage\n", b"\x00" * 5000, b"\xff" * 70_000])
+def test_every_file_replaced_with_garbage(store, what):
+    """Whichever file is garbage, there is a finding and nothing else."""
+    for path in [p for p in store.root.rglob("*") if p.is_file() and p.name != "lock"]:
+        before = path.read_bytes()
+        path.write_bytes(what)
+        report = check(store)
+        assert report.findings, path
+        with pytest.raises(VerificationError):
+            report.raise_first()
+        path.write_bytes(before)
+    assert check(store).ok
+
+
+def test_every_file_cut(store):
+    """Whichever file is cut, there is a finding."""
+    for path in [p for p in store.root.rglob("*") if p.is_file() and p.name != "lock"]:
+        before = path.read_bytes()
+        for end in (1, len(before) // 2, len(before) - 1):
+            if path.name in {"kek-1.key", "log.vkey"} and end == len(before) - 1:
+                continue  # "one line", with its newline or without
+            path.write_bytes(before[:end])
+            assert check(store).findings, (path, end)
+        path.write_bytes(before)
+
+
+def test_a_directory_in_a_files_place(store):
+    """A directory where a file should be is a finding."""
+    for name in ("log/checkpoint", "keys.db", "details/000000.dtl"):
+        path = store.evidence / name
+        before = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        assert check(store).findings
+        path.rmdir()
+        path.write_bytes(before)
+
+
+def test_a_pipe_in_a_files_place_does_not_hang(store):
+    """A FIFO instead of a file is a finding, at once."""
+    path = store.evidence / "log" / "checkpoint"
+    path.unlink()
+    os.mkfifo(path)
+    assert "log/checkpoint" in paths(check(store))
+
+
+def test_swapped_blobs(store):
+    """Two blobs exchanged: both are named."""
+    one, two = blob_file(store, "X-0000"), blob_file(store, "X-0001")
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    wanted = {str(path.relative_to(store.evidence)) for path in (one, two)}
+    assert paths(check(store)) == wanted
+
+
+def test_hidden_second_recipient(tmp_path):
+    """A blob that somebody else can open as well is found, though every hash is right."""
+    built = Store(tmp_path)
+    escrow = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    identity, plain, blob = os.urandom(32), b"footage", "ab" * 16
+    own = X25519PrivateKey.from_private_bytes(identity).public_key().public_bytes_raw()
+    raw = age_file(plain, [own, escrow])
+    built.wrap("identity/X-1", identity)
+    facts = {"sha256": sha(plain).hex(), "size": 7, "complete": True, "blob": blob, "blob_sha256": sha(raw).hex()}
+    built.act("seal", "X-1", {"flags": []}, **facts)
+    put(built.evidence / "blobs" / "ab" / "ab" / f"{blob}.age", raw)
+    write_log(built.evidence / "log", built.entries, built.key)
+    built.write_details()
+    built.write_keys()
+    report = verify_store(built.evidence, built.keys)
+    assert "one X25519 recipient" in {finding.expected for finding in report.findings}
+
+
+def test_plaintext_of_another_hash(tmp_path):
+    """A seal that states another plaintext hash or size is found though the ciphertext is right."""
+    for name, value in (("sha256", "0" * 64), ("size", 3)):
+        built = Store(tmp_path / name)
+        built.seal("X-1", b"footage")
+        original = json.loads(built.entries[-1])
+        built.entries[-1] = rfc8785.dumps(original | {name: value})
+        built.write()
+        assert any(f.path.startswith("blobs/") and name in f.expected for f in check(built).findings)
+
+
+def test_checkpoint_signed_by_another_key(store):
+    """Signed again by somebody else, with or without their verifier key beside it."""
+    other = Ed25519PrivateKey.generate()
+    signed, vkey = checkpoint(store.entries, other)
+    put(store.evidence / "log" / "checkpoint", signed)
+    assert paths(verify_log(store.evidence)) == {"log/checkpoint"}
+    put(store.evidence / "log" / "log.vkey", vkey)
+    assert paths(check(store)) == {"keys/log.key"}
+
+
+def test_another_origin(store):
+    """The origin asked for must be the log's."""
+    assert verify_log(store.evidence, "lapel.example/pes").ok
+    assert paths(verify_log(store.evidence, "lapel.example/other")) == {"log/log.vkey"}
+
+
+def test_reordered_leaves(store):
+    """Two leaves exchanged, the whole log rebuilt and signed: the chain is broken."""
+    store.entries[1], store.entries[2] = store.entries[2], store.entries[1]
+    write_log(store.evidence / "log", store.entries, store.key)
+    assert verify_log(store.evidence).ok
+    assert "log entry 1 (exhibit X-0000)" in paths(check(store))
+
+
+def test_a_leaf_taken_out(store):
+    """A leaf left out of a log that was rebuilt and signed: the exhibit's chain shows it."""
+    del store.entries[5]
+    for path in (store.evidence / "log" / "tile").rglob("*.p/*"):
+        path.unlink()
+    write_log(store.evidence / "log", store.entries, store.key)
+    assert any("(exhibit X-0000)" in path for path in paths(check(store)))
+
+
+def test_exchanged_entries_in_a_bundle(store):
+    """Entries exchanged on disk alone: each is named by its index, the hash tile is believed."""
+    path = store.evidence / "log" / "tile" / tile_path("entries", 0, 8)
+    entries = [store.entries[i] for i in (1, 0, 2, 3, 4, 5, 6, 7)]
+    path.write_bytes(b"".join(len(one).to_bytes(2, "big") + one for one in entries))
+    found = paths(verify_log(store.evidence))
+    assert found == {f"log entry {i} (log/tile/entries/000.p/8)" for i in (0, 1)}
+
+
+def test_moved_detail(store):
+    """A detail put into another details file does not open there."""
+    raw = store.records.pop(3)
+    store.write_details()
+    store.details_key, records = os.urandom(32), store.records
+    store.wrap("details/000001", store.details_key)
+    store.write_keys()
+    put(store.evidence / "details" / "000001.dtl", b"LAPELDTL1\n" + raw)
+    assert "details/000001.dtl record 0" in paths(check(store))
+    assert len(records) == 7
+
+
+def test_details_file_missing_in_between(store):
+    """A gap in the numbers of the details files is named."""
+    store.wrap("details/000002", os.urandom(32))
+    store.write_keys()
+    put(store.evidence / "details" / "000002.dtl", b"LAPELDTL1\n")
+    first = store.evidence / "details" / "000000.dtl"
+    raw = first.read_bytes()
+    first.unlink()
+    put(first, raw[: len(raw) // 2])
+    assert {"details/000001.dtl"} <= paths(check(store))
+
+
+def test_exchanged_hmacs_between_leaves_and_details(store):
+    """A detail twice, in the place of another: both are found."""
+    store.records[4] = store.records[3]
+    store.write_details()
+    assert {"details/000000.dtl record 4", "log entry 4"} <= paths(check(store))
+
+
+def test_orphans_are_counted_not_found(store):
+    """A detail and a blob without a leaf, a cut last record, staging: counted, noted, no failure."""
+    record, _ = store.detail_record({"v": 1, "actor": "system"})
+    cut, _ = store.detail_record({"v": 1, "actor": "system"})
+    store.records += [record, cut[:-3]]
+    store.write_details()
+    blob = "cd" * 16
+    put(store.evidence / "blobs" / "cd" / "cd" / f"{blob}.age", b"never sealed")
+    put(store.evidence / "staging" / "X-0007" / "run-0.rec", b"LAPELRUN1\n")
+    report = check(store)
+    assert report.ok, report
+    wanted = {"orphan_details": 1, "orphan_blobs": 1, "staging": 1}
+    assert {name: report.counts[name] for name in wanted} == wanted
+    assert any("trace of a crash" in note for note in report.notes)
+
+
+def test_a_cut_record_before_good_ones_is_found(store):
+    """Damage before the last committed detail is no trace of a crash."""
+    record, _ = store.detail_record({"v": 1})
+    store.records.insert(2, b"X" + record[1:])
+    store.write_details()
+    assert "details/000000.dtl record 2" in paths(check(store))
+
+
+def erase(store, number):
+    """Erase one detail as the document says."""
+    raw = store.records[number]
+    store.records[number] = b"E" + raw[1:49] + bytes(len(raw) - 49)
+    store.write_details()
+
+
+def test_erased_details(store):
+    """An erased detail is found unless its exhibit was disposed, or it concerns none."""
+    erase(store, 0)
+    assert check(store).ok
+    assert check(store).counts["erased_details"] == 1
+    erase(store, 1)
+    assert paths(check(store)) == {"log entry 1"}
+
+
+def test_half_erased_detail(store):
+    """A detail marked erased whose bytes are still there is found."""
+    raw = store.records[0]
+    store.records[0] = b"E" + raw[1:]
+    store.write_details()
+    assert "details/000000.dtl record 0" in paths(check(store))
+
+
+def test_disposed_exhibit(tmp_path):
+    """After its disposal an exhibit has neither blob nor key, and its details may be erased."""
+    built = small_store(tmp_path)
+    built.act("dispose", "X-0000", {"approver": "P-2"})
+    del built.wrapped["identity/X-0000"]
+    blob_file(built, "X-0000").unlink()
+    for path in (built.evidence / "log" / "tile").rglob("*.p/*"):
+        path.unlink()
+    built.write()
+    erase(built, 1)
+    report = check(built)
+    assert report.ok, report
+    assert (report.counts["disposed"], report.counts["sealed"]) == (1, 1)
+
+
+def test_unreadable_is_not_damage(store, monkeypatch):
+    """What the rights forbid is unread, not different."""
+    denied = store.evidence / "details" / "000000.dtl"
+    real = os.open
+
+    def refuse(path, *rest, **more):
+        if str(path) == str(denied):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    report = check(store)
+    assert [one.path for one in report.unread] == ["details/000000.dtl"]
+
+
+def test_writes_during_the_reading(store, monkeypatch):
+    """A batch that lands between checkpoint and tiles does not disturb: the old size is verified."""
+    from gateway.evidence.verify import logfiles
+
+    real, done = logfiles.LogFiles.scan, []
+
+    def scan_late(self, sink):
+        if not done:
+            done.append(1)
+            for name in ("entries", "0"):
+                (store.evidence / "log" / "tile" / name / "000.p" / "8").unlink()
+            store.act("view", "X-0000", {"seconds": 9})
+            store.write()
+        return real(self, sink)
+
+    monkeypatch.setattr(logfiles.LogFiles, "scan", scan_late)
+    report = check(store)
+    assert report.ok, report
+    assert report.checkpoint["size"] == 8
+
+
+def test_catalogue_differs(store):
+    """Each changed column is named with its row."""
+    changes = {
+        "exhibit": [
+            "size = 5",
+            "sha256 = 'x'",
+            "blob = NULL",
+            "n = 9",
+            "prev = NULL",
+            "log_index = 0",
+            "holder = 'P-1'",
+        ],
+        "custody": [
+            "kind = 'export'",
+            "actor = 'nobody'",
+            "leaf_sha256 = 'x'",
+            "hmac = 'x'",
+            "exhibit = 'X-1'",
+            "n = 7",
+        ],
+    }
+    for table, each in changes.items():
+        for change in each:
+            where = "id = 'X-0000'" if table == "exhibit" else "log_index = 2"
+            change_catalogue(store, f"UPDATE {table} SET {change} WHERE {where}")
+            report = check(store)
+            assert paths(report) == {"evidence.db " + ("exhibit X-0000" if table == "exhibit" else "custody 2")}, change
+            assert change.split()[0] in report.findings[0].expected
+            store.write_catalogue()
+
+
+def change_catalogue(store, *statements):
+    """Change the catalogue behind everybody's back."""
+    db = sqlite3.connect(store.evidence / "evidence.db")
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "path"),
+    [
+        ("DELETE FROM exhibit WHERE id = 'X-0001'", "evidence.db exhibit X-0001"),
+        ("DELETE FROM custody WHERE log_index = 3", "evidence.db custody 3"),
+        ("INSERT INTO custody(log_index) VALUES (99)", "evidence.db custody 99"),
+        ("INSERT INTO exhibit(id) VALUES ('X-7')", "evidence.db exhibit X-7"),
+        ("UPDATE meta SET value = '9'", "evidence.db meta"),
+        ("UPDATE meta SET value = 'x'", "evidence.db meta"),
+        ("DELETE FROM meta", "evidence.db meta"),
+        ("DROP TABLE custody", "evidence.db"),
+        ("ALTER TABLE exhibit DROP COLUMN blob", "evidence.db"),
+    ],
+)
+def test_catalogue_rows(store, statement, path):
+    """Rows too many, too few, and a catalogue ahead of its log."""
+    change_catalogue(store, statement)
+    assert path in paths(check(store))
+
+
+def test_catalogue_behind_the_log_is_noted(store):
+    """A catalogue that lacks the last entries is compared as far as it goes."""
+    store.write_catalogue(applied=6)
+    report = check(store)
+    assert report.ok, report
+    assert "lacks the last 2 entries" in report.notes[0]
+
+
+def test_a_view_in_a_tables_place(store):
+    """A view that pretends to be the table is not read."""
+    change_catalogue(store, "ALTER TABLE custody RENAME TO c2", "CREATE VIEW custody AS SELECT * FROM c2")
+    assert "a table custody" in {finding.expected for finding in check(store).findings}
+
+
+def test_key_rows(store):
+    """A key missing, wrapped under another name, of another length, or under no known KEK."""
+    for change in (
+        "DELETE FROM wrapped WHERE name = 'identity/X-0000'",
+        "UPDATE wrapped SET kek = 'kek-9' WHERE name = 'identity/X-0000'",
+        "UPDATE wrapped SET sealed = x'00' WHERE name = 'identity/X-0000'",
+        "UPDATE wrapped SET sealed = 'text' WHERE name = 'identity/X-0000'",
+        "UPDATE wrapped SET sealed = (SELECT max(sealed) FROM wrapped WHERE name > 'identity/X-0000')",
+        "DROP TABLE wrapped",
+    ):
+        db = sqlite3.connect(store.evidence / "keys.db")
+        db.execute(change)
+        db.commit()
+        db.close()
+        assert any(path.startswith("keys.db") for path in paths(check(store))), change
+        store.write_keys()
+    store.wrapped["identity/X-0000"] = store.wrapped["details/000000"]
+    store.wrap("identity/X-0001", bytes(31))
+    store.write_keys()
+    assert {"keys.db identity/X-0000", "keys.db identity/X-0001"} <= paths(check(store))
+
+
+def test_a_wrong_kek_is_named(store):
+    """Where a KEK opens nothing of its own, its file is named."""
+    put(store.keys / "kek-1.key", base64.b64encode(bytes(32)) + b"\n")
+    assert "keys/kek-1.key" in paths(check(store))
+
+
+def test_detail_of_another_act(tmp_path):
+    """A detail must speak of the exhibit and the n of its leaf, and say who acted."""
+    for wrong in ({"exhibit": "X-2"}, {"n": 5}, {"actor": None}, {"v": 2}):
+        built = Store(tmp_path / str(sorted(wrong)))
+        honest = built.detail_record
+
+        def lie(detail, mark=b"D", wrong=wrong, honest=honest):
+            return honest(detail | wrong, mark)
+
+        built.detail_record = lie
+        built.act("view", "X-1")
+        built.write()
+        assert any(f.path == "log entry 0" and "a detail with" in f.expected for f in check(built).findings), wrong
+
+
+def test_a_cut_details_file_and_the_next(store):
+    """After a crash the file stays as it is and the next is begun: no finding."""
+    record, _ = store.detail_record({"v": 1, "actor": "system"})
+    store.records.append(record[:-20])
+    store.write_details()
+    store.details_key = os.urandom(32)
+    store.wrap("details/000001", store.details_key)
+    first, store.records = store.records, []
+    store.act("view", "X-0000", {"seconds": 1})
+    put(store.evidence / "details" / "000001.dtl", b"LAPELDTL1\n" + store.records[0])
+    put(store.evidence / "details" / "000002.dtl", b"LAPEL")
+    for path in (store.evidence / "log" / "tile").rglob("*.p/*"):
+        path.unlink()
+    write_log(store.evidence / "log", store.entries, store.key)
+    store.write_keys()
+    store.write_catalogue()
+    report = check(store)
+    assert report.ok, report
+    assert len(report.notes) == 2
+    assert len(first) == 9
+
+
+def test_values_from_nowhere(store):
+    """A column that no entry ever set must be empty; what an amendment set must be there."""
+    change_catalogue(store, "UPDATE exhibit SET size = 3 WHERE id = 'X-0000'")
+    assert paths(check(store)) == {"evidence.db exhibit X-0000"}
+    store.act("amend", "X-0000", {"holder": "P-0099"})
+    store.act("receive", "X-5", {"flags": []})
+    for path in (store.evidence / "log" / "tile").rglob("*.p/*"):
+        path.unlink()
+    store.write()
+    assert check(store).ok, check(store)
+    change_catalogue(store, "UPDATE exhibit SET sha256 = 'a' WHERE id = 'X-5'")
+    change_catalogue(store, "UPDATE exhibit SET holder = 'P-0014' WHERE id = 'X-0000'")
+    assert paths(check(store)) == {"evidence.db exhibit X-5", "evidence.db exhibit X-0000"}
