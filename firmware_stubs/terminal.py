@@ -86,7 +86,7 @@ class Terminal(threading.Thread):
 
     def close(self) -> None:
         """Stop, remove the link, close the line once the other end has read it out."""
-        if self._awake:
+        if self._awake and not self._ended.is_set():
             self._let_read()
         self._ended.set()
         if self.is_alive():
