@@ -58,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
 
     response: Response
     tickets: tuple[Ticket, ...] = ()
+    coalesces: bool = False
 
 
 class Transfer:
@@ -69,8 +70,7 @@ class Transfer:
         self.held_bytes = 0
         self._queue: deque[Job] = deque()
         self._running: set[Job] = set()
-        self._answers: deque[Answer | None] = deque()
-        self._kept: list[Ticket] = []
+        self._answers: deque[Answer] = deque()
 
     @property
     def idle(self) -> bool:
@@ -110,9 +110,12 @@ class Transfer:
         """A segment is durable: say so, in one answer for all that became durable meanwhile."""
         self._end(job)
         self.durable = union((*self.durable, *state.durable))
-        if not self._kept:
-            self._answers.append(None)
-        self._kept.append(job.ticket)
+        tickets: tuple[Ticket, ...] = (job.ticket,)
+        if self._answers and self._answers[-1].coalesces:
+            # Never past an answer of another kind: that one would then name fewer ranges than this.
+            tickets = (*self._answers.pop().tickets, job.ticket)
+        response = Response(self.key.recording, durable=self.durable[:RANGES_LIMIT])
+        self._answers.append(Answer(response, tickets, coalesces=True))
 
     def settled(self, job: Job, outcome: UploadState | Sealed | None) -> None:
         """Init, status, fin or abort is done: answer with the state or the receipt."""
@@ -141,13 +144,7 @@ class Transfer:
 
     def answer(self) -> Answer | None:
         """Take the next answer to publish; None when there is nothing to say."""
-        if not self._answers:
-            return None
-        answer = self._answers.popleft()
-        if answer is None:
-            tickets, self._kept = tuple(self._kept), []
-            answer = Answer(Response(self.key.recording, durable=self.durable[:RANGES_LIMIT]), tickets)
-        return answer
+        return self._answers.popleft() if self._answers else None
 
     def _state(self, command: Command, state: UploadState) -> Response:
         self.durable, self.window_bytes = union((*self.durable, *state.durable)), state.window_bytes

@@ -143,7 +143,7 @@ def test_settings_are_closed():
 @pytest.mark.parametrize("topics", [(), ("no/level",)])
 def test_topics_that_name_nobody_are_config_errors(topics):
     """At start."""
-    with pytest.raises(ConfigError, match="driver.topics"):
+    with pytest.raises(ConfigError, match=r"driver\.topics"):
         build(Settings(topics=topics), DriverContext("b", StillClock(), None, None, BrokerAddress("h", 1)))
 
 
