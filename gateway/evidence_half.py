@@ -76,7 +76,7 @@ def origin_of(evidence: Path) -> str:
     """The origin of the log that lies there, from its verifier key; ConfigError where there is none."""
     path = evidence / "log" / "log.vkey"
     try:
-        return path.read_text("ascii").rsplit("+", 2)[0]
+        return path.read_text("ascii").split("+", 1)[0]
     except (OSError, UnicodeDecodeError) as wrong:
         raise ConfigError("", f"there is no log here: {wrong}", str(path)) from wrong
 

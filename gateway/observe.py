@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,8 +20,8 @@ LogFormat = Literal["json", "console"]
 Counts = Mapping[str, float]
 
 
-def set_up_logs(level: str = "info", form: LogFormat = "json") -> None:
-    """Log to standard error, one JSON object (or coloured line) an event."""
+def set_up_logs(level: str = "info", form: LogFormat = "json", stream: TextIO | None = None) -> None:
+    """Log to a stream (standard error), one JSON object (or coloured line) an event."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
     )
@@ -34,7 +34,7 @@ def set_up_logs(level: str = "info", form: LogFormat = "json") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
 

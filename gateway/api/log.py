@@ -26,7 +26,8 @@ def _log(call: Call[Nothing]) -> CustodyLog:
 @ROUTES.add("GET /v1/log/checkpoint", "log:read", Answer("The signed checkpoint", "text/plain", {"type": "string"}))
 async def checkpoint(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the checkpoint, a C2SP signed note."""
-    return web.Response(text=_log(call).checkpoint_text, content_type="text/plain")
+    note = await asyncio.to_thread((_log(call).directory / "log" / "checkpoint").read_text, "utf-8")
+    return web.Response(text=note, content_type="text/plain")
 
 
 @ROUTES.add("GET /v1/log/vkey", "log:read", Answer("The log's verifier key", "text/plain", {"type": "string"}))
@@ -55,7 +56,7 @@ async def tile(call: Call[Nothing]) -> web.StreamResponse:
 async def _tile(call: Call[Nothing], path: str, index: str) -> web.StreamResponse:
     if not re.fullmatch(INDEX, index):
         raise ProblemError(404, f"{index!r} is not a tile's path (c2sp.org/tlog-tiles)")
-    file = _log(call).directory / "tile" / path
+    file = _log(call).directory / "log" / "tile" / path
     try:
         content = await asyncio.to_thread(file.read_bytes)
     except (FileNotFoundError, NotADirectoryError) as missing:

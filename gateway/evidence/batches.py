@@ -81,14 +81,14 @@ class Batches:
         return Entry(index, leaf, facts, None if found is None else found[0])
 
     def _compose(self, acts: Sequence[tuple[Act, datetime]]) -> list[Composed]:
-        chains: dict[str, Chain] = {}
+        names = {act.exhibit for act, _ in acts if act.exhibit is not None}
+        chains = {name: Chain(*newest) for name, newest in self._catalogue.chains(names).items()}
         composed = []
         for act, at in acts:
-            name = act.exhibit or ""
-            chain = chains.get(name) or (Chain(*self._catalogue.chain(name)) if name else Chain())
+            chain = chains.get(act.exhibit or "", Chain())
             composed.append(compose(act, at, self._build, chain, fresh_salt()))
-            if name:
-                chains[name] = Chain(chain.n + 1, hashlib.sha256(composed[-1].leaf).hexdigest())
+            if act.exhibit is not None:
+                chains[act.exhibit] = Chain(chain.n + 1, hashlib.sha256(composed[-1].leaf).hexdigest())
         return composed
 
     def _apply(self, entries: Sequence[Entry], settled: bool) -> None:  # noqa: FBT001 - the writer's word

@@ -36,6 +36,24 @@ def custody_entry(entry: Entry) -> CustodyEntry:
     )
 
 
+def named_exhibits(entry: Entry) -> set[str]:
+    """Which exhibits an entry can change: its own, and the one that it supersedes."""
+    said = {**(entry.detail or {}), **entry.facts}
+    return {name for name in (entry.facts.get("exhibit"), said.get("supersedes")) if isinstance(name, str)}
+
+
+def apply_to(known: dict[str, Exhibit], entry: Entry) -> None:
+    """Fold one entry into the exhibits by id; acts on no exhibit change none."""
+    about = entry.facts.get("exhibit")
+    if about is None:
+        return
+    before = known.get(about)
+    after = known[about] = fold(before, entry)
+    if after.supersedes in known and (before is None or before.supersedes != after.supersedes):
+        older = known[after.supersedes]
+        known[older.id] = msgspec.structs.replace(older, superseded_by=after.id)
+
+
 def fold(before: Exhibit | None, entry: Entry) -> Exhibit:
     """The exhibit after one more entry of its chain; unknown kinds move the chain only."""
     facts = entry.facts

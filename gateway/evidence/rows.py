@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -102,8 +102,8 @@ class CataloguePlug(Protocol):
         """Apply the next entries in one transaction."""
         ...
 
-    def chain(self, exhibit: str) -> tuple[int, str | None]:
-        """(n, prev) of the exhibit's newest entry; (0, None) where it has none."""
+    def chains(self, exhibit_ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
+        """(n, prev) of the newest entry of each of these exhibits that has one."""
         ...
 
 

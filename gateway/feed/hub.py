@@ -148,9 +148,9 @@ class Hub:
             raise RefusedError(503, f"the feed has its {self._settings.consumers_max} consumers")
         consumer = Consumer(filters, self._settings)
         group = self._groups.setdefault(filters, Group(filters))
+        self.flush(now)  # what it is told of begins with everything said: a filter may be passed or failed since
         seq = self._resumable(cursor)
         if seq is None:
-            self.flush(now)
             consumer.begin(self._snapshot(group, now, emergencies))
         elif missed := self._missed(seq, group, now):
             consumer.begin(missed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -24,14 +25,16 @@ class FrameIntake:
 
     def __init__(self, router: Router, journal: GroupCommit[Row], quarantine: GroupCommit[Unreadable]) -> None:
         self._router, self._journal, self._quarantine = router, journal, quarantine
-        self.accepted = self.positions = self.quarantined = self.defects = 0
+        self.accepted = self.quarantined = self.defects = 0
+        self.positions: Counter[str] = Counter()
 
     @property
     def counts(self) -> dict[str, int]:
         """Frames by what became of them."""
         return {
             "frames": self.accepted,
-            "positions": self.positions,
+            "positions": self.positions.total(),
+            **{f"positions_{source}": count for source, count in self.positions.items()},
             "quarantined": self.quarantined,
             "defects": self.defects,
             "journal_written": self._journal.written,
@@ -62,8 +65,8 @@ class FrameIntake:
             self.defects += 1
             structlog.get_logger().exception("event_not_routed", via=frame.via, event_kind=type(event).__name__)
             return False
-        if isinstance(event, PositionReport):
-            self.positions += 1
+        if isinstance(event, PositionReport) and event.fix is not None:
+            self.positions[event.source] += 1
         return private and isinstance(event, (PositionReport, TextReport))
 
     def quarantine(self, frame: Frame, reason: str) -> asyncio.Future[Receipt]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.domain.time import from_rfc3339
 from gateway.errors import MisuseError
-from gateway.evidence.fold import custody_entry, fold
+from gateway.evidence.fold import apply_to, custody_entry, named_exhibits
 from gateway.evidence.rows import CustodyEntry, Entry, Exhibit, ExhibitFilter
 from gateway.store.schema_evidence import custody, exhibit, meta, metadata
 from gateway.store.sqlite import open_engine, storing
@@ -55,7 +55,7 @@ class Catalogue:
             for size, entry in enumerate(entries, _applied_size(link)):
                 if entry.index != size:
                     raise MisuseError(f"entry {entry.index} is not the next to apply, {size} is")
-                _apply(link, entry)
+            _apply(link, entries)
             value = {"key": "applied_size", "value": str(entries[-1].index + 1)}
             link.execute(meta.insert().prefix_with("OR REPLACE"), value)
 
@@ -67,10 +67,13 @@ class Catalogue:
 
     def chain(self, exhibit_id: str) -> tuple[int, str | None]:
         """(n, prev) for the exhibit's newest entry; (0, None) where it has none."""
-        query = sa.select(exhibit.c.n, exhibit.c.prev).where(exhibit.c.id == exhibit_id)
+        return self.chains({exhibit_id}).get(exhibit_id, (0, None))
+
+    def chains(self, exhibit_ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
+        """The chain of each of these exhibits that has one."""
+        query = sa.select(exhibit.c.id, exhibit.c.n, exhibit.c.prev).where(exhibit.c.id.in_(exhibit_ids))
         with self._opened.connect() as link:
-            row = link.execute(query).one_or_none()
-        return (0, None) if row is None else (row.n, row.prev)
+            return {row.id: (row.n, row.prev) for row in link.execute(query)}
 
     def exhibit(self, exhibit_id: str) -> Exhibit | None:
         """The exhibit of this id."""
@@ -133,20 +136,21 @@ def _applied_size(link: sa.Connection) -> int:
     return int(value or 0)
 
 
-def _apply(link: sa.Connection, entry: Entry) -> None:
-    listed = msgspec.structs.asdict(custody_entry(entry))
-    link.execute(custody.insert(), {**listed, "at": _print(listed["at"])})
-    about = entry.facts.get("exhibit")
-    if about is None:
-        return
-    row = link.execute(sa.select(exhibit).where(exhibit.c.id == about)).one_or_none()
-    after = fold(None if row is None else _exhibit(row), entry)
-    values = msgspec.structs.asdict(after)
-    values |= {name: _print(values[name]) for name in _TIMES} | {"flags": list(after.flags)}
-    link.execute(exhibit.insert().prefix_with("OR REPLACE"), values)
-    if after.supersedes is not None:
-        change = exhibit.update().where(exhibit.c.id == after.supersedes)
-        link.execute(change.values(superseded_by=after.id))
+def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
+    """Fold entries into the exhibits that they name: read once, write once."""
+    listed = [msgspec.structs.asdict(custody_entry(entry)) for entry in entries]
+    link.execute(custody.insert(), [{**row, "at": _print(row["at"])} for row in listed])
+    named = {name for entry in entries for name in named_exhibits(entry)}
+    known = {row.id: _exhibit(row) for row in link.execute(sa.select(exhibit).where(exhibit.c.id.in_(named)))}
+    for entry in entries:
+        apply_to(known, entry)
+    if known:
+        link.execute(exhibit.insert().prefix_with("OR REPLACE"), [_values(one) for one in known.values()])
+
+
+def _values(one: Exhibit) -> dict[str, Any]:
+    values = msgspec.structs.asdict(one)
+    return values | {name: _print(values[name]) for name in _TIMES} | {"flags": list(one.flags)}
 
 
 def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select[Any]:

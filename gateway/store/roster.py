@@ -105,7 +105,7 @@ class RosterStore:
         if device is not None:
             query = query.where(BOOKINGS.c.device == device)
         with self.engine.connect() as connection:
-            return [_booking(dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+            return [_booking(row._asdict()) for row in connection.execute(query)]
 
     def import_file(self, file: RosterFile, actor: str) -> Imported:
         """Add what is new or changed; nothing is removed, nothing overwritten."""
@@ -229,4 +229,5 @@ class RosterStore:
 
 def _booking(row: dict[str, object]) -> Booking:
     moments = {key: from_rfc3339(str(row[key])) if row[key] else None for key in ("since", "until", "entered_at")}
-    return msgspec.convert({**row, **moments}, Booking)
+    facts = {str(key): value for key, value in {**row, **moments}.items()}  # a plain str: SQLAlchemy's names are not
+    return msgspec.convert(facts, Booking)

@@ -32,6 +32,8 @@ class Ranges:
 
     def within(self, start: int, end: int) -> list[Range]:
         """The parts of [start, end) that are there."""
+        if start >= end:
+            return []
         first = bisect_right(self._ends, start)
         beyond = bisect_left(self._starts, end)
         cut = zip(self._starts[first:beyond], self._ends[first:beyond], strict=True)
