@@ -47,7 +47,7 @@ def pei(stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _item(item: wire.Item) -> dict[str, Any]:
-    if isinstance(item, wire.ShortData):
+    if isinstance(item, wire.SdsIndication):
         return _short_data(item)
     if isinstance(item, wire.Result):
         return {"item": "result", "ok": item.code is None, "code": item.code}
@@ -58,7 +58,7 @@ def _item(item: wire.Item) -> dict[str, Any]:
     return {"error": item.reason, "raw": item.raw.hex()}
 
 
-def _short_data(item: wire.ShortData) -> dict[str, Any]:
+def _short_data(item: wire.SdsIndication) -> dict[str, Any]:
     known: dict[str, Any] = {
         "item": "short_data",
         "service": item.service,

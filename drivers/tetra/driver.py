@@ -13,7 +13,7 @@ import structlog
 from drivers.links.pump import pump
 from drivers.links.serial_link import SerialLink
 from drivers.tetra import dialects, pei
-from drivers.tetra.session import Call, Heard, Ready, Refused, Session, SessionEvent, ShortData, Silent, Timing
+from drivers.tetra.session import Call, Heard, Ready, Refused, SdsIndication, Session, SessionEvent, Silent, Timing
 from drivers.tetra.translate import DEFAULT_STATUS_CODES, Translator
 from gateway.domain.events import EmergencyReport, Event, Frame, PositionReport, StatusReport
 from gateway.domain.time import Instant, Stamp
@@ -110,6 +110,10 @@ class TetraDriver:
             self._problem = str(fault)
             raise
         finally:
+            now = self._context.clock.now()
+            session.hang_up(now)
+            for happened in session.events():
+                self._tell(happened, now)
             self._state = "down"
 
     def health(self) -> InputHealth:
@@ -125,7 +129,7 @@ class TetraDriver:
             return
         self._last = now.utc
         self._counters["frames"] += 1
-        if isinstance(happened, ShortData):
+        if isinstance(happened, SdsIndication):
             self._short_data(happened, now)
         elif isinstance(happened, Call):
             frame = self._frame(happened.raw, "+CTICN", happened.calling, now)
@@ -135,7 +139,7 @@ class TetraDriver:
         else:
             self._quarantine(self._frame(happened.raw, "", None, now), happened.reason)
 
-    def _short_data(self, heard: ShortData, now: Instant) -> None:
+    def _short_data(self, heard: SdsIndication, now: Instant) -> None:
         """An emergency counts however odd its header is; anything else of an odd header is quarantined."""
         self._counters["short_data"] += 1
         frame = self._frame(heard.raw, "+CTSDSR", heard.calling, now)

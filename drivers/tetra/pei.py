@@ -34,7 +34,7 @@ class Address(msgspec.Struct, frozen=True):
     ssi: int | None
 
 
-class ShortData(msgspec.Struct, frozen=True):
+class SdsIndication(msgspec.Struct, frozen=True):
     """A whole short-data indication: header and digits; doubt says what is odd about the header."""
 
     service: int
@@ -74,7 +74,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-Item = ShortData | Result | Unsolicited | Line | Unreadable
+Item = SdsIndication | Result | Unsolicited | Line | Unreadable
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -184,7 +184,7 @@ def _complete(header: _Header, digits: str) -> Item:
         return Unreadable(raw, f"{len(digits)} hex digits where {MAX_DIGITS} are the limit")
     stated = FIXED_BITS.get(header.service, header.stated)
     bits = from_hex(digits, stated) if digits else Bits(0, 0)
-    return ShortData(header.service, header.calling, header.called, bits, raw, header.doubt)
+    return SdsIndication(header.service, header.calling, header.called, bits, raw, header.doubt)
 
 
 def _parse_header(raw: bytes) -> _Header:

@@ -16,7 +16,7 @@ from drivers.tetra.text import decode_text, encode_text
 from gateway.errors import WireError
 
 
-class Service(IntEnum):
+class SdsType(IntEnum):
     """AI service of short data (EN 300 392-5 clause 6.13.3)."""
 
     SDS_1 = 9
@@ -26,7 +26,7 @@ class Service(IntEnum):
     STATUS = 13
 
 
-FIXED_BITS: dict[int, int] = {Service.SDS_1: 16, Service.SDS_2: 32, Service.SDS_3: 64, Service.STATUS: 16}
+FIXED_BITS: dict[int, int] = {SdsType.SDS_1: 16, SdsType.SDS_2: 32, SdsType.SDS_3: 64, SdsType.STATUS: 16}
 EMERGENCY_STATUS = 0
 SIMPLE_TEXT = frozenset({0x02, 0x09})
 TEXT = frozenset({0x82, 0x89})
@@ -62,7 +62,7 @@ class Header(msgspec.Struct, frozen=True):
     storage: Bits | None = None
 
 
-class TextMessage(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True):
     """Text, simple (no header) or over the transport layer; time stamp as its 24 bits."""
 
     pid: int
@@ -94,18 +94,18 @@ class Other(msgspec.Struct, frozen=True):
     bits: Bits
 
 
-Sds = Status | ShortReport | Number | TextMessage | Delivery | Lip | Other
+Sds = Status | ShortReport | Number | Text | Delivery | Lip | Other
 
 
 def decode(service: int, bits: Bits) -> Sds:
     """Read short data by its AI service; WireError where it is too short, or no short data."""
-    if service == Service.SDS_4:
+    if service == SdsType.SDS_4:
         return decode_type4(bits)
     fixed = FIXED_BITS.get(service)
     if fixed is None:
         raise WireError(f"AI service {service} is not short data", clause="EN 300 392-5 6.13.3")
     value = bits.first(fixed)
-    return decode_status(value) if service == Service.STATUS else Number(Bits(value, fixed))
+    return decode_status(value) if service == SdsType.STATUS else Number(Bits(value, fixed))
 
 
 def decode_status(value: int) -> Status | ShortReport:
@@ -115,7 +115,7 @@ def decode_status(value: int) -> Status | ShortReport:
     return Status(value)
 
 
-def decode_type4(bits: Bits) -> TextMessage | Delivery | Lip | Other:
+def decode_type4(bits: Bits) -> Text | Delivery | Lip | Other:
     """SDS type 4: by its protocol identifier (clause 29.4.3.9)."""
     pid = bits.first(8)
     if pid == lip.PID:
@@ -125,13 +125,13 @@ def decode_type4(bits: Bits) -> TextMessage | Delivery | Lip | Other:
     if pid in SIMPLE_TEXT:
         reader.take(1)
         coding = reader.take(7)
-        return TextMessage(pid, coding, decode_text(coding, reader.rest()))
+        return Text(pid, coding, decode_text(coding, reader.rest()))
     if pid in TEXT:
         return _transport_text(bits, reader)
     return Other(pid, reader.rest())
 
 
-def _transport_text(whole: Bits, reader: BitReader) -> TextMessage | Delivery | Other:
+def _transport_text(whole: Bits, reader: BitReader) -> Text | Delivery | Other:
     pid = whole.first(8)
     kind = reader.take(4)
     if kind in {_REPORT, _ACK}:
@@ -141,7 +141,7 @@ def _transport_text(whole: Bits, reader: BitReader) -> TextMessage | Delivery | 
     header = _header(reader)
     stamped, coding = reader.take(1), reader.take(7)
     stamp = Bits(reader.take(24), 24) if stamped else None
-    return TextMessage(pid, coding, decode_text(coding, reader.rest()), header, stamp)
+    return Text(pid, coding, decode_text(coding, reader.rest()), header, stamp)
 
 
 def _header(reader: BitReader) -> Header:
@@ -183,7 +183,7 @@ def encode_delivery(delivery: Delivery) -> Bits:
     return _written((delivery.pid, 8), (kind, 4), (0, 4), (delivery.status, 8), (delivery.reference, 8))
 
 
-def encode_text_message(message: TextMessage) -> Bits:
+def encode_text_sds(message: Text) -> Bits:
     """Print text, simple where it has no header (clause 29.4.2.4)."""
     writer = BitWriter()
     writer.put(message.pid, 8)
@@ -216,8 +216,8 @@ def _written(*fields: tuple[int, int]) -> Bits:
 
 def encode(message: Sds) -> Bits:
     """Print any short data that `decode` reads."""
-    if isinstance(message, TextMessage):
-        return encode_text_message(message)
+    if isinstance(message, Text):
+        return encode_text_sds(message)
     if isinstance(message, Lip):
         return lip.with_pid(lip.encode(message.pdu))
     if isinstance(message, Delivery):

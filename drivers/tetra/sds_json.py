@@ -12,7 +12,7 @@ from gateway.errors import WireError
 
 def as_dict(message: sds.Sds) -> dict[str, Any]:
     """The JSON object of one SDS."""
-    if isinstance(message, sds.TextMessage):
+    if isinstance(message, sds.Text):
         return _text(message)
     if isinstance(message, sds.Lip):
         return {"kind": "lip", "pid": lip.PID, "lip": lip_json.as_dict(message.pdu)}
@@ -36,7 +36,7 @@ def _bits(bits: Bits) -> dict[str, Any]:
     return {"bits": bits.length, "raw": bits.hex()}
 
 
-def _text(message: sds.TextMessage) -> dict[str, Any]:
+def _text(message: sds.Text) -> dict[str, Any]:
     known: dict[str, Any] = {"kind": "text", "pid": message.pid, "coding": message.coding, "text": message.text}
     if message.header is not None:
         header = message.header
@@ -61,14 +61,14 @@ def _read_bits(known: dict[str, Any]) -> Bits:
     return from_hex(known["raw"], known["bits"]) if known["bits"] else Bits(0, 0)
 
 
-def _read_text(known: dict[str, Any]) -> sds.TextMessage:
+def _read_text(known: dict[str, Any]) -> sds.Text:
     header = None
     if "reference" in known:
         storage = _read_bits(known["storage"]) if known.get("storage") else None
         request, standard_only = known["delivery_report_request"], known["standard_report_only"]
         header = sds.Header(request, standard_only, known["reference"], storage)
     stamp = _read_bits(known["stamp"]) if "stamp" in known else None
-    return sds.TextMessage(known["pid"], known["coding"], known["text"], header, stamp)
+    return sds.Text(known["pid"], known["coding"], known["text"], header, stamp)
 
 
 def _read_delivery(known: dict[str, Any]) -> sds.Delivery:

@@ -14,7 +14,7 @@ from drivers.tetra import dialects, pei
 from drivers.tetra.dialects import Command, Dialect
 from gateway.domain.time import Instant
 
-ShortData = pei.ShortData
+SdsIndication = pei.SdsIndication
 Unreadable = pei.Unreadable
 
 
@@ -64,7 +64,7 @@ class Heard(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-SessionEvent = ShortData | Unreadable | Ready | Silent | Refused | Call | Heard
+SessionEvent = SdsIndication | Unreadable | Ready | Silent | Refused | Call | Heard
 
 _AT = Command("AT")
 NO_ANSWER = -2
@@ -105,6 +105,11 @@ class Session:
         for item in self._lines.feed(data):
             self._take(item, now)
         self._quiet_until = now.mono_s + self._timing.keepalive_s
+
+    def hang_up(self, now: Instant) -> None:
+        """The port is gone: what it left unfinished is read as far as it goes, or kept as unreadable."""
+        for item in self._lines.finish():
+            self._take(item, now)
 
     def events(self) -> list[SessionEvent]:
         """What has happened since the last call, in order."""
@@ -178,7 +183,7 @@ class Session:
         self._send(_AT, now)
 
     def _take(self, item: pei.Item, now: Instant) -> None:
-        if isinstance(item, pei.ShortData | pei.Unreadable):
+        if isinstance(item, pei.SdsIndication | pei.Unreadable):
             self._events.append(item)
         elif isinstance(item, pei.Result):
             self._result(item, now)

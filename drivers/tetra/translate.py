@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from drivers.tetra import lip, sds
 from drivers.tetra.lip_short import ShortReport
 from drivers.tetra.pei import Address
-from drivers.tetra.session import Call, ShortData
+from drivers.tetra.session import Call, SdsIndication
 from gateway.domain.events import EmergencyReport, Event, Origin, PositionReport, StatusReport, TextReport
 from gateway.domain.ids import Issi
 from gateway.domain.position import Fix
@@ -35,12 +35,12 @@ class Translator:
         """Who speaks; an identity that is no ISSI leaves the event without one, and never drops it."""
         return Origin(self._via, issi=Issi(calling.ssi) if calling is not None and calling.ssi else None)
 
-    def short_data(self, heard: ShortData, arrived: Instant) -> list[Event]:
+    def short_data(self, heard: SdsIndication, arrived: Instant) -> list[Event]:
         """The events of one SDS, an emergency first; WireError where it cannot be read."""
         origin, message = self.origin(heard.calling), sds.decode(heard.service, heard.bits)
         if isinstance(message, sds.Status):
             return self._status(message.value, origin, Stamp(arrived))
-        if isinstance(message, sds.TextMessage):
+        if isinstance(message, sds.Text):
             return [TextReport(origin, Stamp(arrived), message.text)]
         if isinstance(message, sds.Lip) and isinstance(message.pdu, lip.Report):
             return self._report(message.pdu, origin, arrived)

@@ -108,7 +108,7 @@ def test_any_chunking_of_the_recording_gives_the_same_items(cuts):
     places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     reader = pei.LineReader()
     items = [item for start, end in pairwise(places) for item in reader.feed(whole[start:end])]
-    assert sum(isinstance(item, pei.ShortData) for item in items) == 273
+    assert sum(isinstance(item, pei.SdsIndication) for item in items) == 273
     assert items == pei.LineReader().feed(whole)
 
 

@@ -128,6 +128,18 @@ async def test_unplugging_is_a_link_error_and_a_new_run_works(radio, intake, con
         await driver.run()
 
 
+async def test_what_an_unplugged_port_left_unfinished_is_kept(radio, intake, context):
+    """An emergency whose line end never came counts; half a header is quarantined."""
+    driver = build(settings(radio), context)
+    for said in (b"+CTSDSR: 13,777,0,2,0,16\r\n0000", b"+CTSDSR: 13,778,0,2,0,16"):
+        async with running(driver):
+            await asyncio.sleep(0.05)
+            radio.say(said)
+            await asyncio.sleep(0.05)
+    assert [event.origin.issi for event in intake.events if isinstance(event, EmergencyReport)] == [777]
+    assert [frame.payload for frame, _ in intake.quarantined] == [b"+CTSDSR: 13,778,0,2,0,16"]
+
+
 async def test_no_such_port(context):
     """A LinkError, not a crash."""
     with pytest.raises(LinkError, match="nowhere"):

@@ -13,16 +13,16 @@ def read(*pieces: bytes) -> list[pei.Item]:
     return items + reader.finish()
 
 
-def short_data(*pieces: bytes) -> list[pei.ShortData]:
+def short_data(*pieces: bytes) -> list[pei.SdsIndication]:
     """Only the short data."""
-    return [item for item in read(*pieces) if isinstance(item, pei.ShortData)]
+    return [item for item in read(*pieces) if isinstance(item, pei.SdsIndication)]
 
 
 def test_recorded_fragments_give_273_short_data(fragments):
     """As the port delivered them; nothing unreadable in it."""
     assert len(fragments) == 563
     items = read(*fragments)
-    assert sum(isinstance(item, pei.ShortData) for item in items) == 273
+    assert sum(isinstance(item, pei.SdsIndication) for item in items) == 273
     assert sum(isinstance(item, pei.Result) for item in items) == 6
     assert not [item for item in items if isinstance(item, pei.Unreadable | pei.Line)]
 
@@ -92,7 +92,7 @@ def test_a_header_without_a_service_is_unreadable_with_its_digits():
 def test_other_lines_between_header_and_digits():
     """The state that awaits digits survives noise of other business."""
     items = read(b"+CTSDSR: 13,1,0,2,0,16\r\n+ENCR: 15,SHFW SE 30-43LF8/6\r\n\r\n\r\nOK\r\n8003\r\n")
-    assert [type(item) for item in items] == [pei.Unsolicited, pei.Result, pei.ShortData]
+    assert [type(item) for item in items] == [pei.Unsolicited, pei.Result, pei.SdsIndication]
 
 
 def test_digits_never_go_to_another_officers_header():
@@ -106,14 +106,14 @@ def test_a_second_header_gives_the_first_up():
     """The first is kept as unreadable, the second goes on."""
     items = read(b"+CTSDSR: 13,1,0,2,0,16\r\n+CTSDSR: 13,3,0,2,0,16\r\n8003\r\n")
     assert isinstance(items[0], pei.Unreadable)
-    assert isinstance(items[1], pei.ShortData)
+    assert isinstance(items[1], pei.SdsIndication)
     assert items[1].calling == pei.Address("3", 3)
 
 
 def test_waiting_for_digits_is_bounded():
     """A header does not wait for ever."""
     items = read(b"+CTSDSR: 13,1,0,2,0,16\r\n" + b"+ENCR: 1,x\r\n" * pei.MAX_BETWEEN + b"8003\r\n")
-    assert not [item for item in items if isinstance(item, pei.ShortData)]
+    assert not [item for item in items if isinstance(item, pei.SdsIndication)]
     assert items[-1] == pei.Unreadable(b"8003", "hex digits without an indication")
 
 
@@ -121,7 +121,7 @@ def test_noise_in_front_of_a_header_does_not_cost_it():
     """The byte that broke the line is looked at again."""
     items = read(b"\x00\xff\x13+CTSDSR: 13,1,0,2,0,16\r\n0000\r\n")
     assert items[0] == pei.Unreadable(b"\x00\xff\x13", "noise in front of an indication")
-    assert isinstance(items[1], pei.ShortData)
+    assert isinstance(items[1], pei.SdsIndication)
 
 
 def test_an_overlong_line_is_kept_in_pieces_and_ends():
@@ -136,7 +136,7 @@ def test_an_overlong_line_is_kept_in_pieces_and_ends():
 def test_a_header_behind_an_overlong_burst_of_noise():
     """Noise without a line end must not cost the emergency behind it."""
     items = read(b"\xf0" * 5000 + b"+CTSDSR: 13,1,0,2,0,16\r\n0000\r\n")
-    assert isinstance(items[-1], pei.ShortData)
+    assert isinstance(items[-1], pei.SdsIndication)
 
 
 def test_more_digits_than_an_sds_has():

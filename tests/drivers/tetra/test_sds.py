@@ -23,7 +23,7 @@ TEXTS = {
 def test_texts_decode_and_print_as_they_came(hex_text, text):
     """Both directions of each vector."""
     message = sds.decode(12, from_hex(hex_text))
-    assert isinstance(message, sds.TextMessage)
+    assert isinstance(message, sds.Text)
     assert message.text == text
     assert sds.encode(message).hex() == hex_text
     assert from_dict(json.loads(json.dumps(as_dict(message)))) == message
@@ -32,7 +32,7 @@ def test_texts_decode_and_print_as_they_came(hex_text, text):
 def test_header_of_a_transfer():
     """Report wanted on receipt, short form recommended (bit 0), reference 8."""
     message = sds.decode(12, from_hex("82040801476A61746A616A676A61", 112))
-    assert isinstance(message, sds.TextMessage)
+    assert isinstance(message, sds.Text)
     assert message.header == sds.Header(1, standard_report_only=False, reference=8)
 
 
@@ -110,9 +110,9 @@ def test_calls_are_no_short_data(service):
 )
 def test_codings_round_trip(coding, text):
     """GSM 7-bit, ISO 8859 and UTF-16, in a transfer."""
-    message = sds.TextMessage(0x82, coding, text, sds.Header(0, standard_report_only=False, reference=1))
+    message = sds.Text(0x82, coding, text, sds.Header(0, standard_report_only=False, reference=1))
     again = sds.decode(12, sds.encode(message))
-    assert isinstance(again, sds.TextMessage)
+    assert isinstance(again, sds.Text)
     assert again.text.rstrip("\r") == text
 
 
@@ -124,9 +124,7 @@ def test_gsm_septets_as_published():
 
 def test_a_time_stamp_is_kept_and_skipped():
     """The 24 bits before the text are no text."""
-    message = sds.TextMessage(
-        0x82, 1, "ok", sds.Header(0, standard_report_only=True, reference=7), stamp=Bits(0x5BADC0, 24)
-    )
+    message = sds.Text(0x82, 1, "ok", sds.Header(0, standard_report_only=True, reference=7), stamp=Bits(0x5BADC0, 24))
     assert sds.decode(12, sds.encode(message)) == message
     assert from_dict(as_dict(message)) == message
 
@@ -134,7 +132,7 @@ def test_a_time_stamp_is_kept_and_skipped():
 def test_store_and_forward_block_is_stepped_over():
     """Validity 5 bits, address type SSI, 24 bits, then the text as usual."""
     header = sds.Header(3, standard_report_only=True, reference=9, storage=Bits(0b00011_001 << 24 | 1234, 32))
-    message = sds.TextMessage(0x82, 1, "stored", header)
+    message = sds.Text(0x82, 1, "stored", header)
     assert sds.decode(12, sds.encode(message)) == message
     assert from_dict(as_dict(message)) == message
 
@@ -142,7 +140,7 @@ def test_store_and_forward_block_is_stepped_over():
 def test_text_of_an_unknown_coding_is_marked_not_lost():
     """Letters stay, the rest becomes the replacement character."""
     message = sds.decode(12, from_hex("021B48FF69"))
-    assert isinstance(message, sds.TextMessage)
+    assert isinstance(message, sds.Text)
     assert message.text == "H�i"
 
 

@@ -6,7 +6,18 @@ import msgspec
 import pytest
 
 from drivers.tetra import dialects
-from drivers.tetra.session import NO_ANSWER, Call, Heard, Ready, Refused, Session, ShortData, Silent, Timing, Unreadable
+from drivers.tetra.session import (
+    NO_ANSWER,
+    Call,
+    Heard,
+    Ready,
+    Refused,
+    SdsIndication,
+    Session,
+    Silent,
+    Timing,
+    Unreadable,
+)
 from gateway.domain.time import Instant
 from gateway.errors import MisuseError
 
@@ -154,7 +165,7 @@ def test_short_data_between_a_command_and_its_ok():
     talk = Talk()
     talk.wait()
     assert talk.hear(SDS) == []
-    (heard,) = talk.kinds(ShortData)
+    (heard,) = talk.kinds(SdsIndication)
     assert heard.calling.ssi == 1000001
     assert talk.hear(b"\r\nOK\r\n") == ["AT+CSCS=8859-1"]
 
@@ -295,9 +306,9 @@ def test_recorded_stream_in_any_state(fragments):
     talk = Talk()
     for piece in fragments:
         talk.hear(piece)
-    assert len(talk.kinds(ShortData)) == 273
+    assert len(talk.kinds(SdsIndication)) == 273
     talk = Talk()
     talk.wait()
     for piece in fragments:
         talk.hear(piece)
-    assert len(talk.kinds(ShortData)) == 273
+    assert len(talk.kinds(SdsIndication)) == 273

@@ -10,7 +10,7 @@ from drivers.tetra.lip_elements import Element
 from drivers.tetra.lip_long import LongReport
 from drivers.tetra.lip_short import ShortReport
 from drivers.tetra.pei import Address
-from drivers.tetra.session import Call, ShortData
+from drivers.tetra.session import Call, SdsIndication
 from drivers.tetra.translate import Translator, moment_of
 from gateway.domain.events import EmergencyReport, Origin, PositionReport, StatusReport, TextReport
 from gateway.errors import WireError
@@ -20,13 +20,13 @@ ORIGIN = Origin("radio-1", issi=2341014)
 LONDON = "0A000046624A0AD25EA820"
 
 
-def heard(service: int, bits: Bits | str, calling: Address | None = CALLING) -> ShortData:
+def heard(service: int, bits: Bits | str, calling: Address | None = CALLING) -> SdsIndication:
     """One SDS."""
     bits = from_hex(bits) if isinstance(bits, str) else bits
-    return ShortData(service, calling, None, bits, b"raw")
+    return SdsIndication(service, calling, None, bits, b"raw")
 
 
-def report(**changed) -> ShortData:
+def report(**changed) -> SdsIndication:
     """A short report with some fields changed."""
     fields = {
         "time_elapsed": 0,
@@ -183,7 +183,7 @@ def test_a_status_inside_a_long_report(translator, arrived):
     assert events[1].fix is None
 
 
-def long_report(reason: int, *elements: Element) -> ShortData:
+def long_report(reason: int, *elements: Element) -> SdsIndication:
     """A long report without a shape."""
     fields = {"pdu_type": 1, "extension": 3, "time_type": 0, "shape": 0, "velocity_type": 0}
     fields |= {"ack_request": 0, "additional_type": 0, "additional": reason}
@@ -238,4 +238,4 @@ def test_a_call_at_emergency_priority(translator, arrived):
 
 def test_sds_types_one_to_three_are_kept_without_events(translator, arrived):
     """Just bits."""
-    assert translator.short_data(heard(sds.Service.SDS_1, "ABCD"), arrived) == []
+    assert translator.short_data(heard(sds.SdsType.SDS_1, "ABCD"), arrived) == []
