@@ -36,5 +36,5 @@ def identity(exhibit: str, purpose: str, config: str | None, data: str | None) -
         actor = f"cli:{getpass.getuser()}"
         # On record before it is printed: a key that is out must never be missing from custody.
         store.custody.record_now(Act("view", actor, ExhibitId(exhibit), detail=detail))
-    click.echo(Identity(secret).printed)
+    click.echo(Identity(secret).printed())
     click.echo(found.evidence / "blobs" / row.blob[:2] / row.blob[2:4] / f"{row.blob}.age", err=True)

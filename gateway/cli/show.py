@@ -18,7 +18,12 @@ def json(body: object) -> None:
 
 def rows(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """Print a table; what is None is a dash."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for line in lines:
         table.add_row(*("-" if cell is None else str(cell) for cell in line))
-    Console(soft_wrap=not Console().is_terminal).print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width: one line a row
+        console = Console(width=10_000)
+    console.print(table)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import GatewayError, MisuseError, StoreBusyError
+from gateway.errors import GatewayError, StoreBusyError
 from gateway.evidence.vault.staging import Staged
 
 
@@ -58,7 +58,7 @@ class Committer:
                 lambda: self._closing or not self._octets or self._octets + octets <= self._cap
             )
             if self._closing:
-                raise MisuseError("the vault is closed")
+                raise StoreBusyError("the vault is closed")
             job = _Job(target, apply, answer, octets, asyncio.get_running_loop().create_future())
             self._queue.append(job)
             self._octets += octets
