@@ -8,6 +8,7 @@ id of an old connection can never be acknowledged on a new one.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -183,6 +184,7 @@ class _Connection:
 
     def _attach(self) -> None:
         self._sock = self._client.socket()
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a PUBACK must not wait for more
         self.hold(paused=False)
         self._flush()
 
