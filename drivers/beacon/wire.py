@@ -1,6 +1,6 @@
-"""Beacon payloads to domain events: OwnTracks JSON and the plain JSON of contracts section 4.
+"""Beacon payloads to domain events: OwnTracks JSON, the plain JSON of contracts section 4, gpsd TPV.
 
-Sans-IO. Not supported yet, and quarantined by name: OwnTracks `encrypted`, gpsd TPV, NMEA 0183.
+Sans-IO. Not supported yet, and quarantined by name: OwnTracks `encrypted`, NMEA 0183.
 An SOS is never lost: whatever else is wrong with its message, the emergency comes out.
 """
 
@@ -24,6 +24,8 @@ TOPICS = ("owntracks/+/+", "owntracks/+/+/event", "lapel/v1/beacon/+/position")
 PAYLOAD_LIMIT = 256 * 1024
 """No beacon sends more; read no further."""
 KMH_PER_MPS = 3.6
+SIMULATED = 8
+"""gpsd's status of a position that no receiver measured."""
 _SILENT = frozenset(
     {"lwt", "card", "waypoint", "waypoints", "cmd", "configuration", "status", "steps", "dump", "request"}
 )
@@ -32,10 +34,12 @@ _SOS = re.compile(rb'"sos"\s*:\s*(?!\s|false|0\b|null|"(?:false|0|no|off)?").', 
 """Any value but a plain no: better an alarm too many than one lost."""
 _NMEA = re.compile(rb"\s*[$!][A-Z]{2}")
 _KNOWN_TOPICS = 4096
-_DECISIVE = frozenset({"_type", "class", "lat", "lon", "tst", "latitude", "longitude", "fix_time"})
+_DECISIVE = frozenset(
+    {"_type", "class", "lat", "lon", "tst", "latitude", "longitude", "fix_time", "time", "mode", "status"}
+)
 
 
-class Message(msgspec.Struct, rename={"type": "_type", "gpsd": "class"}, gc=False):
+class Message(msgspec.Struct, rename={"type": "_type", "gpsd": "class", "alt_msl": "altMSL"}, gc=False):
     """The keys that either format may carry; every one optional here, checked below."""
 
     type: str | None = None
@@ -59,6 +63,13 @@ class Message(msgspec.Struct, rename={"type": "_type", "gpsd": "class"}, gc=Fals
     speed_mps: float | None = None
     battery_pct: float | None = None
     sos: bool = False
+    mode: int | None = None
+    status: int | None = None
+    time: datetime | None = None
+    speed: float | None = None
+    track: float | None = None
+    eph: float | None = None
+    alt_msl: float | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -248,8 +259,8 @@ def _owntracks(message: Message, origin: Origin, now: Instant) -> list[Event]:
 def _plain(message: Message, origin: Origin, now: Instant) -> list[Event]:
     """Plain JSON of `lapel/v1/beacon/{device}/position` (contracts section 4)."""
     if message.gpsd is not None:
-        raise WireError(f"class: gpsd {message.gpsd[:20]} is not supported yet")
-    stamp = _plain_stamp(message.fix_time, now)
+        return _gpsd(message, origin, now)
+    stamp = _zoned(message.fix_time, "fix_time", now)
     if message.sos and message.latitude is None and message.longitude is None:
         return _unplaced(message, stamp, origin)  # a beacon indoors
     fix = Fix(
@@ -263,6 +274,27 @@ def _plain(message: Message, origin: Origin, now: Instant) -> list[Event]:
     return _alarm(position) if message.sos else [position]
 
 
+def _gpsd(message: Message, origin: Origin, now: Instant) -> list[Event]:
+    """Gpsd JSON (gpsd_json(5), TPV): only class and mode are sure; a position counts from mode 2."""
+    stamp = _zoned(message.time, "time", now)
+    if message.gpsd != "TPV":
+        return _unplaced(message, stamp, origin)
+    if message.status == SIMULATED:
+        raise WireError("status: 8, a simulated position")
+    if (message.mode or 0) < 2:
+        return [*_unplaced(message, stamp, origin), PositionReport(origin, stamp, None, "mqtt")]
+    altitude = message.alt_msl if message.alt_msl is not None else message.alt
+    fix = Fix(
+        *_place(message.lat, message.lon, "lat", "lon"),
+        _from_zero(message.eph),
+        _finite(altitude),
+        _from_zero(message.speed),
+        _heading(message.track),
+    )
+    position = PositionReport(origin, stamp, fix, "mqtt")
+    return _alarm(position) if message.sos else [position]
+
+
 def _alarm(position: PositionReport) -> list[Event]:
     """Put the emergency before the position that came with it."""
     return [EmergencyReport(position.origin, position.stamp, "beacon_sos", position.fix), position]
@@ -273,15 +305,15 @@ def _unplaced(message: Message, stamp: Stamp, origin: Origin) -> list[Event]:
     return [EmergencyReport(origin, stamp, "beacon_sos")] if message.sos else []
 
 
-def _plain_stamp(fix_time: datetime | None, now: Instant) -> Stamp:
+def _zoned(fix_time: datetime | None, key: str, now: Instant) -> Stamp:
     if fix_time is None:
         return Stamp(now)
     if fix_time.tzinfo is None:
-        raise WireError("fix_time: has no time zone (RFC 3339 clause 5.6)")
+        raise WireError(f"{key}: has no time zone (RFC 3339 clause 5.6)")
     try:
         return Stamp(now, fix_time.astimezone(UTC), "device")
     except OverflowError as problem:
-        raise WireError(f"fix_time: {problem}") from problem
+        raise WireError(f"{key}: {problem}") from problem
 
 
 def _epoch(tst: float | None) -> datetime:

@@ -152,7 +152,10 @@ def test_an_empty_payload_says_nothing(payload):
         (b"[7]", "payload: not a JSON object"),
         (b"null", "payload: not a JSON object"),
         (b"$GPRMC,120000,A,5234.4,N,00014.4,W,0,0,211126,,*00", "NMEA 0183 is not supported yet"),
-        (b'{"class":"TPV","mode":3,"lat":52.5,"lon":1}', "class: gpsd TPV is not supported yet"),
+        (b'{"class":"TPV","mode":3,"status":8,"lat":52.5,"lon":1}', "simulated"),
+        (b'{"class":"TPV","mode":3,"lat":52.5}', "lon: missing"),
+        (b'{"class":"TPV","mode":"x","lat":52.5,"lon":1}', "mode:"),
+        (b'{"class":"TPV","mode":3,"lat":52.5,"lon":1,"time":"noon"}', "time:"),
         (b" " * (PAYLOAD_LIMIT + 1) + b"{}", "payload: 262147 bytes"),
     ],
 )
@@ -232,7 +235,7 @@ def test_sos_without_a_position_is_no_problem():
         b'{"sos" : true, "latitude": 52.1',
         b'{"sos":"true"',
         b'[{"sos":true,"latitude":91,"longitude":1}]',
-        b'{"class":"TPV","sos":true}',
+        b'{"class":"TPV","mode":3,"sos":true}',
         own(sos=True, tst=0),
         own(sos=True, _type="teleport"),
         b'{"sos":true,"x":"' + b"a" * PAYLOAD_LIMIT + b'"}',
@@ -301,3 +304,35 @@ def test_an_sos_on_a_message_without_a_position_comes_out(kind):
     """Types that say nothing else."""
     (event,) = decode(TOPICS, OWN, json.dumps({"_type": kind, "sos": True}).encode(), NOW)
     assert isinstance(event, EmergencyReport)
+
+
+def test_gpsd_tpv():
+    """Metres a second, degrees, eph as accuracy, altMSL before alt."""
+    report = one(
+        PLAIN,
+        b'{"class":"TPV","device":"/dev/gps0","mode":3,"time":"2026-11-21T21:05:28.000Z","lat":52.5,"lon":-0.24,'
+        b'"alt":50.0,"altMSL":11.5,"speed":1.4,"track":87.5,"eph":7.2,"leapseconds":18}',
+    )
+    assert (report.fix.latitude, report.fix.longitude, report.fix.altitude_m) == (52.5, -0.24, 11.5)
+    assert (report.fix.speed_mps, report.fix.heading_deg, report.fix.accuracy_m) == (1.4, 87.5, 7.2)
+    assert report.stamp.device_time == datetime(2026, 11, 21, 21, 5, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("mode", [0, 1, None])
+def test_gpsd_without_a_fix_says_that_there_is_none(mode):
+    """Mode below 2: whatever position it carries is stale."""
+    report = one(PLAIN, json.dumps({"class": "TPV", "mode": mode, "lat": 52.5, "lon": 1}).encode())
+    assert report.fix is None
+
+
+@pytest.mark.parametrize("kind", ["SKY", "VERSION", "WATCH", "DEVICES"])
+def test_other_gpsd_classes_say_nothing(kind):
+    """No position in them."""
+    assert decode(TOPICS, PLAIN, json.dumps({"class": kind, "time": "2026-11-21T21:05:28Z"}).encode(), NOW) == ()
+
+
+def test_an_sos_from_gpsd_comes_first():
+    """With and without a fix."""
+    placed = decode(TOPICS, PLAIN, b'{"class":"TPV","mode":2,"lat":1,"lon":2,"sos":true}', NOW)
+    unplaced = decode(TOPICS, PLAIN, b'{"class":"TPV","mode":1,"sos":true}', NOW)
+    assert [type(event) for event in (*placed, *unplaced)] == [EmergencyReport, PositionReport] * 2
