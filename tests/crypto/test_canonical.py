@@ -15,7 +15,10 @@ JSON = st.recursive(
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -24,7 +27,7 @@ def test_the_rfcs_own_example() -> None:
     """RFC 8785 section 3.2.2, its sample and its output."""
     value = {
         "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
-        "string": '\u20ac$\u000f\u000aA\'\u0042\u0022\u005c\\"/',
+        "string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/",
         "literals": [None, True, False],
     }
     assert canonical(value).decode() == (
@@ -69,8 +72,22 @@ def test_too_deep_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b'{"b":1,"a":2}', b'{"a": 1}', b'{"a":1,"a":1}', b'{"a":1.0}', b'{"a":1}\n', b"[]", b"1", b"", b"{", b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":"\\u0041"}', b'{"a":-0}'],
-)  # fmt: skip
+    [
+        b'{"b":1,"a":2}',
+        b'{"a": 1}',
+        b'{"a":1,"a":1}',
+        b'{"a":1.0}',
+        b'{"a":1}\n',
+        b"[]",
+        b"1",
+        b"",
+        b"{",
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b'{"a":"\\u0041"}',
+        b'{"a":-0}',
+    ],
+)
 def test_other_forms_of_the_same_are_refused(text: bytes) -> None:
     """Two spellings of one value would be two leaves."""
     with pytest.raises(ValueError):

@@ -86,7 +86,14 @@ def test_refuses_what_others_may_read(keys: KeyStore, name: str, mode: int) -> N
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", base64.b64encode(bytes(31)), base64.b64encode(bytes(32)) + b"\n\n", b" " + base64.b64encode(bytes(32)), b"\xff" * 44],
+    [
+        b"",
+        b"x",
+        base64.b64encode(bytes(31)),
+        base64.b64encode(bytes(32)) + b"\n\n",
+        b" " + base64.b64encode(bytes(32)),
+        b"\xff" * 44,
+    ],
 )
 def test_refuses_a_kek_that_is_none(keys: KeyStore, content: bytes) -> None:
     """Exactly one line of base64 of 32 bytes."""

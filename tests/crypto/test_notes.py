@@ -76,8 +76,23 @@ def test_other_signatures_are_left_alone() -> None:
 
 @pytest.mark.parametrize(
     "note",
-    ["", "text\n", "text\n\n", "text\n\n\n", "text\n— a AAAAAAA=\n", "te\txt\n\n— a AAAAAAA=\n", "text\n\n- a AAAAAAA=\n", "text\n\n— a\n", "text\n\n— a AAAA\n", "text\n\n— a AAAAAAB=\n", "text\n\n— a+b AAAAAAA=\n", "text\n\n— a AAAAAAA=", "text\n\n— a AAAAAAA=\n\n", "text\n\n" + "— a AAAAAAA=\n" * 65],
-)  # fmt: skip
+    [
+        "",
+        "text\n",
+        "text\n\n",
+        "text\n\n\n",
+        "text\n— a AAAAAAA=\n",
+        "te\txt\n\n— a AAAAAAA=\n",
+        "text\n\n- a AAAAAAA=\n",
+        "text\n\n— a\n",
+        "text\n\n— a AAAA\n",
+        "text\n\n— a AAAAAAB=\n",
+        "text\n\n— a+b AAAAAAA=\n",
+        "text\n\n— a AAAAAAA=",
+        "text\n\n— a AAAAAAA=\n\n",
+        "text\n\n" + "— a AAAAAAA=\n" * 65,
+    ],
+)
 def test_what_is_no_note(note: str) -> None:
     """Its form is refused before any signature is looked at."""
     with pytest.raises(ValueError):
@@ -108,8 +123,17 @@ def test_texts_that_cannot_be_signed(text: str) -> None:
 
 @pytest.mark.parametrize(
     "vkey",
-    [PETER_VKEY + "\n", PETER_VKEY.replace("c74f", "c74e"), PETER_VKEY.replace("c74f20a3", "C74F20A3"), PETER_VKEY.replace("Peter", "Pater"), PETER_VKEY.replace("+ARp", "+BRp"), "a+b", "", PETER_VKEY[:-4]],
-)  # fmt: skip
+    [
+        PETER_VKEY + "\n",
+        PETER_VKEY.replace("c74f", "c74e"),
+        PETER_VKEY.replace("c74f20a3", "C74F20A3"),
+        PETER_VKEY.replace("Peter", "Pater"),
+        PETER_VKEY.replace("+ARp", "+BRp"),
+        "a+b",
+        "",
+        PETER_VKEY[:-4],
+    ],
+)
 def test_vkeys_that_are_none(vkey: str) -> None:
     """The id is that of name and key, and the print is exact."""
     with pytest.raises(ValueError):

@@ -24,7 +24,7 @@ def test_round_trip(secret: bytes, name: str) -> None:
 
 
 def test_the_form_is_that_of_the_document() -> None:
-    """nonce ‖ ciphertext ‖ tag, associated data `lapel/v1 ` and the name: somebody else's code opens it."""
+    """Nonce ‖ ciphertext ‖ tag, associated data `lapel/v1 ` and the name: somebody else's code opens it."""
     sealed = sealing.wrap(KEK, "identity/X-1", b"secret")
     assert AESGCM(KEK).decrypt(sealed[:12], sealed[12:], b"lapel/v1 identity/X-1") == b"secret"
     theirs = b"n" * 12 + AESGCM(KEK).encrypt(b"n" * 12, b"theirs", b"lapel/v1 identity/X-2")

@@ -66,7 +66,13 @@ def test_a_good_proof_and_a_changed_leaf(log: Path, tools: dict[str, str], tmp_p
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("\n300\n", "\n301\n"), ("\n300\n", "\n0300\n"), ("lapel.test", "lapel.best"), ("— lapel", "- lapel"), ("\n\n", "\nmore\n\n")],
+    [
+        ("\n300\n", "\n301\n"),
+        ("\n300\n", "\n0300\n"),
+        ("lapel.test", "lapel.best"),
+        ("— lapel", "- lapel"),
+        ("\n\n", "\nmore\n\n"),
+    ],
 )
 def test_a_changed_checkpoint(log: Path, tools: dict[str, str], tmp_path: Path, old: str, new: str) -> None:
     """Whatever was changed, exit 3."""

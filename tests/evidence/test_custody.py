@@ -309,7 +309,12 @@ def test_another_key_is_refused(written: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("tile/0/000", "missing"), ("tile/0/001.p/44", "missing"), ("tile/entries/001.p/44", "missing"), ("checkpoint", "missing")],
+    [
+        ("tile/0/000", "missing"),
+        ("tile/0/001.p/44", "missing"),
+        ("tile/entries/001.p/44", "missing"),
+        ("checkpoint", "missing"),
+    ],
 )
 def test_a_missing_file_is_found(written: Lab, path: str, text: str) -> None:
     """What the tree's edge needs is read at the start; what lies behind it, when it is needed."""

@@ -25,7 +25,9 @@ class Writer:
         self.index = 0
         self.chains: dict[str, tuple[int, str | None]] = {}
 
-    def entry(self, kind: str, exhibit: str | None = "X-1", facts: dict | None = None, detail: dict | None = None) -> Entry:
+    def entry(
+        self, kind: str, exhibit: str | None = "X-1", facts: dict | None = None, detail: dict | None = None
+    ) -> Entry:
         """The next entry."""
         place = {}
         if exhibit is not None:
@@ -55,27 +57,71 @@ def catalogue(tmp_path: Path):
     made.close()
 
 
-SEAL = {"controller": "PCC", "category": "uncategorised", "sha256": "ab", "size": 7, "complete": True, "rule": "PCC/u@3", "due": "2026-12-22", "held": False, "key": "kek-7", "blob": "cd", "blob_sha256": "ef"}  # fmt: skip
-DETAIL = {"device": "cam-1", "recording": "r1", "holder": "P-14", "started_at": "2026-11-21T20:00:00Z", "ended_at": "2026-11-21T20:10:00.500Z", "content_type": "video/mp4", "flags": ["late"]}  # fmt: skip
+SEAL = {
+    "controller": "PCC",
+    "category": "uncategorised",
+    "sha256": "ab",
+    "size": 7,
+    "complete": True,
+    "rule": "PCC/u@3",
+    "due": "2026-12-22",
+    "held": False,
+    "key": "kek-7",
+    "blob": "cd",
+    "blob_sha256": "ef",
+}
+DETAIL = {
+    "device": "cam-1",
+    "recording": "r1",
+    "holder": "P-14",
+    "started_at": "2026-11-21T20:00:00Z",
+    "ended_at": "2026-11-21T20:10:00.500Z",
+    "content_type": "video/mp4",
+    "flags": ["late"],
+}
 
 
 def test_receive_and_seal(catalogue: Catalogue, writer: Writer) -> None:
     """Every column has what its entry says, times as times."""
-    catalogue.apply([writer.entry("receive", detail={"device": "cam-1", "recording": "r1"}), writer.entry("seal", facts=SEAL, detail=DETAIL)])
+    catalogue.apply(
+        [
+            writer.entry("receive", detail={"device": "cam-1", "recording": "r1"}),
+            writer.entry("seal", facts=SEAL, detail=DETAIL),
+        ]
+    )
     n, prev = writer.chains["X-1"]
     assert catalogue.exhibit("X-1") == Exhibit(
-        id="X-1", device="cam-1", recording="r1", controller="PCC", category="uncategorised", content_type="video/mp4",
-        size=7, sha256="ab", complete=True, blob="cd", blob_sha256="ef", key="kek-7", received_at=START,
-        sealed_at=START + timedelta(seconds=1), started_at=START - timedelta(hours=1),
-        ended_at=START - timedelta(minutes=49, seconds=59, milliseconds=500), holder="P-14", flags=("late",),
-        rule="PCC/u@3", due="2026-12-22", log_index=1, n=n, prev=prev,
-    )  # fmt: skip
+        id="X-1",
+        device="cam-1",
+        recording="r1",
+        controller="PCC",
+        category="uncategorised",
+        content_type="video/mp4",
+        size=7,
+        sha256="ab",
+        complete=True,
+        blob="cd",
+        blob_sha256="ef",
+        key="kek-7",
+        received_at=START,
+        sealed_at=START + timedelta(seconds=1),
+        started_at=START - timedelta(hours=1),
+        ended_at=START - timedelta(minutes=49, seconds=59, milliseconds=500),
+        holder="P-14",
+        flags=("late",),
+        rule="PCC/u@3",
+        due="2026-12-22",
+        log_index=1,
+        n=n,
+        prev=prev,
+    )
     assert catalogue.chain("X-1") == (2, prev)
     assert catalogue.applied_size == 2
 
 
 def test_each_kind_does_its_own(catalogue: Catalogue, writer: Writer) -> None:
     """Holds, categories, attribution, disposal; a viewing or an unknown kind moves the chain alone."""
+
     def after(kind: str, facts: dict | None = None, detail: dict | None = None) -> Exhibit:
         catalogue.apply([writer.entry(kind, facts=facts, detail=detail)])
         return catalogue.exhibit("X-1")
@@ -96,7 +142,9 @@ def test_each_kind_does_its_own(catalogue: Catalogue, writer: Writer) -> None:
 
 def test_supersedes(catalogue: Catalogue, writer: Writer) -> None:
     """The older exhibit knows its successor."""
-    catalogue.apply([writer.entry("seal", "X-1", SEAL, DETAIL), writer.entry("seal", "X-2", {**SEAL, "supersedes": "X-1"}, DETAIL)])
+    catalogue.apply(
+        [writer.entry("seal", "X-1", SEAL, DETAIL), writer.entry("seal", "X-2", {**SEAL, "supersedes": "X-1"}, DETAIL)]
+    )
     assert (catalogue.exhibit("X-1").superseded_by, catalogue.exhibit("X-2").supersedes) == ("X-2", "X-1")
     assert [row.id for row in catalogue.by_recording("cam-1", "r1")] == ["X-1", "X-2"]
     assert catalogue.by_recording("cam-1", "r2") == []
@@ -107,9 +155,18 @@ def test_supersedes(catalogue: Catalogue, writer: Writer) -> None:
 def test_words_of_the_wrong_type_are_left_out(catalogue: Catalogue, writer: Writer) -> None:
     """A leaf cannot make the catalogue unreadable."""
     bad = {"size": "big", "complete": 1, "held": "no", "category": 5, "sha256": None}
-    catalogue.apply([writer.entry("seal", facts=bad, detail={"flags": "x", "started_at": "yesterday", "holder": 3, "ended_at": 4})])
+    catalogue.apply(
+        [writer.entry("seal", facts=bad, detail={"flags": "x", "started_at": "yesterday", "holder": 3, "ended_at": 4})]
+    )
     row = catalogue.exhibit("X-1")
-    assert (row.size, row.complete, row.held, row.category, row.flags, row.started_at) == (None, None, False, None, (), None)
+    assert (row.size, row.complete, row.held, row.category, row.flags, row.started_at) == (
+        None,
+        None,
+        False,
+        None,
+        (),
+        None,
+    )
 
 
 def test_custody_and_entries(catalogue: Catalogue, writer: Writer) -> None:
@@ -117,9 +174,16 @@ def test_custody_and_entries(catalogue: Catalogue, writer: Writer) -> None:
     entries = [writer.entry("seal", detail={}), writer.entry("login_failed", None, None, {}), writer.entry("view")]
     catalogue.apply(entries)
     rows = catalogue.custody("X-1")
-    assert [(row.log_index, row.n, row.kind, row.actor) for row in rows] == [(0, 1, "seal", "P-1"), (2, 2, "view", None)]
+    assert [(row.log_index, row.n, row.kind, row.actor) for row in rows] == [
+        (0, 1, "seal", "P-1"),
+        (2, 2, "view", None),
+    ]
     assert rows[0].leaf_sha256 == hashlib.sha256(entries[0].leaf).hexdigest()
-    assert (catalogue.entry(1).exhibit, catalogue.entry(1).n, catalogue.entry(1).at) == (None, None, START + timedelta(seconds=1))
+    assert (catalogue.entry(1).exhibit, catalogue.entry(1).n, catalogue.entry(1).at) == (
+        None,
+        None,
+        START + timedelta(seconds=1),
+    )
     assert catalogue.entry(3) is None
     assert catalogue.kinds() == {"seal": 1, "view": 1, "login_failed": 1}
 
@@ -165,11 +229,17 @@ KINDS = ["receive", "seal", "categorise", "hold", "release", "view", "amend", "d
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
-@given(acts=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3), st.integers(0, 5)), max_size=25), cut=st.integers(0, 25))
+@given(
+    acts=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3), st.integers(0, 5)), max_size=25),
+    cut=st.integers(0, 25),
+)
 def test_any_cut_into_batches_gives_the_same(tmp_path_factory, acts: list[tuple[str, int, int]], cut: int) -> None:
     """Applied at once or in two parts: the same rows."""
     writer = Writer()
-    entries = [writer.entry(kind, f"X-{about}", {"category": f"c{what}"}, {"holder": f"P-{what}"}) for kind, about, what in acts]
+    entries = [
+        writer.entry(kind, f"X-{about}", {"category": f"c{what}"}, {"holder": f"P-{what}"})
+        for kind, about, what in acts
+    ]
     rows = []
     for parts in ([entries], [entries[:cut], entries[cut:]]):
         one = Catalogue(tmp_path_factory.mktemp("c") / "evidence.db")

@@ -227,7 +227,7 @@ class LogWriter:
         with contextlib.suppress(OSError):
             self.disk.unlink(self.directory / "pending")
             self.disk.fsync(self.directory)
-            for path in [self.directory / "pending", *files]:
+            for path in [self.directory / "pending", self.directory / "checkpoint", *files]:
                 self.disk.unlink(fresh(path))
             for path in files:
                 self.disk.unlink(path)

@@ -47,11 +47,11 @@ class FaultyDisk(Disk):
         super().__init__()
         self.at, self.keep, self.crash, self.fails = at, keep, crash, fails
         self.count = 0
-        self.names: list[str] = []
+        self.done: list[str] = []
 
     def _one(self, name: str, *arguments: object) -> None:
         number, self.count = self.count, self.count + 1
-        self.names.append(name)
+        self.done.append(name)
         last = self.at + (1 << 60 if self.crash else self.fails)
         failing = 0 <= self.at <= number < last
         if not failing or (self.keep and number == self.at):

@@ -24,8 +24,18 @@ ROOT = "A" * 43 + "="
 
 @pytest.mark.parametrize(
     "text",
-    ["", "o\n1\n", f"o\n1\n{ROOT}", f"\n1\n{ROOT}\n", f"o\n01\n{ROOT}\n", f"o\n-1\n{ROOT}\n", f"o\n1\n{ROOT}\nextension\n", "o\n1\nAAAA\n", f"o\n1\n{ROOT[:-2]}B=\n"],
-)  # fmt: skip
+    [
+        "",
+        "o\n1\n",
+        f"o\n1\n{ROOT}",
+        f"\n1\n{ROOT}\n",
+        f"o\n01\n{ROOT}\n",
+        f"o\n-1\n{ROOT}\n",
+        f"o\n1\n{ROOT}\nextension\n",
+        "o\n1\nAAAA\n",
+        f"o\n1\n{ROOT[:-2]}B=\n",
+    ],
+)
 def test_what_is_no_checkpoint(text: str) -> None:
     """Exactly an origin, a plain number and 32 bytes."""
     with pytest.raises(ValueError):

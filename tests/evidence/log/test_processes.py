@@ -63,7 +63,7 @@ def test_kill_9_while_writing(tmp_path: Path, run: int) -> None:
     writer = child(tmp_path, 0, 100_000)
     assert writer.stdout is not None
     lines = [writer.stdout.readline()]
-    time.sleep(random.Random(run).uniform(0.05, 0.6))  # noqa: S311
+    time.sleep(random.Random(run).uniform(0.05, 0.6))
     writer.send_signal(signal.SIGKILL)
     lines += writer.stdout.readlines()
     writer.wait()

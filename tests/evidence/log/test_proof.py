@@ -55,8 +55,18 @@ def test_no_changed_proof_verifies(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "c2sp.org/tlog-proof@v1\n\n", "c2sp.org/tlog-proof@v2\nindex 0\n\n", "c2sp.org/tlog-proof@v1\nindex 01\n\n", "c2sp.org/tlog-proof@v1\nindex 0\nAAAA\n\n", "c2sp.org/tlog-proof@v1\nindex 0\nextra QQ==\n\n", "c2sp.org/tlog-proof@v1\nindex 0\n" + ("A" * 43 + "=\n") * 64 + "\n", "c2sp.org/tlog-proof@v1\n" + "x" * 1_000_001],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "c2sp.org/tlog-proof@v1\n\n",
+        "c2sp.org/tlog-proof@v2\nindex 0\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 01\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 0\nAAAA\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 0\nextra QQ==\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 0\n" + ("A" * 43 + "=\n") * 64 + "\n",
+        "c2sp.org/tlog-proof@v1\n" + "x" * 1_000_001,
+    ],
+)
 def test_what_is_no_proof(text: str) -> None:
     """Form before content."""
     with pytest.raises(ValueError):

@@ -32,7 +32,15 @@ def test_paths(level: int | str, number: int, width: int, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("level", "number", "size", "width"),
-    [(0, 0, 0, 0), (0, 0, 70, 70), (0, 0, 256, 256), (0, 1, 257, 1), (1, 0, 255, 0), (1, 0, 70_000, 256), (1, 1, 70_000, 17)],
+    [
+        (0, 0, 0, 0),
+        (0, 0, 70, 70),
+        (0, 0, 256, 256),
+        (0, 1, 257, 1),
+        (1, 0, 255, 0),
+        (1, 0, 70_000, 256),
+        (1, 1, 70_000, 17),
+    ],
 )
 def test_widths(level: int, number: int, size: int, width: int) -> None:
     """Width is floor(size / 256**level), within the tile."""
@@ -74,7 +82,9 @@ def test_edge_and_nodes_from_tiles(size: int, data: st.DataObject) -> None:
     leaves = [b"%d" % number for number in range(size)]
     growth = tiles.grow(tiles.Edge(), [leaf_hash(leaf) for leaf in leaves])
     reader = TileReader.__new__(TileReader)
-    reader.hashes = lambda level, number, width: growth.tiles[level, number][: 32 * tiles.tile_width(level, number, width)]  # type: ignore[method-assign]
+    reader.hashes = lambda level, number, width: growth.tiles[level, number][
+        : 32 * tiles.tile_width(level, number, width)
+    ]  # type: ignore[method-assign]
     assert reader.edge(size) == growth.edge
     old = data.draw(st.integers(1, size))
     assert reader.edge(old).root() == mth(leaves[:old])
