@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 from gateway.domain.events import EmergencyReport, Origin, PositionReport, StatusReport, TextReport
 from gateway.domain.people import Holder, Person, Power, Unit
 from gateway.domain.position import Fix
 from gateway.domain.time import Instant, Stamp
+from gateway.feed import sse
 from gateway.ports import Resolved
 
 START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
@@ -38,14 +40,11 @@ class Roster:
         self.by_unit: dict[str, Unit] = {}
         self.broken = False
 
-    def enlist(
-        self, number: int, *, agency: str = "PCC", role: str = "CSO", kind: str = "foot", powers=("pcn",)
-    ) -> str:
+    def enlist(self, number: int, *, agency="PCC", role="CSO", kind="foot", powers=("pcn",)) -> str:
         """One officer who is a unit of one."""
         granted = tuple(power if isinstance(power, Power) else Power(power) for power in powers)
-        person = Person(
-            f"P-{number}", f"Officer {number}", agency, role, str(number), 2340000 + number, granted, ("aid",)
-        )
+        name, issi = f"Officer {number}", 2340000 + number
+        person = Person(f"P-{number}", name, agency, role, str(number), issi, granted, ("aid",))
         unit = Unit(f"{agency}.{role}-{number}", f"{role}{number}", agency, kind, (person.id,))
         self.people[person.id], self.by_unit[unit.id] = person, unit
         return unit.id
@@ -120,3 +119,76 @@ def press(now: Instant, trigger="tetra_status", *, device=None, issi=2340001, fi
 def expired(now: Instant) -> date:
     """Yesterday."""
     return now.utc.date() - timedelta(days=1)
+
+
+class MemoryFiles:
+    """FileOps in memory; `refuse` makes every write fail."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.refuse = False
+        self.writes = 0
+
+    def read(self, name):
+        return self.files.get(name)
+
+    def _check(self):
+        self.writes += 1
+        if self.refuse:
+            raise OSError(28, "No space left on device")
+
+    def replace(self, name, content):
+        self._check()
+        self.files[name] = content
+
+    def append(self, name, content):
+        self._check()
+        self.files[name] = self.files[name] + content
+        return len(self.files[name])
+
+
+class Reader:
+    """A consumer's own program: what it knows from what it read, and where it stands."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, dict] = {}
+        self.emergencies: dict[str, dict] = {}
+        self.urgent: list[tuple[int, str]] = []
+        self.ids: list[int] = []
+        self.cursor: str | None = None
+        self.snapshots = 0
+
+    def read(self, chunk: bytes | None) -> None:
+        """Take one chunk."""
+        for block in sse.blocks(chunk or b""):
+            content = json.loads(block.payload)
+            self.cursor = block.id
+            self.ids.append(int(block.id.rpartition("-")[2]))
+            getattr(self, f"_{block.event}")(content)
+
+    def drain(self, consumer) -> None:
+        """Take all that waits."""
+        while (chunk := consumer.take()) is not None:
+            self.read(chunk)
+
+    def _snapshot(self, content):
+        self.snapshots += 1
+        self.units = {feature["id"]: feature for feature in content["features"]}
+
+    def _position(self, content):
+        assert content["properties"]["seq"] == self.ids[-1]
+        self.units[content["id"]] = content
+
+    def _emergency(self, content):
+        assert content["seq"] == self.ids[-1]
+        self.urgent.append((content["seq"], "emergency"))
+        self.emergencies[content["id"]] = content
+
+    def _duty(self, content):
+        assert content["seq"] == self.ids[-1]
+        self.urgent.append((content["seq"], "duty"))
+
+    def _removed(self, content):
+        if content["reason"] != "filter":
+            self.urgent.append((content["seq"], "removed"))
+        self.units.pop(content["unit"], None)

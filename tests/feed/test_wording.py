@@ -1,0 +1,26 @@
+"""Times as text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.domain.time import from_rfc3339, rfc3339
+from gateway.feed.wording import time_text
+
+moments = st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+
+
+@settings(derandomize=True, max_examples=200)
+@given(moments.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)))
+def test_it_prints_as_the_domain_does(moment) -> None:
+    """To the millisecond, and back."""
+    assert time_text(moment.timestamp()) == rfc3339(moment)
+    assert from_rfc3339(time_text(moment.timestamp())) == moment
+
+
+def test_rounding_carries() -> None:
+    """0.9996 s is the next second, not `.1000`."""
+    assert time_text(0.9996) == "1970-01-01T00:00:01Z"
