@@ -34,9 +34,8 @@ _SOS = re.compile(rb'"sos"\s*:\s*(?!\s|false|0\b|null|"(?:false|0|no|off)?").', 
 """Any value but a plain no: better an alarm too many than one lost."""
 _NMEA = re.compile(rb"\s*[$!][A-Z]{2}")
 _KNOWN_TOPICS = 4096
-_DECISIVE = frozenset(
-    {"_type", "class", "lat", "lon", "tst", "latitude", "longitude", "fix_time", "time", "mode", "status"}
-)
+_DECISIVE = frozenset({"_type", "class", "lat", "lon", "tst", "latitude", "longitude", "fix_time"})
+_DECISIVE_GPSD = _DECISIVE | {"time", "mode", "status"}
 
 
 class Message(msgspec.Struct, rename={"type": "_type", "gpsd": "class", "alt_msl": "altMSL"}, gc=False):
@@ -208,6 +207,7 @@ def _elements(payload: bytes) -> list[dict[str, Any]]:
 def _lenient(found: dict[str, Any]) -> Message:
     """Take each key that has its type; a position's own keys must have it, any other is left out."""
     message = Message()
+    decisive = _DECISIVE_GPSD if "class" in found else _DECISIVE
     for key, value in found.items():
         field = _FIELDS.get(key)
         if field is None:
@@ -215,7 +215,7 @@ def _lenient(found: dict[str, Any]) -> Message:
         try:
             setattr(message, field.name, msgspec.convert(value, field.type, strict=False))
         except msgspec.ValidationError as problem:
-            if key in _DECISIVE:
+            if key in decisive:
                 raise WireError(f"{key}: {problem}") from problem
     message.sos = found.get("sos") not in _CALM
     return message

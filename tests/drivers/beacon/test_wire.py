@@ -336,3 +336,10 @@ def test_an_sos_from_gpsd_comes_first():
     placed = decode(TOPICS, PLAIN, b'{"class":"TPV","mode":2,"lat":1,"lon":2,"sos":true}', NOW)
     unplaced = decode(TOPICS, PLAIN, b'{"class":"TPV","mode":1,"sos":true}', NOW)
     assert [type(event) for event in (*placed, *unplaced)] == [EmergencyReport, PositionReport] * 2
+
+
+@pytest.mark.parametrize("keys", [{"status": "ok"}, {"mode": "walk"}, {"time": "noon"}, {"speed": {}}])
+def test_keys_of_another_format_cost_nothing(keys):
+    """A plain position with a word of its own under gpsd's key."""
+    assert one(PLAIN, plain(**keys)).fix.latitude == 52.5
+    assert one(OWN, own(**keys)).fix.latitude == 52.5
