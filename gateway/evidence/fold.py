@@ -10,9 +10,11 @@ import msgspec
 from gateway.domain.time import from_rfc3339
 from gateway.evidence.rows import CustodyEntry, Entry, Exhibit
 
-# Kinds whose words describe the exhibit itself; a `view` or an `export` speaks of other things.
-DESCRIBING = frozenset(
-    {"receive", "seal", "supersede", "categorise", "amend", "attribute", "clip", "derive", "rule_change", "review"},
+# What is in the vault is said once, when it gets there. A clip's entry holds the clip's hash, a viewing the viewer.
+ADMITTING = frozenset({"receive", "seal", "supersede"})
+CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review", "transfer"})
+CHANGEABLE = frozenset(
+    {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"},
 )
 TEXTS = (
     *("device", "recording", "name", "controller", "category", "content_type", "sha256", "blob", "blob_sha256"),
@@ -59,8 +61,9 @@ def fold(before: Exhibit | None, entry: Entry) -> Exhibit:
     facts = entry.facts
     exhibit = before or Exhibit(id=facts["exhibit"], log_index=entry.index)
     changes: dict[str, Any] = {"n": facts["n"], "prev": hashlib.sha256(entry.leaf).hexdigest()}
-    if facts["kind"] in DESCRIBING:
-        changes |= _described({**(entry.detail or {}), **facts})
+    if facts["kind"] in ADMITTING | CHANGING:
+        said = _described({**(entry.detail or {}), **facts})
+        changes |= {name: what for name, what in said.items() if facts["kind"] in ADMITTING or name in CHANGEABLE}
     changes |= _by_kind(exhibit, entry)
     return msgspec.structs.replace(exhibit, **changes)
 

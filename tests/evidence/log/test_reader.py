@@ -57,14 +57,15 @@ def test_leaves_from(directory: Path, start: int) -> None:
     assert list(TileReader(directory).leaves(start, 700)) == list(enumerate(LEAVES))[start:]
 
 
-@pytest.mark.parametrize("name", ["tile/0/001", "tile/1/000.p/2", "tile/0/002.p/188"])
+@pytest.mark.parametrize(
+    ("level", "number", "name"), [(0, 1, "tile/0/001"), (1, 0, "tile/1/000.p/2"), (0, 2, "tile/0/002.p/188")]
+)
 @pytest.mark.parametrize("content", [b"", bytes(31), bytes(32 * 200 + 1)])
-def test_a_hash_tile_of_the_wrong_size(directory: Path, name: str, content: bytes) -> None:
+def test_a_hash_tile_of_the_wrong_size(directory: Path, level: int, number: int, name: str, content: bytes) -> None:
     """Short or ragged is refused by name."""
     (directory / name).write_bytes(content)
-    reader = TileReader(directory)
     with pytest.raises(IntegrityError, match=name):
-        root(700, reader.node(700))
+        TileReader(directory).hashes(level, number, 700)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\1a", b"\0\5abc", b"\0"])

@@ -1,0 +1,104 @@
+"""The fold by itself: pure, and deaf to what an entry may not say."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.evidence.fold import ADMITTING, CHANGING, apply_to, custody_entry, fold, named_exhibits
+from gateway.evidence.rows import Entry, Exhibit
+from tests.evidence.log.lab import AT
+
+
+def entry(kind: str, exhibit: str | None = "X-1", detail: dict | None = None, **facts: object) -> Entry:
+    """An entry of this kind."""
+    place = {} if exhibit is None else {"exhibit": exhibit, "n": 5, "prev": "00"}
+    return Entry(
+        9, kind.encode(), {"v": 1, "kind": kind, "at": "2026-11-21T21:08:02Z", **place, **facts, "hmac": "ab"}, detail
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(ADMITTING | CHANGING))
+def test_kinds_that_describe(kind: str) -> None:
+    """Leaf before detail; what is not said stays."""
+    before = Exhibit(id="X-1", device="cam-1", size=3)
+    after = fold(before, entry(kind, detail={"category": "detail", "holder": "P-1"}, category="leaf"))
+    assert (after.category, after.holder, after.device, after.size) == ("leaf", "P-1", "cam-1", 3)
+    assert (after.n, after.prev) == (5, hashlib.sha256(kind.encode()).hexdigest())
+
+
+@pytest.mark.parametrize("kind", sorted(CHANGING))
+def test_what_is_in_the_vault_is_said_once(kind: str) -> None:
+    """No later entry gives the master another hash, blob, key, origin or predecessor."""
+    words = {name: "x" for name in ("sha256", "blob", "blob_sha256", "key", "device", "recording", "supersedes")}
+    before = Exhibit(id="X-1", size=3, complete=True)
+    after = fold(before, entry(kind, detail=words, size=9, complete=False, **words))
+    assert (after.sha256, after.blob, after.key, after.device, after.supersedes) == (None,) * 5
+    assert (after.size, after.complete) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["clip", "derive", "view", "play", "export", "verify_pass", "dispose_request", "something_new"]
+)
+def test_kinds_that_do_not(kind: str) -> None:
+    """Only the chain moves."""
+    before = Exhibit(id="X-1", device="cam-1", size=3, n=4, prev="00")
+    after = fold(before, entry(kind, detail={"device": "console"}, size=99, held=True))
+    assert after == Exhibit(id="X-1", device="cam-1", size=3, n=5, prev=hashlib.sha256(kind.encode()).hexdigest())
+
+
+def test_a_review_can_release_by_its_facts_and_a_hold_cannot_be_hidden() -> None:
+    """Held follows its own kinds and the describing ones, never a detail of a viewing."""
+    assert fold(None, entry("hold", held=False)).held
+    assert not fold(Exhibit(id="X-1", held=True), entry("release", held=True)).held
+    assert fold(Exhibit(id="X-1", held=True), entry("categorise")).held
+
+
+def test_received_at_is_the_first() -> None:
+    """A second receive (an upload taken up again) does not make the exhibit younger."""
+    early = Exhibit(id="X-1", received_at=AT.replace(hour=3))
+    assert fold(early, entry("receive")).received_at == AT.replace(hour=3)
+    assert fold(None, entry("receive")).received_at == AT
+
+
+def test_acts_on_no_exhibit() -> None:
+    """They are listed and change nothing."""
+    known: dict[str, Exhibit] = {}
+    apply_to(known, entry("login_failed", None))
+    assert known == {}
+    assert named_exhibits(entry("login_failed", None)) == set()
+    assert custody_entry(entry("login_failed", None)).actor is None
+
+
+def test_superseding() -> None:
+    """Both exhibits are named, and only the older is marked, once."""
+    known = {"X-0": Exhibit(id="X-0")}
+    one = entry("seal", detail={"actor": "system"}, supersedes="X-0")
+    assert named_exhibits(one) == {"X-0", "X-1"}
+    apply_to(known, one)
+    assert known["X-0"].superseded_by == "X-1"
+    assert known["X-1"].superseded_by is None
+    assert custody_entry(one).actor == "system"
+
+
+ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
+NAMES = st.sampled_from([*Exhibit.__struct_fields__[1:-3], "supersedes"])
+
+
+@given(
+    st.sampled_from([*sorted(ADMITTING | CHANGING), "hold", "dispose", "x"]),
+    st.dictionaries(NAMES, ODD),
+    st.dictionaries(NAMES, ODD),
+)
+def test_never_raises_on_odd_words(kind: str, facts: dict, detail: dict) -> None:
+    """Whatever types the words have, the exhibit's columns keep theirs."""
+    after = fold(None, entry(kind, detail=detail, **facts))
+    assert all(
+        isinstance(getattr(after, name), (str, type(None))) for name in ("device", "holder", "blob", "supersedes")
+    )
+    assert isinstance(after.held, bool)
+    assert after.size is None or type(after.size) is int
+    assert all(isinstance(flag, str) for flag in after.flags)
