@@ -118,17 +118,23 @@ class Recordings:
         upload = Upload(offer.key, staged.exhibit, offer, staged, offer.size, moment)
         upload.intent = intent_of(staged)
         upload.sealing = upload.intent is not None
-        earlier = self._uploads.get(offer.key)
-        self._uploads[offer.key] = upload
+        earlier = self._uploads.setdefault(offer.key, upload)
         try:
-            if earlier is not None:
-                await self._end(earlier)
+            if earlier is not upload:
+                upload = await self._one_of(earlier, upload)
             if upload.sealing:
                 await self._seal(upload, None)
             else:
                 await self._sealing.receive(upload)
         except StoreBusyError as error:
             _log.warning("seal_waits", exhibit=staged.exhibit, problem=str(error))
+
+    async def _one_of(self, one: Upload, two: Upload) -> Upload:
+        """Of two uploads of one id (an offer or a seal that failed half way left one) end that which holds less."""
+        less, more = sorted((one, two), key=lambda upload: (not upload.sealing, upload.staged.durable.end))
+        self._uploads[more.key] = more
+        await self._end(less)
+        return more
 
     # --- the port ---------------------------------------------------------------------------------------------
 
@@ -220,7 +226,7 @@ class Recordings:
         try:
             staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags)
         except OSError as error:
-            await self._sealing.clear(exhibit, identity=True)
+            await self._sealing.discard(exhibit)
             raise busy(error) from error
         upload = Upload(offer.key, exhibit, offer, staged, offer.size, now)
         self._uploads[offer.key] = upload

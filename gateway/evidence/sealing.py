@@ -19,7 +19,7 @@ from gateway.errors import IntegrityError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.upload import Upload, written
-from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, place
+from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
 from gateway.evidence.vault.staging import Vault
 
@@ -83,14 +83,19 @@ class Sealing:
         detail = {"device": upload.key.device, "recording": upload.key.recording, "reason": "nothing_received"}
         await self.receive(upload)
         await self._needs.custody.record(Act("amend", ACTOR, upload.exhibit, facts, detail))
-        await self.clear(upload.exhibit, identity=True)
+        await self.discard(upload.exhibit)
 
-    async def clear(self, exhibit: ExhibitId, *, identity: bool = False) -> None:
-        """Remove staging; where the disk refuses, the next start does it."""
+    async def clear(self, exhibit: ExhibitId) -> None:
+        """Remove what a sealed exhibit leaves in staging; where the disk refuses, the next start does it."""
+        await self._tidy(clear, exhibit)
+
+    async def discard(self, exhibit: ExhibitId) -> None:
+        """Remove an upload of which nothing was kept; where the disk refuses, the next start finds it empty."""
+        await self._tidy(discard, exhibit)
+
+    async def _tidy(self, work: Callable[[Vault, ExhibitId], None], exhibit: ExhibitId) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: clear(self._vault, exhibit, identity=identity)
-            )
+            await asyncio.get_running_loop().run_in_executor(self._threads, work, self._vault, exhibit)
         except OSError as error:
             _log.warning("staging_not_removed", exhibit=exhibit, problem=str(error))
 

@@ -99,14 +99,32 @@ def place(vault: Vault, exhibit: ExhibitId, intent: Intent) -> None:
         vault.keyring.delete(next_identity(exhibit))
 
 
-def clear(vault: Vault, exhibit: ExhibitId, *, identity: bool = False) -> None:
-    """Remove staging and its run keys (and, where nothing was ever kept, the identity); again is no error."""
+def clear(vault: Vault, exhibit: ExhibitId) -> None:
+    """Remove what a sealed exhibit leaves: its run keys, then its staging directory; again is no error."""
+    for name in _run_names(vault, exhibit):
+        vault.keyring.delete(name)
+    _remove(vault, exhibit)
+
+
+def discard(vault: Vault, exhibit: ExhibitId) -> None:
+    """Remove an upload of which nothing was kept, identity and all; again is no error.
+
+    Files first: while they are there, so are the keys that tell that they hold nothing.
+    """
+    names = _run_names(vault, exhibit)
+    _remove(vault, exhibit)
+    for name in (*names, f"identity/{exhibit}", next_identity(exhibit)):
+        vault.keyring.delete(name)
+
+
+def _run_names(vault: Vault, exhibit: ExhibitId) -> list[str]:
+    """The run keys: one a file, and perhaps one whose file could not be made."""
+    numbers = run_numbers(vault.staging(exhibit))
+    return [run_name(exhibit, number) for number in (*numbers, max(numbers, default=-1) + 1)]
+
+
+def _remove(vault: Vault, exhibit: ExhibitId) -> None:
     directory = vault.staging(exhibit)
-    for number in run_numbers(directory):
-        vault.keyring.delete(run_name(exhibit, number))
-    if identity:
-        vault.keyring.delete(f"identity/{exhibit}")
-        vault.keyring.delete(next_identity(exhibit))
     vault.files.remove_tree(directory)
     vault.files.sync_directory(directory.parent)
 

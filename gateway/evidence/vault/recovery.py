@@ -15,7 +15,7 @@ import structlog
 from gateway.crypto.age import HEADER_CAP, STREAM_NONCE, AgeError, Identity, read_header
 from gateway.domain.ids import ExhibitId
 from gateway.evidence.needs import Shelf
-from gateway.evidence.vault.assembly import clear
+from gateway.evidence.vault.assembly import clear, discard
 from gateway.evidence.vault.blobs import Chunks
 from gateway.evidence.vault.files import Handle
 from gateway.evidence.vault.records import MAGIC, NOTE, Record, RunFile, torn_at_first
@@ -56,7 +56,7 @@ def _look(vault: Vault, shelf: Shelf, exhibit: ExhibitId, left: Left) -> None:
         clear(vault, exhibit)  # what was left of a seal that is done: its identity is the blob's
         return
     if _never_began(directory):
-        clear(vault, exhibit, identity=row is None)
+        (discard if row is None else clear)(vault, exhibit)
         return
     heard = _last_written(directory)
     staged = recover(vault, exhibit)

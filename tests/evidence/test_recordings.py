@@ -1,0 +1,688 @@
+"""The recording sink: every verb, what is answered, what is on disk and in the log afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import subprocess
+
+import pytest
+
+from gateway.crypto.age import CHUNK, Identity
+from gateway.domain.evidence import Attribution, RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
+from gateway.domain.ids import DeviceId
+from gateway.errors import IntegrityError, SegmentError, StoreBusyError
+from tests.evidence.vault.lab import KEY, MIB, FaultyFiles, Lab, fin, leaf_of, noise, offer, pieces, sha
+
+CLIP = noise(2 * MIB + 4321)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A vault, and at the end: no nonce was ever used twice."""
+    lab = Lab(tmp_path, FaultyFiles())
+    yield lab
+    assert lab.law.broken == []
+
+
+async def send(sink, content, octets=MIB, key=KEY):
+    """Keep all segments of content, in order; the last state."""
+    state = None
+    for piece in pieces(content, octets, key):
+        state = await sink.keep(piece)
+    return state
+
+
+async def test_an_upload_is_sealed_and_answered(lab):
+    """begin, keep, finish: states, receipt, leaf, log, disk and keyring are as written in the formats."""
+    async with lab.running() as sink:
+        state = await sink.begin(offer(CLIP))
+        assert (state.durable, state.missing, state.size) == ((), ((0, len(CLIP)),), len(CLIP))
+        assert state.window_bytes == 8 * MIB
+        state = await send(sink, CLIP)
+        assert (state.durable, state.missing, state.reason) == (((0, len(CLIP)),), (), "success")
+        sealed = await sink.finish(fin(CLIP, manifest=b"ey.ey.sig"))
+        assert (sealed.sha256, sealed.size, sealed.flags) == (sha(CLIP), len(CLIP), ())
+        assert sealed.receipt.keys() == {
+            *("v", "exhibit", "recording", "size", "sha256", "log_index", "entry", "proof", "copies", "keep_until")
+        }
+        assert sealed.receipt["keep_until"] == "2026-11-22T21:08:02Z"
+        assert sealed.receipt["proof"] == "proof of 1"
+        assert lab.content(sealed.exhibit) == CLIP
+        assert sink.reader.sha256_of(sealed.exhibit) == sha(CLIP)
+    leaf = leaf_of(sealed)
+    assert leaf["kind"] == "seal"
+    assert (leaf["complete"], leaf["held"], leaf["category"], leaf["key"]) == (True, False, "uncategorised", "kek-7")
+    assert (leaf["controller"], leaf["rule"], leaf["due"]) == ("PCC", "PCC/uncategorised@3", "2026-12-22")
+    assert [path.stem for path in lab.blobs()] == [leaf["blob"]]
+    assert leaf["blob_sha256"] == sha(lab.blobs()[0].read_bytes())
+    assert lab.blobs()[0].parent.name == leaf["blob"][2:4]
+    assert lab.staged() == []
+    assert list(lab.keyring.secrets) == [f"identity/{sealed.exhibit}"]
+    assert lab.log.kinds(sealed.exhibit) == ["receive", "seal"]
+    (received,), (detail,) = lab.log.details("receive"), lab.log.details("seal")
+    assert received["offer"]["name"] == "clip.mp4"
+    assert (detail["device"], detail["recording"], detail["holder"]) == (KEY.device, KEY.recording, "P-0014")
+    assert detail["started_at"] == "2026-11-21T21:05:03Z"
+    assert base64.b64decode(detail["device_manifest"]) == b"ey.ey.sig"
+    assert detail["device_signature"] == "not_checked"
+
+
+async def test_the_stock_tool_opens_a_blob(lab, tmp_path):
+    """`age -d` with the exhibit's identity gives the recording: nobody depends on our code to read evidence."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP, 70_001)
+        sealed = await sink.finish(fin(CLIP))
+    secret = lab.keyring.get(f"identity/{sealed.exhibit}")
+    (tmp_path / "key").write_text(Identity(secret).printed())
+    found = subprocess.run(["age", "-d", "-i", tmp_path / "key", lab.blobs()[0]], capture_output=True, check=True)
+    assert found.stdout == CLIP
+
+
+async def test_files_are_for_their_owner_alone(lab):
+    """Directories 0700, files 0600."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+    made = [lab.root / "staging", *(lab.root / "staging").rglob("*")]
+    assert {oct(path.stat().st_mode & 0o777) for path in made if path.is_dir()} == {"0o700"}
+    assert {oct(path.stat().st_mode & 0o777) for path in made if path.is_file()} == {"0o600"}
+
+
+async def test_nothing_lies_in_the_clear(lab):
+    """Not a piece of the recording, not its name, is readable in staging."""
+    content = b"PLAINTEXT-MARKER" * 20_000
+    async with lab.running() as sink:
+        await sink.begin(offer(content, name="NAME-MARKER", user_data={"incident": "INCIDENT-MARKER"}))
+        for piece in pieces(content, 50_000)[::2]:
+            await sink.keep(piece)
+        raw = b"".join(path.read_bytes() for path in (lab.root / "staging").rglob("*") if path.is_file())
+    assert len(raw) > len(content) // 2
+    assert b"MARKER" not in raw
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 4 * CHUNK])
+async def test_sizes_at_the_edges_of_chunks(lab, size):
+    """An empty recording and those that end at a chunk are sealed too."""
+    async with lab.running() as sink:
+        await sink.begin(offer(noise(size)))
+        await send(sink, noise(size), 10_000)
+        sealed = await sink.finish(fin(noise(size)))
+    assert lab.content(sealed.exhibit) == noise(size)
+
+
+async def test_out_of_order_within_one_process(lab):
+    """Backwards and in odd sizes: sealed byte for byte, and still without encrypting anew."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for piece in reversed(pieces(CLIP, 77_777)):
+            state = await sink.keep(piece)
+        assert state.missing == ()
+        before = set(lab.keyring.secrets)
+        sealed = await sink.finish(fin(CLIP))
+    assert lab.content(sealed.exhibit) == CLIP
+    assert f"identity/{sealed.exhibit}/next" not in before | set(lab.keyring.secrets)
+
+
+async def test_resumes_after_a_restart(lab):
+    """What was durable is durable still; the rest arrives; one seal, another identity, no old keys."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        first = await send(sink, CLIP[: MIB + 999], 100_000)
+    (exhibit,) = lab.staged()
+    identity = lab.keyring.get(f"identity/{exhibit}")
+    async with lab.running() as sink:
+        assert (await sink.state(KEY)).durable == first.durable
+        assert (await sink.begin(offer(CLIP))).durable == first.durable
+        for piece in pieces(CLIP, 100_000)[10:]:
+            await sink.keep(piece)
+        sealed = await sink.finish(fin(CLIP))
+    assert sealed.exhibit == exhibit
+    assert lab.content(exhibit) == CLIP
+    assert leaf_of(sealed)["blob_sha256"] == sha(lab.blobs()[0].read_bytes())
+    assert lab.keyring.secrets.keys() == {f"identity/{exhibit}"}
+    assert lab.keyring.get(f"identity/{exhibit}") != identity
+    assert lab.log.kinds(exhibit) == ["receive", "seal"]
+
+
+async def test_nobody_writes_to_an_old_process_files(lab):
+    """After a restart the files of before stay exactly as they were until the seal."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB], 100_000)
+    folder = lab.root / "staging" / lab.staged()[0]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    async with lab.running() as sink:
+        for piece in pieces(CLIP, 100_000)[5:]:
+            await sink.keep(piece)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"run-1.rec"}
+
+
+async def test_fin_before_everything_is_there_says_what_is_missing(lab):
+    """Reason `incomplete`, with the ranges; then the rest, then the receipt."""
+    parts = pieces(CLIP, 300_000)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for place in (0, 2):
+            await sink.keep(parts[place])
+        state = await sink.finish(fin(CLIP))
+        assert state.reason == "incomplete"
+        assert state.missing == ((300_000, 600_000), (900_000, len(CLIP)))
+        for piece in parts:
+            await sink.keep(piece)
+        assert isinstance(await sink.finish(fin(CLIP)), Sealed)
+
+
+async def test_fin_is_a_barrier_behind_segments_under_way(lab):
+    """A camera that pipelines everything and fin at once is not told `incomplete`."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        async with asyncio.TaskGroup() as group:
+            kept = [group.create_task(sink.keep(piece)) for piece in pieces(CLIP, 50_000)]
+            done = group.create_task(sink.finish(fin(CLIP)))
+        assert isinstance(done.result(), Sealed)
+        assert all(task.result().durable for task in kept)
+
+
+async def test_one_sync_serves_many_segments(lab):
+    """Group commit: segments queued together share their fdatasync."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        lab.files.calls.clear()
+        async with asyncio.TaskGroup() as group:
+            for piece in pieces(CLIP, 20_000):
+                group.create_task(sink.keep(piece))
+        assert lab.files.calls.count("datasync") < 10
+        assert lab.files.calls.count("datasync") >= 2
+
+
+async def test_keep_returns_only_after_the_sync(lab):
+    """When the answer is there, the last operation was a sync, not a write."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for piece in pieces(CLIP, 200_000):
+            lab.files.calls.clear()
+            await sink.keep(piece)
+            assert "write" in lab.files.calls
+            assert lab.files.calls[-1] == "datasync"
+
+
+async def test_duplicates_and_overlaps_pass_when_they_are_the_same(lab):
+    """Identical bytes pass wherever they overlap: chunks, tail, records."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for octets in (70_000, 333_333, 64 * 1024):
+            for piece in pieces(CLIP, octets):
+                state = await sink.keep(piece)
+        assert state.durable == ((0, len(CLIP)),)
+        assert (await sink.finish(fin(CLIP))).flags == ()
+
+
+@pytest.mark.parametrize("at", [0, 70_000, MIB - 5, 2 * MIB - 100])
+@pytest.mark.parametrize("restart", [False, True])
+async def test_differing_bytes_are_refused_and_flagged(lab, at, restart):
+    """The first write stands; the exhibit says that something else was offered, also after a restart."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB], 100_000)
+        await sink.keep(Segment(KEY, 2 * MIB - 1000, CLIP[2 * MIB - 1000 : 2 * MIB]))
+        with pytest.raises(SegmentError, match="segment_conflict"):
+            await sink.keep(Segment(KEY, at, b"x" * 10))
+        state = await sink.state(KEY)
+        assert state.durable == ((0, MIB), (2 * MIB - 1000, 2 * MIB))
+        if not restart:
+            await send(sink, CLIP)
+            sealed = await sink.finish(fin(CLIP))
+    if restart:
+        async with lab.running() as sink:
+            await send(sink, CLIP)
+            sealed = await sink.finish(fin(CLIP))
+    assert sealed.flags == ("segment_conflict",)
+    assert lab.log.details("seal")[0]["flags"] == ["segment_conflict"]
+    assert lab.content(sealed.exhibit) == CLIP
+
+
+@pytest.mark.parametrize(
+    ("segment", "reason"),
+    [
+        (Segment(KEY, len(CLIP) - 1, b"ab"), "beyond_size"),
+        (Segment(KEY, -1, b"ab"), "bad_offset"),
+        (Segment(KEY, 1 << 62, b"ab"), "bad_offset"),
+        (Segment(KEY, 0, bytes(4 * MIB + 1)), "segment_too_large"),
+        (Segment(KEY, 0, b"ab", sha256=sha(b"ba")), "checksum_mismatch"),
+    ],
+)
+async def test_a_bad_segment_is_named_and_the_recording_goes_on(lab, segment, reason):
+    """0x80 with the reason, counted; nothing of it is kept."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        with pytest.raises(SegmentError, match=reason):
+            await sink.keep(segment)
+        assert sink.counters[f"refused_{reason}"] == 1
+        assert (await sink.state(KEY)).durable == ()
+        assert (await sink.keep(Segment(KEY, 0, CLIP[:100], sha256=sha(CLIP[:100]).upper()))).durable == ((0, 100),)
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 50])
+async def test_a_size_that_no_recording_has(lab, size):
+    """Refused where it is said."""
+    async with lab.running() as sink:
+        with pytest.raises(SegmentError, match="bad_size"):
+            await sink.begin(offer(size=size))
+        with pytest.raises(SegmentError, match="bad_size"):
+            await sink.finish(RecordingFin(KEY, size))
+
+
+async def test_a_wrong_checksum_is_sealed_and_flagged(lab):
+    """Footage is never refused for what is odd about it; the receipt carries the true hash."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        sealed = await sink.finish(fin(CLIP, sha256="0" * 64))
+    assert sealed.flags == ("checksum_mismatch",)
+    assert sealed.sha256 == sha(CLIP)
+
+
+async def test_a_live_recording_has_no_size_until_fin(lab):
+    """Segments beyond anything stated are kept; fin names the size."""
+    async with lab.running() as sink:
+        state = await sink.begin(offer())
+        assert (state.size, state.missing) == (None, ())
+        await sink.keep(pieces(CLIP, MIB)[1])
+        state = await sink.keep(pieces(CLIP, MIB)[2])
+        assert state.missing == ((0, MIB),)
+        await sink.keep(pieces(CLIP, MIB)[0])
+        sealed = await sink.finish(fin(CLIP))
+    assert (sealed.size, sealed.flags) == (len(CLIP), ())
+
+
+@pytest.mark.parametrize("said", [len(CLIP) - 10_000, len(CLIP) + 10_000])
+async def test_a_size_that_differs_from_the_offer_is_flagged(lab, said):
+    """The fin's size counts; what came is kept whole."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP, size=said, checksum=None))
+        if said < len(CLIP):
+            await send(sink, CLIP[:said])
+            assert (await sink.finish(fin(CLIP))).missing == ((said, len(CLIP)),)
+        await send(sink, CLIP)
+        sealed = await sink.finish(fin(CLIP))
+    assert (sealed.size, sealed.flags) == (len(CLIP), ("size_differs",))
+    assert lab.content(sealed.exhibit) == CLIP
+
+
+async def test_fin_smaller_than_what_came_seals_all_that_came(lab):
+    """Bytes that were called durable are never cut off."""
+    async with lab.running() as sink:
+        await sink.begin(offer())
+        await send(sink, CLIP)
+        sealed = await sink.finish(RecordingFin(KEY, 1000))
+    assert (sealed.size, sealed.flags) == (len(CLIP), ("size_differs",))
+    assert leaf_of(sealed)["complete"] is True
+
+
+async def test_offered_again_while_open_is_the_same_upload(lab):
+    """The same state; what the later offer adds is kept over a restart."""
+    async with lab.running() as sink:
+        await sink.begin(offer())
+        await send(sink, CLIP[:MIB])
+        state = await sink.begin(offer(CLIP, user_data={"trigger": "button"}))
+        assert (state.size, state.durable) == (len(CLIP), ((0, MIB),))
+    async with lab.running() as sink:
+        assert (await sink.state(KEY)).size == len(CLIP)
+        await send(sink, CLIP)
+        await sink.finish(fin(CLIP))
+    assert lab.log.details("seal")[0]["user_data"] == {"trigger": "button"}
+    assert lab.log.kinds() == ["receive", "seal"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_offered_again_when_sealed_is_the_same_receipt(lab, restart):
+    """By checksum, or by size where none is stated; also for a fin, a status, a segment sent once more."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        sealed = await sink.finish(fin(CLIP))
+        if not restart:
+            await same_receipt(sink, sealed)
+    if restart:
+        async with lab.running() as sink:
+            await same_receipt(sink, sealed)
+    assert lab.log.kinds() == ["receive", "seal"]
+
+
+async def same_receipt(sink, sealed):
+    """Every way of asking gives this receipt."""
+    assert await sink.begin(offer(CLIP)) == sealed
+    assert await sink.begin(offer(CLIP, checksum=None)) == sealed
+    assert await sink.begin(offer()) == sealed
+    assert await sink.finish(fin(CLIP)) == sealed
+    assert await sink.state(KEY) == sealed
+    assert await sink.abandon(KEY) == sealed
+    assert (await sink.keep(pieces(CLIP, MIB)[1])).durable == ((0, len(CLIP)),)
+    with pytest.raises(SegmentError, match="segment_conflict"):
+        await sink.keep(Segment(KEY, 5, b"other"))
+    with pytest.raises(SegmentError, match="beyond_size"):
+        await sink.keep(Segment(KEY, len(CLIP), b"more"))
+
+
+async def test_another_recording_under_a_used_id_is_a_second_exhibit(lab):
+    """A camera whose numbering restarted loses nothing, and the exhibit says so."""
+    other = noise(MIB, 9)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        first = await sink.finish(fin(CLIP))
+        await sink.begin(offer(other))
+        await send(sink, other)
+        second = await sink.finish(fin(other))
+        assert second.exhibit != first.exhibit
+        assert second.flags == ("recording_id_reused",)
+        assert await sink.begin(offer(CLIP)) == first
+        assert await sink.begin(offer(other)) == second
+    assert lab.content(first.exhibit) == CLIP
+    assert lab.content(second.exhibit) == other
+
+
+async def test_another_recording_under_an_open_id_ends_the_open_one(lab):
+    """What came of the first is sealed as incomplete, and the second is never mixed with it."""
+    other = noise(MIB, 9)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+        state = await sink.begin(offer(other))
+        assert state.durable == ()
+        await send(sink, other)
+        second = await sink.finish(fin(other))
+    rows = lab.log.by_recording(KEY.device, KEY.recording)
+    assert [row.complete for row in rows] == [False, True]
+    assert lab.content(rows[0].id) == CLIP[:MIB]
+    assert lab.content(second.exhibit) == other
+    assert second.flags == ("recording_id_reused",)
+
+
+async def test_abandoned_with_gaps_is_sealed_with_zeros_and_says_so(lab):
+    """Complete false; the missing ranges are stated, those behind the last byte too."""
+    parts = pieces(CLIP, 300_000)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await sink.keep(parts[1])
+        await sink.keep(parts[3])
+        sealed = await sink.abandon(KEY)
+    whole = bytes(300_000) + CLIP[300_000:600_000] + bytes(300_000) + CLIP[900_000:1_200_000]
+    assert lab.content(sealed.exhibit) == whole
+    assert sealed.sha256 == sha(whole)
+    assert leaf_of(sealed)["complete"] is False
+    detail = lab.log.details("seal")[0]
+    assert detail["missing"] == [[0, 300_000], [600_000, 900_000], [1_200_000, len(CLIP)]]
+    assert detail["missing_ranges"] == 3
+    assert "checksum_mismatch" not in sealed.flags
+
+
+async def test_abandoned_in_order_is_a_prefix(lab):
+    """A camera smashed at 70 %: the footage is there, without a byte of filling."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+        sealed = await sink.abandon(KEY)
+    assert (sealed.size, leaf_of(sealed)["complete"]) == (MIB, False)
+    assert lab.content(sealed.exhibit) == CLIP[:MIB]
+
+
+async def test_abandoned_before_any_byte_leaves_nothing_but_its_entries(lab):
+    """No blob, no key, no staging; the log says that nothing came."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        assert await sink.abandon(KEY) is None
+        assert await sink.abandon(KEY) is None
+        assert await sink.state(KEY) is None
+    assert (lab.staged(), lab.blobs(), lab.keyring.secrets) == ([], [], {})
+    assert lab.log.kinds() == ["receive", "amend"]
+    assert lab.log.details("amend")[0]["reason"] == "nothing_received"
+
+
+async def test_late_segments_of_an_abandoned_recording_are_not_lost(lab):
+    """They begin another exhibit, flagged; with all of it, that one is complete."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+        first = await sink.abandon(KEY)
+        await send(sink, CLIP)
+        second = await sink.finish(fin(CLIP))
+    assert second.exhibit != first.exhibit
+    assert set(second.flags) == {"late_segments", "not_offered"}
+    assert lab.content(second.exhibit) == CLIP
+
+
+async def test_segments_and_fin_of_a_recording_never_offered_are_kept(lab):
+    """An init that was lost is no reason to refuse footage."""
+    async with lab.running() as sink:
+        assert await sink.state(KEY) is None
+        state = await sink.finish(fin(CLIP))
+        assert (state.reason, state.missing) == ("incomplete", ((0, len(CLIP)),))
+        await send(sink, CLIP)
+        sealed = await sink.finish(fin(CLIP))
+    assert sealed.flags == ("not_offered",)
+
+
+async def test_uploads_that_nobody_resumes_expire(lab):
+    """After the configured days what came is sealed as incomplete; a younger upload stays."""
+    other = RecordingKey(DeviceId("cam-0043"), "r")
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+        lab.clock.seconds += 20 * 86400
+        await sink.begin(RecordingOffer(other, "r"))
+        lab.clock.seconds += 15 * 86400 + 1
+        assert await sink.expire() == 1
+        assert isinstance(await sink.state(KEY), Sealed)
+        assert not isinstance(await sink.state(other), Sealed)
+
+
+async def test_holder_and_its_doubts_go_into_the_detail(lab):
+    """The roster's answer, never a guess."""
+    lab.people.answer = Attribution(None, ("P-0001", "P-0002"), ("holder_ambiguous",))
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        sealed = await sink.finish(fin(CLIP))
+    assert sealed.flags == ("holder_ambiguous",)
+    detail = lab.log.details("seal")[0]
+    assert (detail["holder"], detail["candidates"]) == (None, ["P-0001", "P-0002"])
+
+
+@pytest.mark.parametrize("odd", [{"n": 1 << 70}, {"n": float("nan")}, {"n": "x" * 400_000}])
+async def test_user_data_that_the_log_cannot_hold_is_stood_in_for(lab, odd):
+    """The recording is kept; a digest says what was left out."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP, user_data=odd))
+        await send(sink, CLIP)
+        await sink.finish(fin(CLIP, manifest=b"m" * 300_000))
+    detail = lab.log.details("seal")[0]
+    assert len(detail["user_data"]["sha256"]) == 64
+    assert detail["flags"] == ["manifest_too_large"]
+
+
+async def test_the_reserve_stops_segments_and_lets_go_again(lab):
+    """StoreBusyError with a time; nothing counted durable; it resumes by itself when space returns."""
+    lab.settings = type(lab.settings)(reserve_mb=100)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await sink.keep(pieces(CLIP, MIB)[0])
+        lab.files.free, lab.clock.seconds = 99 * MIB, 2.0
+        with pytest.raises(StoreBusyError, match="disk_reserve") as refused:
+            await sink.keep(pieces(CLIP, MIB)[1])
+        assert refused.value.retry_after_s == 30
+        with pytest.raises(StoreBusyError):
+            await sink.begin(RecordingOffer(RecordingKey(DeviceId("cam-2"), "x"), "x"))
+        assert (await sink.state(KEY)).durable == ((0, MIB),)
+        lab.files.free, lab.clock.seconds = 101 * MIB, 4.0
+        await send(sink, CLIP)
+        assert isinstance(await sink.finish(fin(CLIP)), Sealed)
+        assert sink.counters["busy"] == 2
+
+
+async def test_a_full_disk_is_busy_and_loses_nothing(lab):
+    """Writes fail for a while; what was durable stays so, what was not is asked for again."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await sink.keep(pieces(CLIP, MIB)[0])
+        lab.files.full = True
+        for _ in range(3):
+            with pytest.raises(StoreBusyError):
+                await sink.keep(pieces(CLIP, MIB)[1])
+        assert (await sink.state(KEY)).durable == ((0, MIB),)
+        lab.files.full = False
+        # What the camera sends now may differ from what failed: it was never acknowledged.
+        changed = CLIP[:MIB] + noise(len(CLIP) - MIB, 5)
+        await send(sink, changed)
+        sealed = await sink.finish(fin(changed))
+    assert lab.content(sealed.exhibit) == changed
+    assert sealed.flags == ("checksum_mismatch",)
+
+
+async def test_the_window_shrinks_as_uploads_grow_in_number(lab):
+    """min(8 MiB, memory / uploads), at least 1 MiB."""
+    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=8)
+    async with lab.running() as sink:
+        told = [
+            (await sink.begin(RecordingOffer(RecordingKey(DeviceId(f"cam-{n}"), "r"), "r"))).window_bytes
+            for n in range(10)
+        ]
+    assert told[0] == 8 * MIB
+    assert told[3] == 2 * MIB
+    assert told[9] == MIB
+
+
+async def test_memory_in_flight_is_bounded(lab):
+    """Segments beyond the budget wait their turn; none is dropped."""
+    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=1)
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        async with asyncio.TaskGroup() as group:
+            for piece in pieces(CLIP, 400_000):
+                group.create_task(sink.keep(piece))
+            await asyncio.sleep(0)
+            assert sink._committer._octets <= MIB
+        assert (await sink.state(KEY)).missing == ()
+
+
+async def test_many_recordings_at_once(lab):
+    """Each its own exhibit, each byte for byte."""
+    keys = [RecordingKey(DeviceId(f"cam-{n}"), "r") for n in range(12)]
+
+    async def one(sink, seed, key):
+        content = noise(150_000 + seed, seed)
+        await sink.begin(offer(content, key=key))
+        async with asyncio.TaskGroup() as group:
+            for piece in pieces(content, 30_000, key):
+                group.create_task(sink.keep(piece))
+        return (await sink.finish(fin(content, key))), content
+
+    async with lab.running() as sink, asyncio.TaskGroup() as group:
+        done = [group.create_task(one(sink, seed, key)) for seed, key in enumerate(keys)]
+    for task in done:
+        sealed, content = task.result()
+        assert lab.content(sealed.exhibit) == content
+    assert len({task.result()[0].exhibit for task in done}) == 12
+    assert lab.log.kinds().count("seal") == 12
+
+
+async def test_two_fins_at_once_seal_once(lab):
+    """A fin sent twice gets the same receipt twice."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        one, two = await asyncio.gather(sink.finish(fin(CLIP)), sink.finish(fin(CLIP)))
+    assert one == two
+    assert lab.log.kinds() == ["receive", "seal"]
+
+
+async def test_a_caller_that_goes_away_leaves_the_seal_running(lab):
+    """A driver restarted amid a seal: the recording is sealed all the same, once."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await sink.finish(fin(CLIP))
+    assert lab.log.kinds() == ["receive", "seal"]
+
+
+@pytest.mark.parametrize("kind", ["receive", "seal"])
+@pytest.mark.parametrize("how", ["refuse", "lose"])
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_log_that_fails_amid_a_seal(lab, kind, how, restart):
+    """Refused before the commit or lost after it: asked again, or after a restart, it is sealed exactly once."""
+    getattr(lab.log, how).append(kind)
+    async with lab.running() as sink:
+        for attempt in range(3):
+            try:
+                await sink.begin(offer(CLIP))
+                await send(sink, CLIP)
+                sealed = await sink.finish(fin(CLIP))
+                break
+            except StoreBusyError:
+                if restart and attempt == 0:
+                    break
+    if restart:
+        async with lab.running() as sink:
+            await sink.begin(offer(CLIP))
+            await send(sink, CLIP)
+            sealed = await sink.finish(fin(CLIP))
+    assert lab.content(sealed.exhibit) == CLIP
+    assert lab.log.kinds() == ["receive", "seal"]
+    assert lab.staged() == []
+
+
+async def test_a_staged_record_that_rotted_stops_the_seal(lab):
+    """What was durable and no longer opens is an integrity failure; staging is left as it is, others go on."""
+    other = RecordingKey(DeviceId("cam-2"), "r")
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for piece in reversed(pieces(CLIP, 300_000)):
+            if piece.offset:
+                await sink.keep(piece)
+        run = lab.root / "staging" / lab.staged()[0] / "run-0.rec"
+        content = bytearray(run.read_bytes())
+        content[-500_000] ^= 1
+        run.write_bytes(content)
+        await sink.keep(pieces(CLIP, 300_000)[0])
+        with pytest.raises(IntegrityError, match=r"X-"):
+            await sink.finish(fin(CLIP))
+        await sink.begin(offer(CLIP, key=other))
+        await send(sink, CLIP, key=other)
+        assert isinstance(await sink.finish(fin(CLIP, other)), Sealed)
+    assert len(lab.staged()) == 1
+
+
+async def test_staging_whose_keys_are_gone_is_left_in_place(lab):
+    """Counted and loud, never removed: with its keys back it opens."""
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        await send(sink, CLIP[:MIB])
+    kept, lab.keyring.secrets = lab.keyring.secrets, {}
+    async with lab.running() as sink:
+        assert sink.counters["unreadable"] == 1
+        assert await sink.state(KEY) is None
+    lab.keyring.secrets = kept
+    async with lab.running() as sink:
+        assert (await sink.state(KEY)).durable == ((0, MIB),)
+
+
+async def test_open_and_close_may_be_repeated(lab):
+    """Idempotent both; before open and after close the sink is busy, not broken."""
+    sink = lab.recordings()
+    await sink.close()
+    with pytest.raises(StoreBusyError):
+        await sink.begin(offer(CLIP))
+    await sink.open()
+    await sink.open()
+    await sink.begin(offer(CLIP))
+    await sink.close()
+    await sink.close()
+    for call in (sink.begin(offer(CLIP)), sink.keep(Segment(KEY, 0, b"x")), sink.finish(fin(CLIP))):
+        with pytest.raises(StoreBusyError):
+            await call
