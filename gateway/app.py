@@ -19,6 +19,7 @@ from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
 from gateway.closed_store import ClosedStore
+from gateway.console import page
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
 from gateway.errors import ConfigError, IntegrityError
@@ -169,10 +170,8 @@ async def _pipeline(
     return FrameIntake(router, journal, quarantine), journal
 
 
-async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress | None:
+async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress:
     section = settings.broker
-    if not any(driver.kind != "tetra" for driver in settings.driver) and not section.embedded:
-        return None
     if section.embedded:
         embedded = EmbeddedBroker(section.port)
         await embedded.open()
@@ -221,7 +220,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         uploads=gateway.uploads,
         roster_changed=gateway.watch.nudge,
     )
-    server = Server(rooms, version("lapel"))
+    server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)
     stack.push_async_callback(server.close)
 

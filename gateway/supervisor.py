@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 
 import structlog
 
+from gateway.domain.backoff import Backoff
 from gateway.errors import GatewayError, LinkError
 from gateway.ports import Driver, InputHealth
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 HEALTHY_S = 20.0
-"""How long an input must have been up before its next fault counts as its first."""
 
 
 class Supervised:
@@ -23,7 +24,7 @@ class Supervised:
         self.name, self._driver = name, driver
         self.state, self.restarts = "starting", 0
         self.problem: str | None = None
-        self._pause_s = FIRST_PAUSE_S
+        self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
 
     def health(self) -> InputHealth:
         """The driver's own word, unless it is down."""
@@ -45,18 +46,16 @@ class Supervised:
                 self._failed(log, _first(gone), None)
             except* Exception as defect:  # noqa: BLE001 - a driver's defect must not end the gateway: it is down, loudly
                 self._failed(log, f"defect: {_first(defect)}", defect)
-            if asyncio.get_running_loop().time() - began_s > HEALTHY_S:
-                self._pause_s = FIRST_PAUSE_S
-            await asyncio.sleep(self._pause_s)
-            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            ran_s = asyncio.get_running_loop().time() - began_s
+            await asyncio.sleep(self._backoff.next_s(ran_s, random.random()))  # noqa: S311 - spreads restarts, no secret
 
     def _failed(self, log: structlog.typing.FilteringBoundLogger, problem: str, defect: BaseException | None) -> None:
         self.state, self.problem = "down", problem
         self.restarts += 1
         if defect is None:
-            log.warning("input_down", problem=problem, again_in_s=self._pause_s)
+            log.warning("input_down", problem=problem)
         else:
-            log.error("input_defect", problem=problem, again_in_s=self._pause_s, exc_info=defect)
+            log.error("input_defect", problem=problem, exc_info=defect)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

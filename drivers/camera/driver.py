@@ -6,6 +6,7 @@ Nothing that happens to footage, a slow disk or a defect of ours included, holds
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import datetime
 
 import msgspec
@@ -15,6 +16,7 @@ from drivers.camera import telemetry, wire
 from drivers.camera.transfer import Job, Transfer
 from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
+from gateway.domain.backoff import Backoff
 from gateway.domain.events import EmergencyReport, Frame
 from gateway.domain.evidence import RecordingKey, Sealed, Segment, UploadState
 from gateway.domain.time import Stamp
@@ -77,7 +79,7 @@ class CameraDriver:
             group.create_task(self._keep_footage_up(), name="camera footage")
 
     async def _keep_footage_up(self) -> None:
-        loop, pause_s = asyncio.get_running_loop(), FIRST_PAUSE_S
+        loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
         while True:
             began_s = loop.time()
             try:
@@ -87,10 +89,7 @@ class CameraDriver:
             except* Exception as defect:  # noqa: BLE001 - footage is down, loudly; panic buttons go on
                 self.footage.failed(defect)
                 structlog.get_logger().error("footage_defect", input=self._context.name, exc_info=defect)
-            if loop.time() - began_s > HEALTHY_S:
-                pause_s = FIRST_PAUSE_S
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            await asyncio.sleep(backoff.next_s(loop.time() - began_s, random.random()))  # noqa: S311
 
     def health(self) -> InputHealth:
         """Up with both halves connected, degraded with telemetry alone."""

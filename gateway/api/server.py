@@ -13,7 +13,6 @@ from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
 from gateway.api.rooms import Rooms
 from gateway.api.routing import OPEN, Answer, Call, Identity, Route, Routes, as_json, asked_of
-from gateway.console import page
 from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20
@@ -26,21 +25,22 @@ SECURITY = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def table() -> Routes:
-    """Every route of the gateway."""
+def table(pages: Routes) -> Routes:
+    """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    for part in (health, session, units, emergencies, roster, evidence, log, page):
+    for part in (health, session, units, emergencies, roster, evidence, log):
         routes.include(part.ROUTES)
+    routes.include(pages)
     return routes
 
 
 class Server:
     """Listens, answers, closes."""
 
-    def __init__(self, rooms: Rooms, version: str) -> None:
+    def __init__(self, rooms: Rooms, version: str, pages: Routes) -> None:
         self._rooms, self._version = rooms, version
         self._runner: web.AppRunner | None = None
-        self.routes = table()
+        self.routes = table(pages)
         self.routes.add("GET /openapi.json", OPEN, Answer("This document", shape={"type": "object"}))(self._openapi)
 
     async def _openapi(self, _call: Call[object]) -> web.StreamResponse:

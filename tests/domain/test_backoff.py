@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.links.backoff import Backoff
+from gateway.domain.backoff import Backoff
 
 
 def test_doubles_to_its_cap():
