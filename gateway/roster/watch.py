@@ -55,6 +55,7 @@ class Watch:
         try:
             version = await asyncio.to_thread(self._source.version)
             if version == self._version:
+                self.problem = None
                 return
             fresh = await asyncio.to_thread(self._source.roster)
         except (GatewayError, OSError) as wrong:

@@ -33,7 +33,7 @@ def test_kinds_that_describe(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(CHANGING))
 def test_what_is_in_the_vault_is_said_once(kind: str) -> None:
     """No later entry gives the master another hash, blob, key, origin or predecessor."""
-    words = {name: "x" for name in ("sha256", "blob", "blob_sha256", "key", "device", "recording", "supersedes")}
+    words = dict.fromkeys(("sha256", "blob", "blob_sha256", "key", "device", "recording", "supersedes"), "x")
     before = Exhibit(id="X-1", size=3, complete=True)
     after = fold(before, entry(kind, detail=words, size=9, complete=False, **words))
     assert (after.sha256, after.blob, after.key, after.device, after.supersedes) == (None,) * 5

@@ -81,18 +81,20 @@ async def test_a_run_file_of_a_start_that_failed_is_passed_over(lab):
     assert lab.content((await finished(lab)).exhibit) == CLIP
 
 
-async def test_what_a_failed_write_left_does_not_count(lab):
-    """A write fails but its bytes reach the disk; the camera then sends others; a restart must take those."""
+@pytest.mark.parametrize("octets", [500, 300_000])
+async def test_what_a_failed_write_left_does_not_count(lab, octets):
+    """A write fails but its bytes reach the disk (as a record, as chunks); the camera then sends others."""
+    end, changed = 200_000 + octets, noise(octets, 7)
     async with lab.running() as sink:
         await sink.begin(RecordingOffer(OTHER, "r"))
         await sink.keep(Segment(OTHER, 0, CLIP[:200_000]))
-        lab.files.fail_at, lab.files.after = len(lab.files.calls) + 2, True
-        with pytest.raises(Exception, match="injected"):
-            await sink.keep(Segment(OTHER, 200_000, CLIP[200_000:500_000]))
-        changed = noise(300_000, 7)
+        lab.files.calls.clear()
+        lab.files.fail_at, lab.files.after = 1 if octets == 500 else 2, True
+        with pytest.raises(Exception, match="injected after datasync"):
+            await sink.keep(Segment(OTHER, 200_000, CLIP[200_000:end]))
         await sink.keep(Segment(OTHER, 200_000, changed))
     async with lab.running() as sink:
-        assert (await sink.state(OTHER)).durable == ((0, 500_000),)
+        assert (await sink.state(OTHER)).durable == ((0, end),)
         sealed = await sink.abandon(OTHER)
     assert lab.content(sealed.exhibit) == CLIP[:200_000] + changed
     assert lab.law.broken == []

@@ -1,0 +1,134 @@
+"""Configuration: closed, and every fault named by file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import settings as configuration
+from gateway.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent.parent / "config" / "lapel.toml"
+
+
+def written(folder: Path, text: str) -> Path:
+    """A file with this text."""
+    path = folder / "lapel.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def fault(folder: Path, text: str) -> str:
+    """What is said of this text."""
+    with pytest.raises(ConfigError) as said:
+        configuration.load(written(folder, text))
+    return str(said.value)
+
+
+def test_the_commented_example_is_good_and_says_the_defaults() -> None:
+    """Every key shown is the default, so the example cannot go stale."""
+    from_file = configuration.load(EXAMPLE)
+    defaults = configuration.Settings()
+    for section in ("broker", "store", "evidence", "retention", "log", "feed", "api", "auth", "observe", "roster"):
+        assert getattr(from_file, section) == getattr(defaults, section), section
+    assert [driver.kind for driver in from_file.driver] == ["beacon", "camera"]
+
+
+def test_an_empty_file_is_a_gateway_on_defaults(tmp_path: Path) -> None:
+    """Nothing is required."""
+    settings = configuration.load(written(tmp_path, ""))
+    assert settings.api.host == "127.0.0.1"
+    assert settings.keys == settings.data / "keys"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[brokr]\n", "brokr: unknown section (did you mean 'broker'?)"),
+        ("[broker]\nprot = 1\n", "broker.prot: unknown key (did you mean 'port'?)"),
+        ("[api]\nport = 'eighty'\n", "api.port: Expected `int`, got `str`"),
+        ("[api]\nport = 70000\n", "api.port: Expected `int` <= 65535"),
+        ("api = 3\n", "api: is a section: write [api]"),
+        ("[driver]\nkind = 'beacon'\n", "driver: write [[driver]], one table a driver"),
+        ("[[driver]]\nname = 'x'\n", "driver[0].kind: is required"),
+        ("[[driver]]\nkind = 'beacon'\nname = 'a b'\n", "driver[0].name: 'a b' is not a name"),
+        (
+            "[[driver]]\nkind = 'beacon'\nname = 'x'\n[[driver]]\nkind = 'camera'\nname = 'x'\n",
+            "driver[1].name: 'x' stands twice",
+        ),
+        ("[broker]\ncert = 'a.crt'\n", "broker.key: cert and key go together"),
+        ("[broker]\npassword_file = 'a'\npassword_env = 'B'\n", "broker.password_env: give password_file or"),
+        ("[broker]\npassword_env = 'LAPEL_NO_SUCH_NAME'\n", "broker.password_env: LAPEL_NO_SUCH_NAME is not set"),
+        ("[roster]\nfile = 'nowhere.toml'\n", "roster.file: "),
+        ("[observe]\nlevel = 'loud'\n", "observe.level: Invalid enum value 'loud'"),
+        ("[feed]\ntick = 1\n", "feed.tick: unknown key (did you mean 'tick_ms'?)"),
+        ("[log]\norigin = 'a b'\n", "log.origin: "),
+        ("[api\n", "is not TOML: "),
+    ],
+)
+def test_every_fault_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    """`FILE: key: what is wrong`."""
+    message = fault(tmp_path, text)
+    assert message.startswith(f"{tmp_path / 'lapel.toml'}: ")
+    assert said in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The file and the system's reason."""
+    with pytest.raises(ConfigError, match="nowhere.toml: cannot be read: No such file"):
+        configuration.load(tmp_path / "nowhere.toml")
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """Wherever the command is run from."""
+    (tmp_path / "roster.toml").write_text("v = 1\n")
+    (tmp_path / "secret").write_text("hush\n")
+    text = "[gateway]\ndata = 'd'\n[roster]\nfile = 'roster.toml'\n[broker]\npassword_file = 'secret'\n"
+    settings = configuration.load(written(tmp_path, text))
+    assert settings.data == tmp_path / "d"
+    assert settings.roster.file == str(tmp_path / "roster.toml")
+    assert configuration.password(settings.broker) == "hush"
+
+
+def test_a_password_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Secrets stand in no config."""
+    monkeypatch.setenv("LAPEL_TEST_SECRET", "hush")
+    settings = configuration.load(written(tmp_path, "[broker]\npassword_env = 'LAPEL_TEST_SECRET'\n"))
+    assert configuration.password(settings.broker) == "hush"
+
+
+def test_a_drivers_own_keys_are_left_to_the_driver(tmp_path: Path) -> None:
+    """The gateway knows kind and name; the rest is the driver's."""
+    settings = configuration.load(written(tmp_path, "[[driver]]\nkind = 'tetra'\nport = '/dev/x'\nbaud = 9600\n"))
+    (driver,) = settings.driver
+    assert (driver.kind, driver.name, driver.rest) == ("tetra", "tetra-1", {"port": "/dev/x", "baud": 9600})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+SECTIONS = st.sampled_from(
+    ["gateway", "broker", "driver", "store", "evidence", "feed", "api", "log", "auth", "nonsense"]
+)
+
+
+@given(st.dictionaries(SECTIONS, JSON, max_size=3))
+def test_any_document_is_settings_or_a_config_error(raw: dict) -> None:
+    """Nothing else is ever raised."""
+    try:
+        settings = configuration.parse(raw)
+    except ConfigError as wrong:
+        assert wrong.key or wrong.problem
+    else:
+        assert isinstance(settings, configuration.Settings)
+
+
+def test_closest_word_is_offered_only_when_near() -> None:
+    """A far word offers nothing."""
+    assert configuration.closest("prot", ["port", "host"]) == " (did you mean 'port'?)"
+    assert configuration.closest("zzz", ["port", "host"]) == ""
