@@ -25,6 +25,11 @@ class Doorkeeper:
         self._session = timedelta(hours=session_hours)
         self._sessions: dict[str, tuple[str, datetime]] = {}
 
+    @property
+    def session_s(self) -> int:
+        """How long a session lasts, in whole seconds."""
+        return max(1, int(self._session.total_seconds()))
+
     def who(self, request: web.Request) -> Identity:
         """The identity behind a request; NOBODY without credentials, ProblemError 401 for wrong ones."""
         header = request.headers.get("Authorization")
@@ -69,8 +74,13 @@ class Doorkeeper:
         text, until = self._sessions.get(cookie, ("", datetime.min.replace(tzinfo=UTC)))
         if until <= datetime.now(UTC):
             return NOBODY
-        origin = request.headers.get("Origin")
         # SameSite=Strict keeps other sites' requests out; an unsafe method is checked once more by its Origin.
-        if request.method not in SAFE and origin is not None and urlsplit(origin).netloc != request.host:
-            raise ProblemError(403, "this request comes from another site")
+        own_site(request)
         return self.bearer(text, f"session {cookie[:8]}")
+
+
+def own_site(request: web.Request) -> None:
+    """ProblemError 403 where a browser says that another site's page makes a request that changes something."""
+    origin = request.headers.get("Origin")
+    if request.method not in SAFE and origin is not None and urlsplit(origin).netloc != request.host:
+        raise ProblemError(403, "this request comes from another site")

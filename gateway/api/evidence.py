@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -33,8 +35,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: str | None = None
     holder: str | None = None
     complete: bool | None = None
-    limit: int = 100
-    after: int | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -118,8 +120,6 @@ async def _exhibit(call: Call[Any]) -> Exhibit:
 async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
-    if not 1 <= asked.limit <= 1000:
-        raise ProblemError(400, "limit: 1 to 1000")
     facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
     chosen = ExhibitFilter(**facets)
     said = {name: part for name, part in facets.items() if part is not None}
@@ -168,37 +168,40 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:
         raise ProblemError(409, f"{row.id} is not sealed yet")
-    start, end = _span(call.request.headers.get("Range"), row.size)
+    etag = f'"{row.sha256}"'
+    ranged = _span(call.request.headers, etag, row.size)
+    start, end = ranged or (0, row.size)
     await _seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
-    whole = (start, end) == (0, row.size)
-    response = web.StreamResponse(status=200 if whole and "Range" not in call.request.headers else 206)
+    response = web.StreamResponse(status=206 if ranged else 200)
     response.content_type = row.content_type or "application/octet-stream"
     response.content_length = end - start
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["ETag"] = f'"{row.sha256}"'
-    if response.status == 206:
+    response.headers["ETag"] = etag
+    if ranged:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
-    pieces = _room(call).reader.stream(ExhibitId(row.id), start, end)
-    first = await anext(pieces, b"")
-    await response.prepare(call.request)
-    await response.write(first)
-    async for piece in pieces:
-        await response.write(piece)
+    async with contextlib.aclosing(_room(call).reader.stream(ExhibitId(row.id), start, end)) as pieces:
+        first = await anext(pieces, b"")
+        await response.prepare(call.request)
+        await response.write(first)
+        async for piece in pieces:
+            await response.write(piece)
     await response.write_eof()
     return response
 
 
-def _span(header: str | None, size: int) -> tuple[int, int]:
-    """The half-open byte span one Range asks for (RFC 9110 section 14); all of it where the header is no byte range."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip()) if header else None
-    if found is None or not (found[1] or found[2]):
-        return 0, size
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+def _span(headers: Mapping[str, str], etag: str, size: int) -> tuple[int, int] | None:
+    """The half-open span of one byte range (RFC 9110 section 14); None, the whole, for several ranges or none."""
+    found = RANGE.fullmatch(headers.get("Range", "").strip())
+    if found is None or not (found[1] or found[2]) or headers.get("If-Range", etag) != etag:
+        return None
     if not found[1]:
         start, end = max(0, size - int(found[2])), size
     else:
         start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
     if start >= size or end <= start:
-        raise ProblemError(416, f"the recording has {size} bytes", size=size)
+        raise ProblemError(416, f"the recording has {size} bytes", {"Content-Range": f"bytes */{size}"}, size=size)
     return start, end

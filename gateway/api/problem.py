@@ -7,17 +7,18 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.errors import EvidenceError, GatewayError, IntegrityError, StoreBusyError
+from gateway.errors import EvidenceError, GatewayError, IntegrityError, RefusedError, StoreBusyError
 
 MEDIA_TYPE = "application/problem+json"
+STATUSES = frozenset(status.value for status in HTTPStatus)
 
 
 class ProblemError(GatewayError):
     """A request that cannot be answered, with the status that says why."""
 
-    def __init__(self, status: int, detail: str, **more: object) -> None:
-        """Keep status, detail and any further members of the problem."""
-        self.status, self.detail, self.more = status, detail, more
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None, **more: object) -> None:
+        """Keep status, detail, header fields of the answer, and any further members of the problem."""
+        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, more
         super().__init__(detail)
 
 
@@ -33,7 +34,9 @@ def answer(status: int, detail: str, more: dict[str, object] | None = None) -> w
 def from_error(error: Exception) -> web.Response:
     """Turn any error of ours (or of aiohttp) into its problem; what is unexpected is 500 without detail."""
     if isinstance(error, ProblemError):
-        return answer(error.status, error.detail, error.more)
+        response = answer(error.status, error.detail, error.more)
+        response.headers.update(error.headers)
+        return response
     if isinstance(error, web.HTTPException):
         response = answer(error.status, error.reason)
         response.headers.update({key: error.headers[key] for key in ("Allow",) if key in error.headers})
@@ -42,6 +45,8 @@ def from_error(error: Exception) -> web.Response:
         response = answer(503, str(error))
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
+    if isinstance(error, RefusedError) and error.code in STATUSES:
+        return answer(error.code, str(error))
     if isinstance(error, IntegrityError):
         return answer(500, f"integrity failure: {error}")
     if isinstance(error, (EvidenceError, GatewayError)):

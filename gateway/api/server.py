@@ -12,7 +12,7 @@ from gateway.api import emergencies, evidence, health, log, roster, session, uni
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
 from gateway.api.rooms import Rooms
-from gateway.api.routing import OPEN, Answer, Call, Identity, Route, Routes, as_json, asked_of
+from gateway.api.routing import NOBODY, OPEN, Answer, Call, Identity, Route, Routes, as_json, asked_of
 from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20
@@ -22,6 +22,7 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
 }
+STARTED = web.RequestKey("started", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,6 +52,7 @@ class Server:
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_guard])
         app[session.FAILURES] = session.Failures()
         app[evidence.SITTINGS] = evidence.Sittings()
+        app.on_response_prepare.append(_headed)
         for route in self.routes.all:
             app.router.add_route(route.method, route.path, self._bound(route))
         return app
@@ -64,7 +66,12 @@ class Server:
 
     async def _admitted(self, request: web.Request, route: Route) -> Identity:
         """Deny by default: a route without its permission granted is 401 or 403."""
-        who = await asyncio.to_thread(self._rooms.doorkeeper.who, request)
+        try:
+            who = await asyncio.to_thread(self._rooms.doorkeeper.who, request)
+        except ProblemError as wrong:
+            if wrong.status != 401 or route.permission != OPEN:
+                raise
+            who = NOBODY  # a session whose token was revoked must not lock anybody out of the page
         if who.may(route.permission):
             return who
         if not who.account:
@@ -105,7 +112,20 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = from_error(error)
         if response.status >= 500:
             structlog.get_logger().exception("request_failed", path=request.path, method=request.method)
-    if not response.prepared:
-        response.headers.update(SECURITY)
-        response.headers.setdefault("Cache-Control", "no-store")
+        if STARTED in request:
+            _cut(request)
     return response
+
+
+def _cut(request: web.Request) -> None:
+    """An answer that has begun can only be cut off: a problem written behind it would pass for its content."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError("the answer was cut off")
+
+
+async def _headed(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer carries the security headers, streams too."""
+    request[STARTED] = True
+    response.headers.update(SECURITY)
+    response.headers.setdefault("Cache-Control", "no-store")

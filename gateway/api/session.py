@@ -8,7 +8,7 @@ import time
 import msgspec
 from aiohttp import web
 
-from gateway.api.auth import COOKIE
+from gateway.api.auth import COOKIE, own_site
 from gateway.api.problem import ProblemError
 from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
@@ -45,6 +45,7 @@ FAILURES = web.AppKey("failures", Failures)
 @ROUTES.add("POST /v1/session", OPEN, Answer("Sign in", shape=Who), SignIn)
 async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
     """Set the session cookie for a token; a wrong one is 401 and on record."""
+    own_site(call.request)
     door = call.rooms.doorkeeper
     try:
         key = await asyncio.to_thread(door.sign_in, call.asked.token)
@@ -55,7 +56,7 @@ async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
     who = await asyncio.to_thread(door.bearer, call.asked.token)
     response = as_json(Who(who.account, sorted(who.permissions)))
     response.set_cookie(
-        COOKIE, key, httponly=True, samesite="Strict", secure=call.request.secure, path="/", max_age=12 * 3600
+        COOKIE, key, httponly=True, samesite="Strict", secure=call.request.secure, path="/", max_age=door.session_s
     )
     return response
 

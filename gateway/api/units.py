@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -26,6 +26,7 @@ COLLECTION = {
         "lapel:stream": {"type": "object", "required": ["epoch", "seq", "generated_at"]},
     },
 }
+Age = Annotated[float, msgspec.Meta(ge=0)]
 FEATURE = {"type": "object", "required": ["type", "id", "geometry", "properties"]}
 
 
@@ -37,20 +38,20 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     power: tuple[str, ...] = ()
     duty: tuple[str, ...] = ()
     bbox: tuple[float, ...] = ()
-    max_age_s: float | None = None
+    max_age_s: Age | None = None
 
 
 class Near(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place (degrees) and who would do."""
 
-    lat: float
-    lon: float
-    limit: int = 5
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 5
     power: tuple[str, ...] = ()
     duty: tuple[str, ...] = ()
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
-    max_age_s: float | None = None
+    max_age_s: Age | None = None
     exclude: tuple[str, ...] = ()
 
 
@@ -89,6 +90,8 @@ def filters(asked: Shown) -> Filters:
     if asked.bbox:
         if len(asked.bbox) != 4 or not all(map(math.isfinite, asked.bbox)):
             raise ProblemError(400, "bbox: four numbers, west,south,east,north")
+        if asked.bbox[1] > asked.bbox[3]:
+            raise ProblemError(400, "bbox: south is north of north")
         box = (asked.bbox[0], asked.bbox[1], asked.bbox[2], asked.bbox[3])
     return Filters(
         agency=asked.agency,
@@ -110,10 +113,6 @@ async def units(call: Call[Shown]) -> web.StreamResponse:
 async def nearest(call: Call[Near]) -> web.StreamResponse:
     """Answer a ranking; who asked for what is logged."""
     asked, feed = call.asked, call.rooms.feed
-    if not (-90 <= asked.lat <= 90 and -180 <= asked.lon <= 180):
-        raise ProblemError(400, "lat, lon: degrees, -90..90 and -180..180")
-    if not 1 <= asked.limit <= 500:
-        raise ProblemError(400, "limit: 1 to 500")
     ranking = feed.nearest(Wanted(**msgspec.structs.asdict(asked)))
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
