@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_every_fault_names_file_and_key(tmp_path: Path, text: str, said: str) ->
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The file and the system's reason."""
-    with pytest.raises(ConfigError, match="nowhere.toml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
         configuration.load(tmp_path / "nowhere.toml")
 
 
@@ -120,12 +121,8 @@ SECTIONS = st.sampled_from(
 @given(st.dictionaries(SECTIONS, JSON, max_size=3))
 def test_any_document_is_settings_or_a_config_error(raw: dict) -> None:
     """Nothing else is ever raised."""
-    try:
-        settings = configuration.parse(raw)
-    except ConfigError as wrong:
-        assert wrong.key or wrong.problem
-    else:
-        assert isinstance(settings, configuration.Settings)
+    with contextlib.suppress(ConfigError):
+        assert isinstance(configuration.parse(raw), configuration.Settings)
 
 
 def test_closest_word_is_offered_only_when_near() -> None:

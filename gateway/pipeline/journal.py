@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -57,7 +57,7 @@ class Journal:
 
     def write(self, rows: list[Row]) -> None:
         """Append a batch and return when it is durable; OSError when the disk refuses."""
-        file = self._opened(datetime.now().astimezone().strftime("%Y-%m-%d"))
+        file = self._opened(datetime.now(UTC).strftime("%Y-%m-%d"))
         content = self._pack(rows)
         header = (len(content) + 16).to_bytes(4, "big")
         nonce = self._run + self._batches.to_bytes(8, "big")

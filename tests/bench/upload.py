@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import paho.mqtt.client as paho
 
@@ -149,7 +149,7 @@ class Memory:
         while not self.done.wait(0.05):
             self.peak = max(self.peak, self.now())
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
