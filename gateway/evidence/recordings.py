@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,13 +23,14 @@ from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
 from gateway.evidence.upload import (
-    DETAIL_PART_CAP,
     Upload,
     check_digest,
     check_segment,
     check_size,
     contradicts,
+    ending_of,
     exhibit_id,
+    flags_after,
     is_sealed_as,
     merged,
     read_offer,
@@ -73,7 +74,8 @@ class Recordings:
     ) -> None:
         """Name the evidence directory and what it stands on; nothing happens before `open`."""
         files = files or DiskFiles()
-        self._vault = Vault(root, files, needs.keyring, cipher)
+        self._hashing = ThreadPoolExecutor(1, "vault-hasher")
+        self._vault = Vault(root, files, needs.keyring, cipher, self._hashing)
         self._needs, self._settings = needs, settings
         self._room = Room(files, root, settings.reserve_mb * MIB)
         self._sealing = Sealing(self._vault, needs, settings.keep_hours)
@@ -109,6 +111,7 @@ class Recordings:
             await self._committer.close()
             await writing.__aexit__(None, None, None)
             await asyncio.to_thread(self._sealing.close)
+            await asyncio.to_thread(self._hashing.shutdown)
 
     async def _take_up(self, staged: Staged, heard: datetime) -> None:
         """Enter a recovered upload; where its seal had begun, finish that."""
@@ -206,7 +209,7 @@ class Recordings:
                     self.counters["offered_again"] += 1
                     _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device)
                     return await self._sealing.sealed(row)
-            return self._state(await self._start(offer, flags or _flags_after(rows)))
+            return self._state(await self._start(offer, flags or flags_after(rows)))
 
     async def _amend(self, upload: Upload, offer: RecordingOffer) -> UploadState:
         """Note what a repeated offer adds."""
@@ -225,7 +228,7 @@ class Recordings:
         exhibit = exhibit_id(now.utc)
         try:
             staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags)
-        except OSError as error:
+        except (OSError, StoreBusyError) as error:
             await self._sealing.discard(exhibit)
             raise busy(error) from error
         upload = Upload(offer.key, exhibit, offer, staged, offer.size, now)
@@ -245,7 +248,7 @@ class Recordings:
             if rows and rows[-1].complete:
                 return await self._compare(rows[-1], segment)
             bare = RecordingOffer(segment.key, segment.key.recording)
-            return await self._start(bare, (*_flags_after(rows), "not_offered"))
+            return await self._start(bare, (*flags_after(rows), "not_offered"))
 
     async def _compare(self, row: Exhibit, segment: Segment) -> UploadState:
         """A segment of a sealed exhibit, once more: identical bytes pass."""
@@ -282,7 +285,7 @@ class Recordings:
                     upload.size = max(upload.size or 0, fin.size)
                     self.counters["incomplete"] += 1
                     return self._state(upload, "incomplete")
-                return await self._seal(upload, _ending(upload, fin))
+                return await self._seal(upload, ending_of(upload, fin))
             finally:
                 upload.sealing = upload.intent is not None
 
@@ -293,7 +296,7 @@ class Recordings:
         for row in reversed(rows):
             if is_sealed_as(offer, row):
                 return await self._sealing.sealed(row)
-        return self._state(await self._start(offer, (*_flags_after(rows), "not_offered")), "incomplete")
+        return self._state(await self._start(offer, (*flags_after(rows), "not_offered")), "incomplete")
 
     async def _abandon(self, key: RecordingKey) -> Sealed | None:
         async with self._lock(key):
@@ -377,21 +380,3 @@ class Recordings:
 
     def _lock(self, key: RecordingKey) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
-
-
-def _flags_after(rows: list[Exhibit]) -> tuple[str, ...]:
-    """What is odd about a new exhibit for an id that has sealed ones."""
-    if not rows:
-        return ()
-    return ("recording_id_reused",) if rows[-1].complete else ("late_segments",)
-
-
-def _ending(upload: Upload, fin: RecordingFin) -> Ending:
-    stated = tuple(text for text in (fin.sha256, upload.offer.checksum) if text is not None)
-    differs = upload.offer.size not in (None, fin.size) or upload.staged.durable.end > fin.size
-    flags = ["size_differs"] if differs else []
-    manifest = base64.b64encode(fin.manifest).decode() if fin.manifest else None
-    if manifest is not None and len(manifest) > DETAIL_PART_CAP:
-        manifest = None
-        flags.append("manifest_too_large")
-    return Ending(fin.size, stated, tuple(flags), manifest)

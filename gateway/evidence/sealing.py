@@ -15,7 +15,7 @@ import structlog
 from gateway.domain.evidence import Act, Attribution, Recorded, RecordingKey, Sealed
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import from_rfc3339, rfc3339
-from gateway.errors import IntegrityError
+from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.upload import Upload, written
@@ -96,7 +96,7 @@ class Sealing:
     async def _tidy(self, work: Callable[[Vault, ExhibitId], None], exhibit: ExhibitId) -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, work, self._vault, exhibit)
-        except OSError as error:
+        except (OSError, StoreBusyError) as error:
             _log.warning("staging_not_removed", exhibit=exhibit, problem=str(error))
 
     async def sealed(self, row: Exhibit) -> Sealed:

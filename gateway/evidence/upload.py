@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import secrets
@@ -12,12 +13,12 @@ from typing import Any
 import msgspec
 
 from gateway.crypto.canonical import canonical
-from gateway.domain.evidence import RecordingKey, RecordingOffer, Segment, UploadState
+from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Segment, UploadState
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import Instant, rfc3339
 from gateway.errors import MisuseError, SegmentError
 from gateway.evidence.rows import Exhibit
-from gateway.evidence.vault.assembly import Intent
+from gateway.evidence.vault.assembly import Ending, Intent
 from gateway.evidence.vault.staging import Staged
 
 SEGMENT_CAP = 4 * 1024 * 1024
@@ -134,6 +135,25 @@ def is_sealed_as(offer: RecordingOffer, row: Exhibit) -> bool:
     if offer.size is not None:
         return offer.size == row.size and (None in (_at(offer), began) or _at(offer) == began)
     return began is not None and _at(offer) == began
+
+
+def flags_after(rows: list[Exhibit]) -> tuple[str, ...]:
+    """What is odd about a new exhibit for an id that has sealed ones."""
+    if not rows:
+        return ()
+    return ("recording_id_reused",) if rows[-1].complete else ("late_segments",)
+
+
+def ending_of(upload: Upload, fin: RecordingFin) -> Ending:
+    """How an upload ends that the camera calls whole, and what is odd about that."""
+    stated = tuple(text for text in (fin.sha256, upload.offer.checksum) if text is not None)
+    differs = upload.offer.size not in (None, fin.size) or upload.staged.durable.end > fin.size
+    flags = ["size_differs"] if differs else []
+    manifest = base64.b64encode(fin.manifest).decode() if fin.manifest else None
+    if manifest is not None and len(manifest) > DETAIL_PART_CAP:
+        manifest = None
+        flags.append("manifest_too_large")
+    return Ending(fin.size, stated, tuple(flags), manifest)
 
 
 def _lower(text: str | None) -> str | None:

@@ -686,3 +686,38 @@ async def test_open_and_close_may_be_repeated(lab):
     for call in (sink.begin(offer(CLIP)), sink.keep(Segment(KEY, 0, b"x")), sink.finish(fin(CLIP))):
         with pytest.raises(StoreBusyError):
             await call
+
+
+@pytest.mark.parametrize("failing", range(6))
+async def test_a_keyring_that_refuses_once(lab, failing):
+    """keys.db on a full disk is busy, too: asked again, all goes on, and nothing is sealed twice."""
+    calls = iter(range(1000))
+
+    def refusing(put):
+        def ask(*words):
+            if next(calls) == failing:
+                raise StoreBusyError("keys.db: full")
+            return put(*words)
+
+        return ask
+
+    lab.keyring.put, lab.keyring.delete = refusing(lab.keyring.put), refusing(lab.keyring.delete)
+    for last in (False, True):
+        async with lab.running() as sink:
+            sealed = await persistent(sink, last=last)
+    assert lab.content(sealed.exhibit) == CLIP
+    async with lab.running():
+        assert lab.staged() == []
+    assert lab.log.kinds(sealed.exhibit) == ["receive", "seal"]
+
+
+async def persistent(sink, *, last):
+    """A camera that asks again; it seals on its last visit."""
+    for _ in range(3):
+        try:
+            await sink.begin(offer(CLIP))
+            await send(sink, CLIP if last else CLIP[:MIB], 200_000)
+            return await sink.finish(fin(CLIP)) if last else None
+        except StoreBusyError:
+            continue
+    raise AssertionError("busy for ever")

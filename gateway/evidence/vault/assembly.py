@@ -11,7 +11,8 @@ import msgspec
 from gateway.crypto.age import Identity
 from gateway.domain.evidence import Range
 from gateway.domain.ids import ExhibitId
-from gateway.evidence.vault.blobs import BlobTree, BlobWriter, Digests
+from gateway.errors import StoreBusyError
+from gateway.evidence.vault.blobs import BlobTree, Digests
 from gateway.evidence.vault.staging import Staged, Vault, run_name, run_numbers
 
 MISSING_LISTED = 1000
@@ -54,7 +55,7 @@ def assemble(vault: Vault, staged: Staged, ending: Ending) -> Intent:
         digests, source = _finished(vault, staged)
         intent = _intent(staged, ending, digests, source)
         staged.intend(msgspec.to_builtins(intent))
-    except OSError:
+    except (OSError, StoreBusyError):
         staged.spoil()
         raise
     return intent
@@ -140,10 +141,11 @@ def _rewrite(vault: Vault, staged: Staged, size: int) -> Digests:
     vault.keyring.put(next_identity(staged.exhibit), identity.secret)
     path = staged.directory / "sealed.age"
     vault.files.remove_tree(path)
-    writer = BlobWriter.create(vault.files, path, identity, vault.cipher)
+    writer = vault.begin_blob(path, identity)
     try:
         for part in _whole(staged, size):
             writer.feed(part)
+            writer.wait()
         digests = writer.finish()
         writer.handle.datasync()
     finally:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,8 @@ from gateway.crypto.age import (
 from gateway.errors import IntegrityError
 from gateway.evidence.vault.files import Files, Handle
 
+_WORTH_A_THREAD = 32 * 1024
+
 _BLOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -36,6 +39,32 @@ class Digests(msgspec.Struct, frozen=True):
     sha256: str
     blob_sha256: str
     size: int
+
+
+class _Digest:
+    """A SHA-256 that may run in a thread of its own, beside encryption and writing."""
+
+    def __init__(self, thread: Executor | None) -> None:
+        self._sha, self._thread = hashlib.sha256(), thread
+        self._last: Future[None] | None = None
+
+    def update(self, content: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes, which nobody changes any more."""
+        if self._thread is None or (len(content) < _WORTH_A_THREAD and self._last is None):
+            self._sha.update(content)
+        else:
+            self._last = self._thread.submit(self._sha.update, content)
+
+    def wait(self) -> None:
+        """Return once all that was given is in."""
+        if self._last is not None:
+            self._last.result()
+            self._last = None
+
+    def hexdigest(self) -> str:
+        """The digest of all that was given."""
+        self.wait()
+        return self._sha.hexdigest()
 
 
 class Chunks:
@@ -67,24 +96,26 @@ class Chunks:
 class BlobWriter:
     """Writes one age file in order, each chunk once; holds the newest full chunk back for the last-chunk flag."""
 
-    def __init__(self, handle: Handle, header: bytes, payload: Payload) -> None:
-        """Take a new file, its header and payload; `create` makes them."""
+    def __init__(self, handle: Handle, header: bytes, payload: Payload, hashing: Executor | None) -> None:
+        """Take a new file, its header and payload; `create` makes them. hashing is one thread, or none."""
         self.handle = handle
         self.stored = Chunks(handle, payload, len(header))
         self.chunks = 0
         self.tail = bytearray()
         self._payload = payload
-        self._plain = hashlib.sha256()
-        self._sealed = hashlib.sha256(header)
+        self._plain, self._sealed = _Digest(hashing), _Digest(hashing)
+        self._sealed.update(header)
         handle.write(header, 0)
 
     @classmethod
-    def create(cls, files: Files, path: Path, identity: Identity, cipher: Cipher) -> BlobWriter:
+    def create(
+        cls, files: Files, path: Path, identity: Identity, cipher: Cipher, hashing: Executor | None = None
+    ) -> BlobWriter:
         """Begin a new file for an identity that has never had one."""
         header, payload = write_header(identity.recipient, cipher)
         handle = Handle.create(files, path)
         with handle.closed_on_failure():
-            return cls(handle, header, payload)
+            return cls(handle, header, payload, hashing)
 
     @property
     def chunked(self) -> int:
@@ -111,6 +142,11 @@ class BlobWriter:
             room += CHUNK
         self.tail = bytearray(view[room:])
         self._write(full, last=False)
+
+    def wait(self) -> None:
+        """Return once the digests have caught up: what is fed is not held in memory beyond this."""
+        self._plain.wait()
+        self._sealed.wait()
 
     def finish(self) -> Digests:
         """Write the last chunk (empty only where the whole recording is) and tell the digests."""

@@ -8,6 +8,7 @@ ever written to those files again: their last bytes are unknown, and their nonce
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,17 @@ ABSORB_CAP = 8 * 1024 * 1024
 
 
 class Vault(msgspec.Struct, frozen=True):
-    """What staging stands on: the evidence directory, file operations, the keyring, the AEAD."""
+    """What staging stands on: the evidence directory, file operations, the keyring, the AEAD, a thread for digests."""
 
     root: Path
     files: Files
     keyring: Keyring
     cipher: Cipher = chacha20poly1305
+    hashing: Executor | None = None
+
+    def begin_blob(self, path: Path, identity: Identity) -> BlobWriter:
+        """Begin a new age file for an identity that has never had one."""
+        return BlobWriter.create(self.files, path, identity, self.cipher, self.hashing)
 
     def staging(self, exhibit: ExhibitId) -> Path:
         """Where an exhibit's upload lies."""
@@ -85,7 +91,7 @@ class Staged:
         vault.keyring.put(f"identity/{exhibit}", identity.secret)
         vault.files.make_directory(staged.directory)
         try:
-            staged._front = BlobWriter.create(vault.files, staged.directory / "blob.age", identity, vault.cipher)
+            staged._front = vault.begin_blob(staged.directory / "blob.age", identity)
             staged._chunks = staged._front.stored
             staged._begin_run({"v": 1, "note": "offer", "offer": offer})
             for flag in flags:
@@ -183,6 +189,8 @@ class Staged:
             self._front.handle.datasync()
         if self._run is not None:
             self._run.datasync()
+        if self._front is not None:
+            self._front.wait()
 
     def settle(self) -> None:
         """Count what was written as durable; call after `sync`."""
