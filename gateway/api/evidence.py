@@ -6,9 +6,9 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from aiohttp import web
@@ -180,7 +180,8 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     response.headers["ETag"] = etag
     if ranged:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
-    async with contextlib.aclosing(_room(call).reader.stream(ExhibitId(row.id), start, end)) as pieces:
+    # An early end (the viewer has gone) closes the file with the generator, not some time later.
+    async with contextlib.aclosing(_pieces(call, row.id, start, end)) as pieces:
         first = await anext(pieces, b"")
         await response.prepare(call.request)
         await response.write(first)
@@ -188,6 +189,10 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
             await response.write(piece)
     await response.write_eof()
     return response
+
+
+def _pieces(call: Call[Any], exhibit: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+    return cast("AsyncGenerator[bytes, None]", _room(call).reader.stream(ExhibitId(exhibit), start, end))
 
 
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
+import msgspec
 from aiohttp import web
 
 from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes, as_json
 
 ROUTES = Routes()
-HEALTH = {"type": "object", "required": ["state"], "properties": {"state": {"type": "string"}}}
 
 
-@ROUTES.add("GET /live", OPEN, Answer("The process answers", shape=HEALTH))
+class Health(msgspec.Struct, frozen=True):
+    """`ok`, `degraded` or `down`; parts each on its own."""
+
+    state: str
+    parts: dict[str, str] = {}
+    v: int = 1
+
+
+@ROUTES.add("GET /live", OPEN, Answer("The process answers", shape=Health))
 async def live(_call: Call[Nothing]) -> web.StreamResponse:
     """Answer that the process runs."""
-    return as_json({"v": 1, "state": "ok"})
+    return as_json(Health("ok"))
 
 
 def _ready(call: Call[Nothing], names: tuple[str, ...]) -> web.StreamResponse:
@@ -23,22 +31,22 @@ def _ready(call: Call[Nothing], names: tuple[str, ...]) -> web.StreamResponse:
     chosen = {name: parts[name] for name in names if name in parts}
     state = "ok" if all(word == "ok" for word in chosen.values()) else "degraded"
     dead = any(word == "down" for word in chosen.values())
-    return as_json({"v": 1, "state": "down" if dead else state, "parts": chosen}, status=503 if dead else 200)
+    return as_json(Health("down" if dead else state, chosen), status=503 if dead else 200)
 
 
-@ROUTES.add("GET /ready", OPEN, Answer("Health of all parts; a degraded part never takes the rest away", shape=HEALTH))
+@ROUTES.add("GET /ready", OPEN, Answer("Health of all parts; a degraded part never takes the rest away", shape=Health))
 async def ready(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health of all parts and inputs."""
     return _ready(call, tuple(call.rooms.parts()))
 
 
-@ROUTES.add("GET /ready/feed", OPEN, Answer("Health of the feed", shape=HEALTH))
+@ROUTES.add("GET /ready/feed", OPEN, Answer("Health of the feed", shape=Health))
 async def ready_feed(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health of the feed alone."""
     return _ready(call, ("feed",))
 
 
-@ROUTES.add("GET /ready/evidence", OPEN, Answer("Health of the evidence store", shape=HEALTH))
+@ROUTES.add("GET /ready/evidence", OPEN, Answer("Health of the evidence store", shape=Health))
 async def ready_evidence(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health of the evidence store alone."""
     return _ready(call, ("evidence",))
@@ -50,16 +58,36 @@ async def metrics(call: Call[Nothing]) -> web.StreamResponse:
     return web.Response(body=call.rooms.metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
-@ROUTES.add("GET /v1/drivers", "health:read", Answer("Every input and how it is", shape={"type": "object"}))
+class Input(msgspec.Struct, frozen=True):
+    """One input: its state, when it last heard something, its counters."""
+
+    state: str
+    last: datetime | None
+    problem: str | None
+    counters: dict[str, int]
+
+
+class Uploading(msgspec.Struct, frozen=True):
+    """A recording on its way; size None while the camera still makes it, durable the bytes that are on disk."""
+
+    device: str
+    recording: str
+    exhibit: str
+    size: int | None
+    durable: int
+
+
+class Drivers(msgspec.Struct, frozen=True):
+    """Every input of this instance, and the uploads in flight."""
+
+    instance: str
+    inputs: dict[str, Input]
+    uploads: list[Uploading]
+    v: int = 1
+
+
+@ROUTES.add("GET /v1/drivers", "health:read", Answer("Every input and how it is", shape=Drivers))
 async def drivers(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health and counters of each input."""
-    rows: dict[str, Any] = {
-        name: {
-            "state": health.state,
-            "last": health.last,
-            "problem": health.problem,
-            "counters": health.counters,
-        }
-        for name, health in call.rooms.inputs().items()
-    }
-    return as_json({"v": 1, "instance": call.rooms.instance, "inputs": rows, "uploads": call.rooms.uploads()})
+    inputs = {name: Input(**msgspec.structs.asdict(health)) for name, health in call.rooms.inputs().items()}
+    return as_json(Drivers(call.rooms.instance, inputs, [Uploading(**each) for each in call.rooms.uploads()]))

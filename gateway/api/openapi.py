@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -26,6 +26,8 @@ def document(routes: list[Route], version: str) -> dict[str, Any]:
     shapes = [route.asked for route in routes if route.asked is not Nothing]
     shapes += [route.answer.shape for route in routes if isinstance(route.answer.shape, type)]
     _, schemas = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
+    for shape in shapes:
+        _loosen(shape, schemas)
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(_template(route.path), {})[route.method.lower()] = _operation(route)
@@ -48,6 +50,19 @@ def document(routes: list[Route], version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _loosen(kind: object, schemas: dict[str, Any]) -> None:
+    """What may be left out (UNSET) is not required: msgspec's schema says that it is, for want of a default."""
+    if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
+        for part in get_args(kind):
+            _loosen(part, schemas)
+        return
+    required = schemas.get(kind.__name__, {}).get("required", [])
+    for field in msgspec.structs.fields(kind):
+        if msgspec.UnsetType in get_args(field.type) and field.encode_name in required:
+            required.remove(field.encode_name)
+        _loosen(field.type, schemas)
 
 
 def _template(path: str) -> str:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.errors import EvidenceError, GatewayError, IntegrityError, RefusedError, StoreBusyError
+from gateway.errors import GatewayError, IntegrityError, RefusedError, StoreBusyError
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES = frozenset(status.value for status in HTTPStatus)
@@ -45,10 +45,9 @@ def from_error(error: Exception) -> web.Response:
         response = answer(503, str(error))
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
-    if isinstance(error, RefusedError) and error.code in STATUSES:
-        return answer(error.code, str(error))
     if isinstance(error, IntegrityError):
         return answer(500, f"integrity failure: {error}")
-    if isinstance(error, (EvidenceError, GatewayError)):
-        return answer(422, str(error))
+    if isinstance(error, GatewayError):
+        code = error.code if isinstance(error, RefusedError) else 422
+        return answer(code if code in STATUSES else 422, str(error))
     return answer(500, "an error of ours; it is in the log")

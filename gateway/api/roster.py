@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +15,12 @@ from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
+from gateway.domain.time import rfc3339
 from gateway.errors import GatewayError
 
 ROUTES = Routes()
+YEARS = range(2000, 2100)
+"""Bookings of other years are typing errors."""
 
 
 class People(msgspec.Struct, frozen=True):
@@ -90,6 +94,8 @@ def aware(moment: datetime | None, field: str) -> datetime:
         return datetime.now(UTC)
     if moment.tzinfo is None:
         raise ProblemError(400, f"{field}: needs a time zone (RFC 3339)")
+    if moment.year not in YEARS:
+        raise ProblemError(400, f"{field}: the year is not within {YEARS.start} to {YEARS.stop - 1}")
     return moment
 
 
@@ -142,6 +148,7 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
         open_now = [row for row in store.bookings() if row.id == number and row.until is None]
         if not open_now:
             raise ProblemError(404, f"booking {number}: no open booking has this number")
+        _in_order(open_now[0].since, until)
         return store.end(open_now[0], until, actor=call.who.account, reason="ended")
 
     return as_json(await _changed(call, act))
@@ -153,13 +160,23 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
     asked, number = call.asked, _number(call.part("booking"))
     since = aware(asked.since, "from") if asked.since else None
     until = aware(asked.until, "to") if asked.until else None
+    if not asked.reason.strip():
+        raise ProblemError(400, "reason: say why")
 
     def act() -> Any:  # noqa: ANN401 - a booking
+        for old in call.rooms.roster_store.bookings():
+            if old.id == number:
+                _in_order(since or old.since, until or old.until)
         return call.rooms.roster_store.correct(
             number, holder=asked.holder, since=since, until=until, actor=call.who.account, reason=asked.reason
         )
 
     return as_json(await _changed(call, act))
+
+
+def _in_order(since: datetime, until: datetime | None) -> None:
+    if until is not None and until < since:
+        raise ProblemError(422, f"to: {rfc3339(until)} is before from, {rfc3339(since)}")
 
 
 async def _changed(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the act answers
@@ -174,6 +191,6 @@ async def _changed(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ProblemError(404, f"booking {text!r}: bookings are numbered")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ProblemError(404, f"booking {text[:40]!r}: bookings are numbered")
     return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -11,23 +12,29 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.feed.encode import Feature
 from gateway.feed.filters import Filters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Candidate, Wanted
 
 ROUTES = Routes()
 GEOJSON = "application/geo+json"
-COLLECTION = {
-    "type": "object",
-    "required": ["type", "features", "lapel:stream"],
-    "properties": {
-        "type": {"const": "FeatureCollection"},
-        "features": {"type": "array", "items": {"type": "object"}},
-        "lapel:stream": {"type": "object", "required": ["epoch", "seq", "generated_at"]},
-    },
-}
 Age = Annotated[float, msgspec.Meta(ge=0)]
-FEATURE = {"type": "object", "required": ["type", "id", "geometry", "properties"]}
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """Where in the stream a snapshot was taken."""
+
+    epoch: str
+    seq: int
+    generated_at: datetime
+
+
+class Collection(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection", rename={"at": "lapel:stream"}):
+    """Units as GeoJSON (RFC 7946 section 3.3)."""
+
+    at: Stream
+    features: list[Feature]
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +110,7 @@ def filters(asked: Shown) -> Filters:
     )
 
 
-@ROUTES.add("GET /v1/units", "feed:read", Answer("Every unit on the feed", GEOJSON, COLLECTION), Shown)
+@ROUTES.add("GET /v1/units", "feed:read", Answer("Every unit on the feed", GEOJSON, Collection), Shown)
 async def units(call: Call[Shown]) -> web.StreamResponse:
     """Answer a GeoJSON snapshot."""
     return web.Response(body=call.rooms.feed.snapshot(filters(call.asked)), content_type=GEOJSON)
@@ -125,7 +132,7 @@ def _offered(candidate: Candidate, call: Call[Any]) -> Offered:
     return Offered(**msgspec.structs.asdict(candidate), feature=msgspec.Raw(feature or b"null"))
 
 
-@ROUTES.add("GET /v1/units/{unit}", "feed:read", Answer("One unit", GEOJSON, FEATURE))
+@ROUTES.add("GET /v1/units/{unit}", "feed:read", Answer("One unit", GEOJSON, Feature))
 async def unit(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one unit's Feature."""
     feature = call.rooms.feed.unit(call.part("unit"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -150,7 +150,7 @@ class Site:
 
     # --- life
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Self:
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), name="gateway")
         self._thread.start()
@@ -180,7 +180,7 @@ class Site:
 
         try:
             asyncio.run(main())
-        except BaseException as problem:  # noqa: BLE001 - raised again where the test waits
+        except BaseException as problem:
             self._failure = problem
         finally:
             started.set()
@@ -194,7 +194,7 @@ class Site:
         def run() -> None:
             try:
                 future.set_result(act(*args, **named))
-            except BaseException as problem:  # noqa: BLE001 - the caller's
+            except BaseException as problem:
                 future.set_exception(problem)
 
         self.loop.call_soon_threadsafe(run)
