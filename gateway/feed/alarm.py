@@ -32,6 +32,15 @@ LAST_RESORT = 9000
 PLACE_EVERY_S = 1.0
 
 
+def what_failed(error: Exception) -> str:
+    """Which error, and where; no traceback is drawn while an alarm waits."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+    return f"{type(error).__name__} at {where}"
+
+
 class Aside:
     """Whatever goes wrong in here is counted and logged, and the alarm goes on."""
 
@@ -46,7 +55,7 @@ class Aside:
         if not isinstance(error, Exception):
             return False
         self._counts[f"emergency_faults_{self._what}"] += 1
-        _log.error("a part of an emergency failed", part=self._what, exc_info=error)
+        _log.error("a part of an emergency failed", part=self._what, problem=what_failed(error))
         return True
 
 

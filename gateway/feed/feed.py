@@ -14,7 +14,7 @@ from gateway.domain.ids import PersonId, UnitId
 from gateway.domain.time import Instant, Stamp, rfc3339
 from gateway.errors import RefusedError
 from gateway.feed import encode
-from gateway.feed.alarm import Alarm
+from gateway.feed.alarm import Alarm, what_failed
 from gateway.feed.annals import Annals
 from gateway.feed.board import Board
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer
@@ -138,9 +138,9 @@ class Feed:
         self._roster_s = now.mono_s
         try:
             gone = self.board.refresh(self._directory, now)
-        except Exception:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
+        except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
             self._counts["roster_faults"] += 1
-            _log.exception("the roster can't be read")
+            _log.error("the roster can't be read", problem=what_failed(error))
             return
         for standing in gone:
             self._annals.forget(standing.id)
@@ -159,9 +159,9 @@ class Feed:
             self.board.place(report, who, quality)
             if self._alarm.emergencies.any_open:
                 self._alarm.moved(report, who)
-        except Exception:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
+        except Exception as error:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
             self._counts["position_faults"] += 1
-            _log.exception("a position could not be taken")
+            _log.error("a position could not be taken", problem=what_failed(error))
 
     def status(self, report: StatusReport, who: Resolved) -> None:
         """Change a unit's duty state; 0 is an emergency, 12 to 16 are messages."""
@@ -280,16 +280,15 @@ class Feed:
     def snapshot(self, filters: Filters = ALL) -> bytes:
         """Every unit on the feed as a GeoJSON FeatureCollection."""
         now = self._clock.now()
-        units = [one for one in self.board.units.values() if one.on_feed and filters.match(one, now.mono_s)]
-        features = (encode.feature(one, now.mono_s) for one in units)
-        return encode.collection(features, self.epoch, self.seq, rfc3339(now.utc))
+        features = self._hub.features(filters, now)
+        return encode.collection((made for _, made in features), self.epoch, self.seq, rfc3339(now.utc))
 
     def unit(self, name: str) -> bytes | None:
         """One unit's Feature; None for one that is not on the feed."""
         standing = self.board.units.get(UnitId(name))
         if standing is None or not standing.on_feed:
             return None
-        return encode.feature(standing, self._clock.now().mono_s)
+        return self._hub.feature(standing, self._clock.now())
 
     def nearest(self, wanted: Wanted) -> Ranking:
         """The units that fit, ranked."""

@@ -96,14 +96,25 @@ class Hub:
 
     def _frame(self, standing: Standing, now: Instant) -> UnitFrame | None:
         standing.seq, standing.feature = self.sequence.next(), None
-        try:
-            payload = encode.feature(standing, now.mono_s)
-        except Exception:  # noqa: BLE001 - one unit that can't be written must not silence the others
-            self.unencodable += 1
-            _log.exception("a unit can't be encoded", unit=standing.id)
+        payload = self.feature(standing, now)
+        if payload is None:
             return None
         standing.frame = sse.frame(self.sequence.epoch, standing.seq, "position", payload)
         return UnitFrame(standing.id, standing.seq, standing.frame)
+
+    def feature(self, standing: Standing, now: Instant) -> bytes | None:
+        """One unit's feature; None, counted, for one that can't be written: it must not silence the others."""
+        try:
+            return encode.feature(standing, now.mono_s)
+        except Exception as error:  # noqa: BLE001 - as said
+            self.unencodable += 1
+            _log.error("a unit can't be encoded", unit=standing.id, problem=f"{type(error).__name__}: {error}")
+            return None
+
+    def features(self, filters: Filters, now: Instant) -> list[tuple[str, bytes]]:
+        """Every unit on the feed that is wanted."""
+        wanted = [one for one in self._board.units.values() if one.on_feed and filters.match(one, now.mono_s)]
+        return [(one.id, made) for one in wanted if (made := self.feature(one, now)) is not None]
 
     def _seen_by(self, group: Group, frames: list[UnitFrame], now: Instant) -> Iterable[UnitFrame]:
         for frame in frames:
@@ -184,10 +195,10 @@ class Hub:
     def _snapshot(self, group: Group, now: Instant, emergencies: list[Emergency]) -> bytes:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""
         seq, epoch = self.sequence.next(), self.sequence.epoch
-        shown = [one for one in self._board.units.values() if one.on_feed and group.filters.match(one, now.mono_s)]
-        group.shown.update(one.id for one in shown)
+        shown = self.features(group.filters, now)
+        group.shown.update(name for name, _ in shown)
         open_now = [encode.emergency(one, seq) for one in emergencies]
-        payload = encode.snapshot((encode.feature(one, now.mono_s) for one in shown), epoch, seq, open_now)
+        payload = encode.snapshot((made for _, made in shown), epoch, seq, open_now)
         frames = [sse.frame(epoch, seq, "snapshot", payload)]
         for one in emergencies:
             number = self.sequence.next()

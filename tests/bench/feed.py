@@ -1,4 +1,4 @@
-"""How fast: positions from decoded event to a consumer, and the nearest query, each beside the least that could do it."""
+"""How fast: positions from decoded event to consumer, and the nearest query, each beside the least there could be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens, and however often a consumer is cut off: every urgent record, each unit's latest, numbers rising."""
+"""However often a consumer is cut off: every urgent record, each unit's latest, numbers rising."""
 
 from __future__ import annotations
 
