@@ -152,7 +152,7 @@ class Recordings:
         with self._counting():
             check_segment(segment)
             upload = self._uploads.get(segment.key)
-            if upload is None or upload.sealing:
+            while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
                 found = await self._asked.run(self._place_for(segment))
                 if isinstance(found, UploadState):
                     return found
@@ -317,7 +317,7 @@ class Recordings:
                 return None
             return await self._seal(upload, Ending(upload.size or 0, abandoned=True))
         finally:
-            upload.sealing = upload.intent is not None
+            upload.sealing = upload.intent is not None or self._uploads.get(upload.key) is not upload
 
     async def _seal(self, upload: Upload, ending: Ending | None) -> Sealed:
         if upload.intent is None and not upload.staged.in_order:

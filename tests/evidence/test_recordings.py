@@ -721,3 +721,43 @@ async def persistent(sink, *, last):
         except StoreBusyError:
             continue
     raise AssertionError("busy for ever")
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_segments_between_two_fins(lab, turns):
+    """A fin told `incomplete`, the segment it lacked and the next fin, all at once: never a byte behind the seal."""
+    parts = pieces(CLIP, 300_000)
+
+    async def later(call):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await call
+
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        for piece in parts[:-1]:
+            await sink.keep(piece)
+        _, kept, _, _ = await asyncio.gather(
+            sink.finish(fin(CLIP)), later(sink.keep(parts[-1])), sink.keep(parts[0]), later(sink.finish(fin(CLIP)))
+        )
+        assert kept.durable == ((0, len(CLIP)),)
+        sealed = await sink.finish(fin(CLIP))
+    assert lab.content(sealed.exhibit) == CLIP
+    assert lab.log.kinds() == ["receive", "seal"]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_the_first_segment_meets_an_abort(lab, turns):
+    """Whoever is first: an acknowledged segment is never in a staging that is gone."""
+
+    async def later(call):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await call
+
+    async with lab.running() as sink:
+        await sink.begin(offer(CLIP))
+        _, state = await asyncio.gather(sink.abandon(KEY), later(sink.keep(pieces(CLIP, 1000)[0])))
+        assert state.durable[0][0] == 0
+        sealed = await sink.abandon(KEY)
+    assert lab.content(sealed.exhibit) == CLIP[:1000]
