@@ -9,12 +9,13 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast
+from weakref import WeakValueDictionary
 
 import msgspec
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
-from gateway.api.rooms import EvidenceRoom
+from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
@@ -71,6 +72,11 @@ class Sittings:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, str], datetime] = {}
+        self._locks: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, who: str, session: str, what: str) -> asyncio.Lock:
+        """Held while an entry is written: who comes meanwhile waits for it, and sees nothing before."""
+        return self._locks.setdefault((who, session, what), asyncio.Lock())
 
     def fresh(self, who: str, session: str, what: str, now: datetime) -> bool:
         """Whether this starts a new sitting; a continued one is extended."""
@@ -90,22 +96,21 @@ SITTINGS = web.AppKey("sittings", Sittings)
 
 
 def _room(call: Call[Any]) -> EvidenceRoom:
-    if call.rooms.evidence is None:
-        raise ProblemError(404, "this instance keeps no evidence")
-    return call.rooms.evidence
+    return evidence_of(call.rooms)
 
 
 async def _seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
     """Put a viewing on record before anything is shown."""
     who, sittings = call.who, call.request.config_dict[SITTINGS]
-    if not sittings.fresh(who.account, who.session, what, datetime.now(UTC)):
-        return
-    try:
-        whole = {"session": who.session, **detail}
-        await _room(call).custody.record(Act(act, who.account, ExhibitId(exhibit) if exhibit else None, detail=whole))
-    except BaseException:
-        sittings.forget(who.account, who.session, what)
-        raise
+    async with sittings.lock(who.account, who.session, what):
+        if not sittings.fresh(who.account, who.session, what, datetime.now(UTC)):
+            return
+        about, whole = ExhibitId(exhibit) if exhibit else None, {"session": who.session, **detail}
+        try:
+            await _room(call).custody.record(Act(act, who.account, about, detail=whole))
+        except BaseException:
+            sittings.forget(who.account, who.session, what)
+            raise
 
 
 async def _exhibit(call: Call[Any]) -> Exhibit:

@@ -8,6 +8,7 @@ import re
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
+from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes
 from gateway.evidence.custody import CustodyLog
 
@@ -18,9 +19,7 @@ OCTETS = {"type": "string", "format": "binary"}
 
 
 def _log(call: Call[Nothing]) -> CustodyLog:
-    if call.rooms.evidence is None:
-        raise ProblemError(404, "this instance keeps no evidence")
-    return call.rooms.evidence.custody
+    return evidence_of(call.rooms).custody
 
 
 @ROUTES.add("GET /v1/log/checkpoint", "log:read", Answer("The signed checkpoint", "text/plain", {"type": "string"}))

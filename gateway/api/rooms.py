@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.api.auth import Doorkeeper
+from gateway.api.problem import ProblemError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.vault.reading import Reader
 from gateway.feed.feed import Feed
@@ -41,3 +42,12 @@ class Rooms:
     parts: Callable[[], dict[str, str]]
     uploads: Callable[[], list[dict[str, Any]]]
     roster_changed: Callable[[], None]
+
+
+def evidence_of(rooms: Rooms) -> EvidenceRoom:
+    """The evidence half; ProblemError 503 where it is shut, 404 where this instance has none."""
+    if rooms.evidence is not None:
+        return rooms.evidence
+    if "evidence" in rooms.parts():
+        raise ProblemError(503, "the evidence store is shut: what lies there is not what was written")
+    raise ProblemError(404, "this instance keeps no evidence")
