@@ -42,8 +42,10 @@ class PowerCutDisk(FaultyDisk):
         else:
             self.bytes[self._hold(path)] = path.read_bytes()
 
-    def cut(self) -> None:
-        """The power goes and comes back."""
+    def cut(self, *, removals_last: bool = False) -> None:
+        """The power goes and comes back; a removal that was not synced may have reached the disk or not."""
+        if removals_last:
+            self.names = {path: number for path, number in self.names.items() if path.exists()}
         for path in sorted(self._ours(), reverse=True):
             if path.is_dir():
                 if self.names.get(path, 0) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -80,8 +81,7 @@ def test_crash_at_every_step(full: Path, tmp_path: Path, keep: bool) -> None:
     assert seen == {BEFORE, BEFORE + BATCH}
 
 
-@pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("fails", [1, 3])
+@pytest.mark.parametrize(("keep", "fails"), [(False, 1), (True, 1), (True, 3)])
 def test_full_disk_at_every_step(full: Path, tmp_path: Path, keep: bool, fails: int) -> None:
     """Refused means not recorded, and the same log takes the same acts once there is space."""
     names = steps(full, tmp_path)
@@ -116,3 +116,36 @@ def test_the_same_open_log_goes_on_after_a_full_disk(full: Path, tmp_path: Path)
             assert second == (BEFORE if first is None else first + 1)
         lab.check()
         lab.close()
+
+
+class UnsettledDisk(FaultyDisk):
+    """Fails the first sync of the log's folder after the checkpoint has its name."""
+
+    named = False
+
+    def rename(self, source: Path, target: Path) -> None:
+        """As Disk."""
+        super().rename(source, target)
+        self.named = target.name == "checkpoint"
+
+    def fsync(self, path: Path) -> None:
+        """As Disk, but for that one."""
+        if self.named and path.name == "log":
+            self.named = False
+            raise OSError(errno.EIO, "no sync")
+        super().fsync(path)
+
+
+def test_a_checkpoint_that_may_not_last_keeps_its_pending(full: Path, tmp_path: Path) -> None:
+    """Published is recorded; `pending` stays until the folder is synced, and the next batch tidies up."""
+    lab = copy(full, tmp_path)
+    pending = lab.evidence / "log/pending"
+    with lab.opened() as log:
+        log._batches._writer.disk = UnsettledDisk()
+        assert log.record_now(act(1)).index == BEFORE
+        assert pending.exists()
+        log._batches._writer.disk = FaultyDisk()
+        assert log.record_now(act(2)).index == BEFORE + 1
+        assert not pending.exists()
+    lab.check()
+    lab.close()

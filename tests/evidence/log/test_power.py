@@ -14,7 +14,7 @@ from tests.evidence.log.test_faults import BATCH, BEFORE, copy, full
 __all__ = ["full"]
 
 
-def after_cut(lab: Lab, disk: PowerCutDisk) -> tuple[bool, int]:
+def after_cut(lab: Lab, disk: PowerCutDisk, *, removals_last: bool = False) -> tuple[bool, int]:
     """Open, write a batch, cut; whether it was acknowledged, and the size that is there afterwards."""
     log = lab.log(disk)
     try:
@@ -25,7 +25,7 @@ def after_cut(lab: Lab, disk: PowerCutDisk) -> tuple[bool, int]:
         told = False
     finally:
         log.close_now()
-    disk.cut()
+    disk.cut(removals_last=removals_last)
     with lab.opened() as log:
         assert [leaf["mark"] for leaf in lab.check()][:BEFORE] == list(range(BEFORE))
         size = log.size
@@ -46,6 +46,13 @@ def test_at_every_step(full: Path, tmp_path: Path) -> None:
         lab.close()
         at += 1
     assert at > 30
+
+
+def test_removals_may_outrun_renames(full: Path, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    """That `pending` is gone must not be all that is left of an acknowledged batch."""
+    lab = copy(full, tmp_path)
+    assert after_cut(lab, PowerCutDisk(lab.evidence), removals_last=True) == (True, BEFORE + BATCH)
+    lab.close()
 
 
 def test_a_new_log_at_every_step(tmp_path: Path) -> None:
