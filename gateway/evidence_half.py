@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+import structlog
+
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, EvidenceError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
@@ -25,6 +27,7 @@ from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
 
 NO_CONTROLLER = "unassigned"
+CHORES_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,19 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
         recordings = Recordings(evidence, needs, limits)
         await recordings.open()
         try:
-            yield EvidenceHalf(opened, recordings)
+            async with asyncio.TaskGroup() as group:
+                chores = group.create_task(_chores(recordings))
+                yield EvidenceHalf(opened, recordings)
+                chores.cancel()
         finally:
             await recordings.close()
+
+
+async def _chores(recordings: Recordings) -> None:
+    """Seal what has been idle too long, and retry seals that waited for the disk."""
+    while True:
+        await asyncio.sleep(CHORES_EVERY_S)
+        try:
+            await recordings.expire()
+        except EvidenceError as problem:
+            structlog.get_logger().error("recordings_not_expired", problem=str(problem))
