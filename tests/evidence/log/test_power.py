@@ -48,7 +48,7 @@ def test_at_every_step(full: Path, tmp_path: Path) -> None:
     assert at > 30
 
 
-def test_removals_may_outrun_renames(full: Path, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+def test_removals_may_outrun_renames(full: Path, tmp_path: Path) -> None:
     """That `pending` is gone must not be all that is left of an acknowledged batch."""
     lab = copy(full, tmp_path)
     assert after_cut(lab, PowerCutDisk(lab.evidence), removals_last=True) == (True, BEFORE + BATCH)
