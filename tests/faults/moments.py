@@ -25,7 +25,7 @@ class Moments:
         self._reached: dict[str, Callable[[], bool]] = {
             "rewritten blob begun": lambda: any((evidence / "staging").glob("*/sealed.age")),
             "blob in its place": lambda: self._blobs() > self._blobs_before,
-            "seal on its way into the log": lambda: (evidence / "log" / "pending").exists(),
+            "seal on its way into the log": (evidence / "log" / "pending").exists,
         }
         self._blobs_before = 0
 

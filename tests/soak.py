@@ -1,0 +1,182 @@
+"""`make soak`: the long counts, part by part, with a dated record in docs/soak.md.
+
+Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
+LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_EXAMPLES (20000), LAPEL_DEMO_S (600); LAPEL_SEED varies the moments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "docs" / "soak.md"
+HEAD = """# Soak: the long counts
+
+Written by `make soak` (tests/soak.py says how to run a part alone), newest last. What each part shows:
+
+- **kill -9**: a real gateway process is killed at random moments of an upload, recovery and seal included,
+  and restarted at once. Each recording is sealed exactly once, byte for byte (opened with the stock `age`);
+  no range told durable is asked for again; `lapel evidence verify --all` and `lapel log verify` hold.
+- **power cuts**: the data directory lies on a loop-mounted ext4; only what had reached the block device
+  survives. All that was told durable or receipted is there. The negative control takes the gateway's syncs
+  away and must be caught. Not emulated: a drive that loses what it was not told to flush.
+- **properties**: the Hypothesis tests of tests/properties with that many examples each.
+- **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
+"""
+
+Figures = list[dict[str, Any]]
+
+
+@dataclass
+class Outcome:
+    """What became of one part."""
+
+    name: str
+    asked: str
+    passed: bool
+    seconds: float
+    figures: Figures = field(default_factory=list)
+    last_words: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """One word for a person."""
+        return "passed" if self.passed else "FAILED"
+
+
+def count(name: str, default: int) -> int:
+    """A part's length."""
+    return int(os.environ.get(name, default))
+
+
+def tests(name: str, asked: str, paths: list[str], **environment: int) -> Outcome:
+    """Run pytest on these paths; what the tests noted comes back as figures."""
+    with tempfile.TemporaryDirectory(prefix="lapel-soak-") as folder:
+        noted = Path(folder) / "figures.jsonl"
+        told = {key: str(value) for key, value in environment.items()}
+        began_s = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--tb=short", "-rs", f"--basetemp={folder}/pytest", *paths],
+            cwd=ROOT,
+            env={**os.environ, **told, "LAPEL_FIGURES": str(noted)},
+            capture_output=True,
+            text=True,
+        )
+        seconds = time.monotonic() - began_s
+        figures = [json.loads(line) for line in noted.read_text().splitlines()] if noted.exists() else []
+    said = done.stdout.strip().splitlines()[-1:] if done.returncode == 0 else [done.stdout[-4000:], done.stderr[-2000:]]
+    passed = done.returncode == 0 and "skipped" not in said[0]
+    return Outcome(name, asked, passed, seconds, figures, "\n".join(said))
+
+
+def kills(number: int) -> Outcome:
+    """SIGKILL at so many moments."""
+    return tests("kill -9", f"{number} kills", ["tests/faults/test_kill9.py"], LAPEL_KILLS=number)
+
+
+def cuts(number: int) -> Outcome:
+    """So many power cuts, and the negative control."""
+    return tests("power cuts", f"{number} cuts + control", ["tests/faults/test_power_cut.py"], LAPEL_CUTS=number)
+
+
+def properties(number: int) -> Outcome:
+    """Every property with so many examples."""
+    paths = ["tests/properties", "--timeout=0"]
+    return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
+
+
+def demonstration(seconds: int) -> Outcome:
+    """The whole path on emulated devices."""
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lapel-soak-") as folder:
+        words = ["demo", "--duration", str(seconds), "--json", "--port", "0", "--data", folder]
+        done = subprocess.run([sys.executable, "-m", "gateway", *words], cwd=ROOT, capture_output=True, text=True)
+        verified = subprocess.run(
+            [sys.executable, "-m", "gateway", "evidence", "verify", "--all", "--data", folder],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    lines = done.stdout.strip().splitlines()
+    account = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+    passed = done.returncode == 0 and account.get("lost") == 0 and verified.returncode == 0
+    simple = {key: value for key, value in account.items() if isinstance(value, (int, float, str))}
+    words_after = verified.stdout.strip() if passed else done.stderr[-3000:] + verified.stdout + verified.stderr
+    figures = [{"what": "account", **simple}]
+    return Outcome("demonstration", f"{seconds} s", passed, time.monotonic() - began_s, figures, words_after)
+
+
+PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
+    ("LAPEL_KILLS", 200, kills),
+    ("LAPEL_CUTS", 25, cuts),
+    ("LAPEL_EXAMPLES", 20_000, properties),
+    ("LAPEL_DEMO_S", 600, demonstration),
+]
+
+
+def section(outcomes: list[Outcome], commit: str, at: datetime) -> str:
+    """The record's new section."""
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {sys.version.split()[0]}"
+    )
+    lines = [
+        f"## {at:%Y-%m-%d %H:%M} UTC, commit {commit}",
+        "",
+        f"{machine}; seed {os.environ.get('LAPEL_SEED', 'default')}.",
+        "",
+        "| part | length | result | duration |",
+        "|---|---|---|---|",
+        *(f"| {each.name} | {each.asked} | {each.verdict} | {each.seconds:.0f} s |" for each in outcomes),
+        "",
+    ]
+    for each in outcomes:
+        lines += [f"- {each.name}: {'; '.join(map(_figure, each.figures))}" for _ in each.figures[:1]]
+        lines += [f"  - {each.last_words}"] if each.passed and each.last_words else []
+        lines += ["", "```", each.last_words, "```", ""] if not each.passed else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _figure(noted: dict[str, Any]) -> str:
+    rest = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in noted.items() if key != "what")
+    return f"{noted['what']}: {rest}"
+
+
+def commit_now() -> str:
+    """The commit that is tested, and whether the tree has more than it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "gateway", "drivers", "firmware_stubs")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
+
+
+def main() -> int:
+    """Run the parts, print them, record them; exit 1 if one failed."""
+    at, commit, outcomes = datetime.now(UTC), commit_now(), []
+    for name, default, part in PARTS:
+        if number := count(name, default):
+            print(f"{name.removeprefix('LAPEL_').lower()}: {number} ...", file=sys.stderr, flush=True)
+            outcomes.append(part(number))
+            print(f"  {outcomes[-1].verdict} in {outcomes[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    text = section(outcomes, commit, at)
+    RECORD.parent.mkdir(exist_ok=True)
+    before = RECORD.read_text("utf-8") if RECORD.exists() else HEAD
+    RECORD.write_text(f"{before.rstrip()}\n\n{text}", "utf-8")
+    print(text)
+    return 0 if outcomes and all(each.passed for each in outcomes) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
