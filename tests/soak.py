@@ -35,6 +35,7 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
+LENGTHS = ("LAPEL_KILLS", "LAPEL_CUTS", "LAPEL_EXAMPLES", "LAPEL_DEMO_S")
 Figures = list[dict[str, Any]]
 
 
@@ -65,11 +66,12 @@ def tests(name: str, asked: str, paths: list[str], **environment: int) -> Outcom
     with tempfile.TemporaryDirectory(prefix="lapel-soak-") as folder:
         noted = Path(folder) / "figures.jsonl"
         told = {key: str(value) for key, value in environment.items()}
+        outside = {key: value for key, value in os.environ.items() if key not in LENGTHS}  # 0 is "not at all" to us
         began_s = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "--tb=short", "-rs", f"--basetemp={folder}/pytest", *paths],
             cwd=ROOT,
-            env={**os.environ, **told, "LAPEL_FIGURES": str(noted)},
+            env={**outside, **told, "LAPEL_FIGURES": str(noted)},
             capture_output=True,
             text=True,
         )
