@@ -177,14 +177,19 @@ class Hub:
         return found[1] if self.horizon <= found[1] <= self.sequence.last else None
 
     def _missed(self, seq: int, group: Group, now: Instant) -> bytes:
-        """Every urgent record behind the cursor and each unit's latest, by number."""
+        """Every urgent record behind the cursor and each unit's latest, by number.
+
+        Behind a restart a unit that has not been heard since is passed over, for what its consumer
+        knows is more than we do; but one that its filter no longer lets pass is taken away all the same.
+        """
         epoch = self.sequence.epoch
         frames: list[tuple[int, bytes]] = []
         for standing in self._board.units.values():
             wanted = standing.on_feed and group.filters.match(standing, now.mono_s)
             if wanted:
                 group.shown.add(standing.id)
-            if standing.frame is None or standing.seq <= max(seq, self.boot_seq) or not standing.on_feed:
+            since = max(seq, self.boot_seq) if wanted else seq
+            if standing.frame is None or standing.seq <= since or not standing.on_feed:
                 continue
             frame = UnitFrame(standing.id, standing.seq, standing.frame)
             frames.append((frame.seq, (frame if wanted else self._out_of_sight(frame)).frame))

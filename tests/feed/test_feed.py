@@ -563,3 +563,26 @@ def test_nearest_through_the_feed(scene) -> None:
     ranking = scene.feed.nearest(Wanted(lat=52.58, lon=-0.24))
     assert [found.unit for found in ranking.results] == [scene.one]
     assert ranking.rejected == {"no_position": 1}
+
+
+def test_a_filter_failed_while_away_is_told_on_return(scene) -> None:
+    """Though the change had not gone out to anybody yet when the consumer came back."""
+    only = Filters(duty=("available",))
+    scene.duty(2)
+    reader, consumer = Reader(), scene.feed.subscribe(None, only)
+    reader.drain(consumer)
+    assert list(reader.units) == [scene.one]
+    scene.feed.unsubscribe(consumer)
+    scene.duty(5)
+    consumer = scene.feed.subscribe(reader.cursor, only)
+    scene.feed.tick(scene.clock.on(1))
+    reader.drain(consumer)
+    assert reader.units == {}
+    assert reader.snapshots == 1
+
+
+async def test_nothing_from_before_off_duty_is_left_to_resend(scene) -> None:
+    """The framed feature is forgotten with the position."""
+    scene.move(52.7)
+    scene.duty(11)
+    assert scene.feed.board.units[scene.one].frame is None

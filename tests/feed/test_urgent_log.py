@@ -37,7 +37,7 @@ class TestDisk:
         disk = Disk(tmp_path / "feed")
         disk.replace(LOG, b"one\n")
         with (tmp_path / "feed" / LOG).open("ab") as file:
-            file.write(b"tw")
+            file.write(b"two and a half")
         disk.append(LOG, b"three\n")
         assert disk.read(LOG) == b"one\nthree\n"
 
