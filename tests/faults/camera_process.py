@@ -90,11 +90,16 @@ class CameraProcess:
 
     def taken_back(self) -> list[str]:
         """Every range that it was told is durable, and was then asked for again: what no gateway may ever do."""
-        durable: set[tuple[int, int]] = set()
-        breaches = []
-        for each in self.said:
-            if each["event"] == "durable":
-                durable |= {(start, end) for start, end in each["durable"]}
-            for start, end in each.get("missing", ()) if each["event"] == "missing" else ():
-                breaches += [f"[{start}, {end}) of [{a}, {b})" for a, b in durable if a < end and start < b]
-        return breaches
+        return taken_back(self.said)
+
+
+def taken_back(said: list[dict[str, Any]]) -> list[str]:
+    """Where a later `missing` names what an earlier `durable` had."""
+    durable: set[tuple[int, int]] = set()
+    breaches = []
+    for each in said:
+        if each["event"] == "durable":
+            durable |= {(start, end) for start, end in each["durable"]}
+        for start, end in each.get("missing", ()) if each["event"] == "missing" else ():
+            breaches += [f"[{start}, {end}) of [{a}, {b})" for a, b in sorted(durable) if a < end and start < b]
+    return breaches
