@@ -119,7 +119,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
             await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
         roster = await asyncio.to_thread(store.roster)
         half, problem = await _evidence(stack, settings, roster, clock)
-        feed = Feed(settings.feed, roster, clock, settings.data / "feed")
+        feed = Feed(settings.feed, roster, clock, settings.data)
         await feed.open()
         stack.push_async_callback(feed.close)
         watch = Watch(store, roster, feed.refresh)
