@@ -7,7 +7,9 @@ survives. The negative control takes the syncs away and must be caught.
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from tests.faults.crash_disk import CrashDisk, crash_disk
 from tests.faults.figures import noted
 from tests.faults.moments import Moments
 from tests.faults.sealed_once import camera_content, sealed_once, verifies
-from tests.scenarios.gateway_process import GatewayProcess, configuration, mosquitto
+from tests.scenarios.gateway_process import GatewayProcess, configuration, mosquitto, until
 
 CUTS = int(os.environ.get("LAPEL_CUTS", "3"))
 SEED = int(os.environ.get("LAPEL_SEED", "20261122"))
@@ -109,6 +111,33 @@ def test_what_was_told_durable_outlives_a_power_cut(site, tmp_path):
     verifies(site.gateway)
     assert site.gateway.terminate() == 0
     noted("power cuts", cuts=cuts, recordings=len(recordings), told_durable_before_cuts=told, **moments.hit)
+
+
+@pytest.mark.timeout(60 + 20 * CUTS)
+def test_a_first_start_that_is_cut_starts_again(tmp_path):
+    """Keys, databases, empty log: cut while they are made for the first time, the next start finishes them."""
+    chance, cuts = random.Random(SEED), max(2, CUTS // 2)
+    with mosquitto(tmp_path) as port:
+        for number in range(cuts):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            with crash_disk(folder, 64) as disk:
+                first_start_is_cut(Site(folder, disk, port), chance.uniform(0, 0.4))
+    noted("first starts cut", cuts=cuts)
+
+
+def first_start_is_cut(site: Site, after_s: float) -> None:
+    """The power goes so long after the first directory was made; then the gateway starts on what is left."""
+    gateway = site.gateway.start()
+    try:
+        until(site.evidence.parent.exists, 20, "the data directory is made", 0.001)
+        time.sleep(after_s)
+        site.cut()
+        gateway.start().ready()
+        verifies(gateway)
+        assert gateway.terminate() == 0
+    finally:
+        gateway.kill()
 
 
 def receipt_stands(site: Site, recording: Path) -> None:
