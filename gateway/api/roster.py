@@ -17,6 +17,7 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
 from gateway.errors import GatewayError
+from gateway.roster.directory import effective
 
 ROUTES = Routes()
 YEARS = range(2000, 2100)
@@ -145,7 +146,7 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
 
     def act() -> Any:  # noqa: ANN401 - a booking
         store = call.rooms.roster_store
-        open_now = [row for row in store.bookings() if row.id == number and row.until is None]
+        open_now = [row for row in effective(store.bookings()) if row.id == number and row.until is None]
         if not open_now:
             raise ProblemError(404, f"booking {number}: no open booking has this number")
         _in_order(open_now[0].since, until)

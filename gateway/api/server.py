@@ -52,7 +52,9 @@ class Server:
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_guard])
         app[session.FAILURES] = session.Failures()
         app[evidence.SITTINGS] = evidence.Sittings()
+        app[units.FOLLOWERS] = set()
         app.on_response_prepare.append(_headed)
+        app.on_shutdown.append(units.send_away)
         for route in self.routes.all:
             app.router.add_route(route.method, route.path, self._bound(route))
         return app

@@ -12,12 +12,14 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.feed.consumer import GOING_AWAY, Consumer
 from gateway.feed.encode import Feature
 from gateway.feed.filters import Filters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Candidate, Wanted
 
 ROUTES = Routes()
+FOLLOWERS = web.AppKey("followers", set[Consumer])
 GEOJSON = "application/geo+json"
 Age = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -151,7 +153,8 @@ async def messages(call: Call[Nothing]) -> web.StreamResponse:
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
-    consumer = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked))
+    consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
+    followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     try:
@@ -161,5 +164,16 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
     except ConnectionResetError:
         structlog.get_logger().debug("consumer_gone", account=call.who.account)
     finally:
+        followers.discard(consumer)
         feed.unsubscribe(consumer)
     return response
+
+
+def _all(call: Call[Any]) -> set[Consumer]:
+    return call.request.config_dict[FOLLOWERS]
+
+
+async def send_away(app: web.Application) -> None:
+    """The server is about to close: end every stream, so that the stop need not wait for one."""
+    for consumer in app[FOLLOWERS]:
+        consumer.end(GOING_AWAY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import subprocess
 import threading
@@ -288,7 +289,7 @@ def test_custody_lists_the_look_at_it(shared_site: Site) -> None:
     assert [each["kind"] for each in chain] == ["receive", "seal", "view"]
     assert [each["n"] for each in chain] == [1, 2, 3]
     custody = shared_site.gateway.evidence.records.custody
-    for before, after in zip(chain, chain[1:], strict=False):
+    for before, after in itertools.pairwise(chain):
         assert json.loads(custody.leaf(after["log_index"]))["prev"] == before["leaf_sha256"]
 
 
@@ -445,7 +446,14 @@ def tree(hashes: list[bytes]) -> bytes:
             "0/000%00",
             "entries/../0/000",
         ),
-        *("entries/..%2f..%2f..%2fkeys%2flog.key", "0/999", "٠/000", "0/٠٠٠", "0/000.p", "0/x001/000"),
+        *(
+            "entries/..%2f..%2f..%2fkeys%2flog.key",
+            "0/999",
+            "%d9%a0/000",
+            "0/%d9%a0%d9%a0%d9%a0",
+            "0/000.p",
+            "0/x001/000",
+        ),
     ],
 )
 def test_paths_that_are_no_tile(shared_site: Site, film: str, path: str) -> None:
@@ -454,9 +462,8 @@ def test_paths_that_are_no_tile(shared_site: Site, film: str, path: str) -> None
 
     with socket.create_connection(("127.0.0.1", shared_site.gateway.api_port)) as raw:
         token = shared_site.token()
-        target = "".join(char if ord(char) < 128 else "".join(f"%{b:02x}" for b in char.encode()) for char in path)
-        head = f"GET /v1/log/tile/{target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        raw.sendall(head.encode())
+        head = f"GET /v1/log/tile/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        raw.sendall(f"{head}Connection: close\r\n\r\n".encode())
         answer = b""
         while piece := raw.recv(65_536):
             answer += piece

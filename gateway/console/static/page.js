@@ -4,43 +4,62 @@
 const byId = (id) => document.getElementById(id);
 const units = new Map();
 const emergencies = new Map();
+const SOURCES = { lip: "radio", mqtt: "beacon", bwc: "camera", manual: "by hand", none: "–" };
+const TRIGGERS = { tetra_status: "radio status", lip_reason: "radio button", tetra_call: "radio call", camera_panic: "camera", beacon_sos: "beacon", manual: "control room" };
+const REMEMBERED = "lapel signed in"; // only whether it is worth asking: the session itself is out of a script's reach
+let account = "";
 let permissions = [];
 let stream = null;
 let heard = 0;
 
 const may = (name) => permissions.includes("*") || permissions.includes(name);
 const text = (node, content) => { if (node.textContent !== content) node.textContent = content; };
+const words = (name) => name.replaceAll("_", " ");
 
 async function ask(path, options = {}) {
   const response = await fetch(path, { ...options, headers: { Accept: "application/json" } });
   if (!response.ok) throw Object.assign(new Error(`${response.status}`), { status: response.status });
   return response;
 }
+const json = async (path) => (await ask(path)).json();
+const post = (path, body) => ask(path, { method: "POST", body: JSON.stringify(body) });
 
-function cells(row, contents) {
-  while (row.children.length < contents.length) row.append(document.createElement("td"));
+// --- keyed children: what stays is not drawn again, so that focus, selection and scroll stay
+
+function children(parent, tag, keyed) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let before = null;
+  for (const [key, fill] of keyed) {
+    const child = known.get(key) || document.createElement(tag);
+    known.delete(key);
+    child.dataset.key = key;
+    const place = before ? before.nextSibling : parent.firstChild;
+    if (child !== place) parent.insertBefore(child, place);
+    fill(child);
+    before = child;
+  }
+  known.forEach((child) => child.remove());
+}
+
+function cells(row, contents, tag = "td") {
+  while (row.children.length < contents.length) row.append(document.createElement(tag));
   contents.forEach((content, at) => {
     const cell = row.children[at];
-    const { value, className = "" } = typeof content === "object" && content !== null ? content : { value: content };
-    text(cell, value ?? "–");
+    const { value, className = "", small } = typeof content === "object" && content !== null ? content : { value: content };
+    const said = `${value ?? "–"}\u0000${small ?? ""}`;
+    if (cell.dataset.said !== said) {
+      cell.dataset.said = said;
+      cell.textContent = value ?? "–";
+      if (small) cell.append(" ", Object.assign(document.createElement("small"), { textContent: small }));
+    }
     if (cell.className !== className) cell.className = className;
   });
 }
 
-function rows(body, keyed) {
-  const known = new Map([...body.children].map((row) => [row.dataset.key, row]));
-  let before = null;
-  for (const [key, fill] of keyed) {
-    let row = known.get(key);
-    known.delete(key);
-    if (!row) { row = document.createElement("tr"); row.dataset.key = key; }
-    const place = before ? before.nextSibling : body.firstChild;
-    if (row !== place) body.insertBefore(row, place);
-    fill(row);
-    before = row;
-  }
-  known.forEach((row) => row.remove());
-}
+const list = (id, keyed, none) =>
+  children(byId(id), "li", keyed.length ? keyed : [["none", (item) => { item.className = "empty"; text(item, none); }]]);
+
+// --- wording
 
 function age(seconds) {
   if (seconds < 0) return "0 s";
@@ -48,34 +67,74 @@ function age(seconds) {
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return `${Math.round(seconds / 3600)} h`;
 }
-
 const size = (bytes) => (bytes == null ? "–" : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-const clock = (moment) => (moment ? new Date(moment).toLocaleString("en-GB", { dateStyle: "short", timeStyle: "medium" }) : "–");
+function clock(moment) {
+  if (!moment) return "–";
+  const at = new Date(moment);
+  const time = at.toLocaleTimeString("en-GB");
+  return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+}
+const callsign = (unit) => units.get(unit)?.properties.callsign || unit;
+
+// --- units and emergencies, from the stream
 
 function showUnits() {
   const now = Date.now();
-  const sorted = [...units.values()].sort((a, b) => a.properties.callsign.localeCompare(b.properties.callsign));
-  text(byId("unit-count"), `${sorted.length}`);
-  rows(byId("units"), sorted.map((unit) => [unit.id, (row) => {
+  const sorted = [...units.values()].sort((a, b) =>
+    Boolean(b.properties.emergency) - Boolean(a.properties.emergency) || a.properties.callsign.localeCompare(b.properties.callsign));
+  text(byId("unit-count"), `${sorted.filter((unit) => unit.geometry).length} of ${sorted.length} located`);
+  children(byId("units"), "tr", sorted.map((unit) => [unit.id, (row) => {
     const p = unit.properties;
     const place = unit.geometry ? unit.geometry.coordinates.slice(0, 2).reverse().map((n) => n.toFixed(5)).join(", ") : "none yet";
     row.className = p.emergency ? "emergency" : "";
-    cells(row, [p.callsign, p.agency, p.duty.state.replaceAll("_", " "), place,
+    cells(row, [
+      { value: p.callsign, small: p.agency, className: "name" },
+      { value: p.emergency ? `emergency, ${words(p.duty.state)}` : words(p.duty.state), className: p.emergency ? "lost" : p.duty.state },
+      { value: place, className: unit.geometry ? "" : "never" },
       { value: p.fix_time ? age((now - Date.parse(p.fix_time)) / 1000) : "–", className: `number ${p.fresh}` },
-      p.source, { value: p.powers.join(" "), className: "powers" }]);
+      { value: SOURCES[p.source] || p.source, className: "wide" },
+      { value: p.powers.join(", ") || "–", className: "wide powers" },
+    ]);
   }]));
 }
 
 function showEmergencies() {
-  const open = [...emergencies.values()].filter((each) => each.state !== "cleared");
-  byId("alarms").replaceChildren(...open.map((each) => {
-    const line = document.createElement("p");
-    line.className = "alarm";
-    const whom = each.unit || each.person || (each.issi ? `ISSI ${each.issi}, holder unknown` : "holder unknown");
-    line.textContent = `EMERGENCY ${whom}, raised ${clock(each.raised_at)}, ${each.presses} press${each.presses === 1 ? "" : "es"}`
-      + (each.acknowledged_by ? `, acknowledged by ${each.acknowledged_by}` : ", not acknowledged");
-    return line;
-  }));
+  const open = [...emergencies.values()].filter((each) => each.state !== "cleared")
+    .sort((a, b) => (a.state === "acknowledged") - (b.state === "acknowledged") || b.raised_at.localeCompare(a.raised_at));
+  byId("alarms").hidden = !open.length;
+  document.title = open.length ? `(${open.length}) Lapel` : "Lapel";
+  const waiting = open.filter((each) => each.state === "active").length;
+  text(byId("alarm-count"), waiting ? `${waiting} not acknowledged` : "all acknowledged");
+  children(byId("alarm-list"), "li", open.map((each) => [each.id, (item) => fillAlarm(item, each)]));
+}
+
+function fillAlarm(item, each) {
+  if (!item.firstChild) {
+    const act = Object.assign(document.createElement("button"), { type: "button" });
+    act.addEventListener("click", () => takeUp(item.dataset.key));
+    item.append(document.createElement("b"), act, Object.assign(document.createElement("span"), { className: "what" }));
+  }
+  const [name, act, what] = item.children;
+  const whom = each.unit ? callsign(each.unit) : each.person || (each.issi ? `ISSI ${each.issi}` : each.device || "holder unknown");
+  item.className = `alarm ${each.state}`;
+  text(name, `EMERGENCY ${whom}`);
+  text(act, each.state === "active" ? "Acknowledge" : "Clear");
+  act.hidden = !may("emergency:act");
+  act.setAttribute("aria-label", `${act.textContent} emergency of ${whom}`);
+  const triggers = each.triggers.map((trigger) => TRIGGERS[trigger] || trigger).join(", ");
+  text(what, [clock(each.raised_at), each.person, `${each.presses} press${each.presses === 1 ? "" : "es"} (${triggers})`,
+    each.acknowledged_by ? `with ${each.acknowledged_by}` : "not acknowledged"].filter(Boolean).join(" · "));
+}
+
+async function takeUp(id) {
+  const each = emergencies.get(id);
+  if (!each) return;
+  try {
+    if (each.state === "active") await post(`/v1/emergencies/${id}/ack`, { by: account });
+    else if (confirm("Is this emergency over, and was the officer assisted?")) await post(`/v1/emergencies/${id}/clear`, { by: account, outcome: "assisted" });
+  } catch (problem) {
+    if (problem.status === 401) leave();
+  }
 }
 
 function follow() {
@@ -96,87 +155,133 @@ function follow() {
 }
 
 function showLink() {
-  const link = byId("link");
+  text(byId("time"), new Date().toLocaleTimeString("en-GB"));
+  if (!may("feed:read")) { text(byId("link"), "signed in"); return; }
+  if (stream && stream.readyState === EventSource.CLOSED) follow(); // refused, not cut off: a browser then gives up
   const live = stream && stream.readyState === EventSource.OPEN;
-  link.className = live ? "live" : "frozen";
-  text(link, live ? "live" : `data frozen since ${new Date(heard || Date.now()).toLocaleTimeString("en-GB")}`);
+  byId("link").className = live ? "live" : "frozen";
+  text(byId("link"), live ? "live" : heard ? `no connection, as of ${new Date(heard).toLocaleTimeString("en-GB")}` : "connecting");
 }
 
-async function showInputs() {
-  const drivers = await (await ask("/v1/drivers")).json();
+// --- the rest, asked for now and then
+
+async function showHealth() {
+  const drivers = await json("/v1/drivers");
   text(byId("instance"), drivers.instance);
-  byId("inputs").replaceChildren(...Object.entries(drivers.inputs).map(([name, input]) => {
-    const item = document.createElement("li");
+  const inputs = Object.entries(drivers.inputs);
+  text(byId("input-count"), inputs.length ? `${inputs.filter(([, input]) => input.state === "up").length} of ${inputs.length} up` : "none configured");
+  children(byId("inputs"), "li", inputs.map(([name, input]) => [name, (item) => {
     item.className = input.state;
-    item.textContent = `${name}: ${input.state}` + (input.problem ? ` (${input.problem})` : "");
-    return item;
-  }));
-  text(byId("upload-count"), `${drivers.uploads.length}`);
-  rows(byId("uploads"), drivers.uploads.map((up) => [`${up.device}/${up.recording}`, (row) => {
-    cells(row, [up.device, up.recording, ""]);
-    let bar = row.children[2].querySelector("progress");
-    if (!bar) { bar = document.createElement("progress"); row.children[2].append(bar); }
+    text(item, input.state === "up" ? name : `${name}: ${input.state}` + (input.problem ? ` (${input.problem})` : ""));
+  }]));
+  text(byId("upload-count"), drivers.uploads.length ? `${drivers.uploads.length} under way` : "");
+  list("uploads", drivers.uploads.map((up) => [`${up.device}/${up.recording}`, (item) => {
+    cells(item, [up.device, "", { value: `${size(up.durable)} of ${size(up.size)}`, className: "number faint" }], "span");
+    let bar = item.querySelector("progress");
+    if (!bar) { bar = document.createElement("progress"); item.children[1].replaceChildren(bar); }
+    bar.setAttribute("aria-label", `${up.device} ${up.recording}`);
     bar.max = up.size || 1;
     bar.value = up.durable;
-    bar.title = `${size(up.durable)} of ${size(up.size)}`;
+  }]), "No recording is on its way.");
+}
+
+async function showParts() {
+  const parts = Object.entries((await json("/ready")).parts || {}).filter(([name]) => name !== "inputs");
+  children(byId("parts"), "li", parts.map(([name, state]) => [name, (item) => {
+    item.className = state;
+    text(item, state === "ok" ? name : `${name}: ${state}`);
   }]));
 }
 
-async function showEvidence() {
-  if (may("evidence:read")) {
-    const list = await (await ask("/v1/exhibits?limit=50")).json();
-    text(byId("exhibit-count"), `${list.total}`);
-    rows(byId("exhibits"), list.exhibits.map((each) => [each.id, (row) => cells(row, [
-      each.id, clock(each.started_at), each.device, each.holder || "not settled",
-      { value: size(each.size), className: "number" }, { value: each.log_index, className: "number" },
-      [each.complete === false ? "incomplete" : "", ...(each.flags || [])].filter(Boolean).join(", ").replaceAll("_", " "),
-    ])]));
-  }
-  if (may("log:read")) {
-    const lines = (await (await ask("/v1/log/checkpoint")).text()).split("\n");
-    text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
-  }
+function seal(each) {
+  if (each.disposed_at) return { value: "disposed", className: "number never" };
+  if (!each.sealed_at) return { value: "receiving", className: "number receiving" };
+  const odd = [each.complete === false ? "incomplete" : "", ...(each.flags || [])].filter(Boolean).map(words).join(", ");
+  return { value: `#${each.log_index}`, small: odd, className: `number ${odd ? "incomplete" : "sealed"}` };
 }
 
-async function look() {
-  try {
-    await showInputs();
-    await showEvidence();
-  } catch (problem) {
-    if (problem.status === 401) { location.reload(); }
-  }
+async function showExhibits() {
+  const page = await json("/v1/exhibits?limit=50");
+  text(byId("exhibit-count"), `${page.total} kept`);
+  children(byId("exhibits"), "tr", page.exhibits.map((each) => [each.id, (row) => cells(row, [
+    { value: each.id, className: "mono" }, clock(each.started_at || each.received_at), each.device,
+    { value: each.holder || "not settled", className: each.holder ? "wide" : "wide never" },
+    { value: size(each.size), className: "number wide" }, seal(each),
+  ])]));
 }
+
+async function showLog() {
+  const lines = (await (await ask("/v1/log/checkpoint")).text()).split("\n");
+  text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
+}
+
+async function showMessages() {
+  const { messages } = await json("/v1/messages");
+  const newest = messages.slice(-6).reverse();
+  text(byId("message-count"), messages.length > newest.length ? `newest ${newest.length} of ${messages.length}` : "");
+  list("messages", newest.map((each) => [`${each.id}`, (item) => cells(item, [
+    { value: clock(each.at), className: "faint" }, each.unit ? callsign(each.unit) : each.person || `ISSI ${each.issi}`,
+    each.text ?? words(each.meaning || "status"),
+  ], "span")]), "No messages.");
+}
+
+const ASKED = [["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["log:read", showLog], ["feed:read", showMessages]];
+
+async function look() {
+  for (const [permission, show] of ASKED) {
+    try {
+      if (!permission || may(permission)) await show();
+    } catch (problem) {
+      if (problem.status === 401) { leave(); return; }
+    }
+  }
+  setTimeout(look, 2000);
+}
+
+// --- in and out
 
 async function begin() {
   try {
-    const who = await (await ask("/v1/session")).json();
+    const who = await json("/v1/session");
+    account = who.account;
     permissions = who.permissions;
-    text(byId("who"), who.account);
   } catch {
-    byId("enter").hidden = false;
-    byId("token").focus();
+    enter();
     return;
   }
+  text(byId("who"), account);
+  document.querySelectorAll("[data-needs]").forEach((part) => { part.hidden = !may(part.dataset.needs); });
+  byId("alarms").hidden = true;
   byId("enter").hidden = true;
-  byId("board").hidden = false;
-  byId("leave").hidden = false;
-  follow();
+  byId("board").hidden = byId("account").hidden = false;
+  if (may("feed:read")) follow();
   look();
+  showLink();
   setInterval(showUnits, 500);
-  setInterval(showLink, 500);
-  setInterval(look, 2000);
+  setInterval(showLink, 1000);
+}
+
+function enter() {
+  byId("enter").hidden = false;
+  byId("token").focus();
+}
+
+function leave() {
+  localStorage.removeItem(REMEMBERED);
+  location.reload();
 }
 
 byId("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   text(byId("wrong"), "");
   try {
-    await ask("/v1/session", { method: "POST", body: JSON.stringify({ token: byId("token").value.trim() }) });
+    await post("/v1/session", { token: byId("token").value.trim() });
     byId("token").value = "";
+    localStorage.setItem(REMEMBERED, "yes");
     begin();
   } catch (problem) {
     text(byId("wrong"), problem.status === 401 ? "This token is unknown, expired or revoked." : "The gateway does not answer.");
   }
 });
-byId("leave").addEventListener("click", async () => { await ask("/v1/session", { method: "DELETE" }); location.reload(); });
-begin();
+byId("leave").addEventListener("click", async () => { await ask("/v1/session", { method: "DELETE" }); leave(); });
+if (localStorage.getItem(REMEMBERED)) begin(); else enter();
