@@ -97,6 +97,7 @@ class Details:
         self._report = report
         self._doubtful: list[Finding] = []
         self._cut: list[Finding] = []
+        self._key: bytes | None = None
         self.found: dict[str, dict[str, Any]] = {}
         self.erased: set[str] = set()
         self._closed: set[str] = set()
@@ -120,12 +121,10 @@ class Details:
         return commitment in self.found or commitment in self.erased or commitment in self._closed
 
     def _read_file(self, path: Path, name: str) -> None:
-        key: bytes | None = None
+        self._key = None
         try:
-            for number, record in enumerate(records(path, name)):
-                # A file without records may have been begun before its key was kept.
-                key = self._key(name) if number == 0 else key
-                self._take(record, key)
+            for record in records(path, name):
+                self._take(record, name.removesuffix(".dtl"))
         except UnreadError as error:
             self._report.add(error)
         except VerificationError as error:
@@ -134,14 +133,7 @@ class Details:
         self._cut += self._doubtful
         self._doubtful.clear()
 
-    def _key(self, name: str) -> bytes | None:
-        if self._keyring is None:
-            return None
-        with self._report.collecting():
-            return self._keyring.open(name.removesuffix(".dtl"))
-        return None
-
-    def _take(self, record: Record, key: bytes | None) -> None:
+    def _take(self, record: Record, key_name: str) -> None:
         commitment = record.hmac.hex()
         bound = commitment in self._known
         self._report.count("details" if bound else "orphan_details")
@@ -154,7 +146,7 @@ class Details:
             self._closed.add(commitment)
             return
         try:
-            self._open(record, key, commitment)
+            self._open(record, key_name, commitment)
         except VerificationError as error:
             if bound:
                 self._closed.add(commitment)
@@ -162,15 +154,17 @@ class Details:
             else:
                 self._doubtful.append(Finding(error.path, error.expected, error.found))
 
-    def _open(self, record: Record, key: bytes | None, commitment: str) -> None:
+    def _open(self, record: Record, key_name: str, commitment: str) -> None:
         if record.erased:
             if record.ciphertext.strip(b"\x00"):
                 raise VerificationError(record.path, "zeros in an erased record", "other bytes")
             self.erased.add(commitment)
-        elif key is None:
+        elif self._keyring is None:
             self._closed.add(commitment)
         else:
-            self.found[commitment] = open_detail(key, record)
+            # Asked for at the first record: a file may be begun before its key is kept.
+            self._key = self._key or self._keyring.open(key_name)
+            self.found[commitment] = open_detail(self._key, record)
 
     def _settle(self, *, as_findings: bool) -> None:
         for one in self._doubtful:

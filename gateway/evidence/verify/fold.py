@@ -9,9 +9,12 @@ import msgspec
 
 from gateway.evidence.verify.leaves import Leaf
 
-# Entries of these kinds set each column whose name they hold, the leaf before the detail.
-SETTING = frozenset(
-    {"receive", "seal", "supersede", "categorise", "amend", "attribute", "clip", "derive", "rule_change", "review"}
+# Entries of these kinds set each column whose name they hold, the leaf before the detail …
+ADMITTING = frozenset({"receive", "seal", "supersede"})
+# … and of these only the columns below: nothing but its admission says what is in the vault.
+CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review", "transfer"})
+CHANGEABLE = frozenset(
+    {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"}
 )
 DISPOSING = frozenset({"dispose", "key_destroy"})
 _RESERVED = frozenset({"v", "kind", "at", "exhibit", "n", "prev", "hmac", "build", "actor", "id", "log_index"})
@@ -39,17 +42,17 @@ class Exhibit(msgspec.Struct):
             self.disposed = self.disposed or leaf
         if leaf.kind in {"hold", "release"}:
             self.said["held"] = leaf.kind == "hold"
-        if leaf.kind in SETTING:
+        if leaf.kind in ADMITTING or leaf.kind in CHANGING:
             self._set(leaf, detail)
 
     def _set(self, leaf: Leaf, detail: Mapping[str, Any] | None) -> None:
         self.whole &= detail is not None
         for name, value in (detail or {}).items():
-            if name not in _RESERVED and name not in leaf.facts:
+            if _is_set_by(leaf, name) and name not in leaf.facts:
                 self.told[name] = value
                 self.said.pop(name, None)
         for name, value in leaf.facts.items():
-            if name not in _RESERVED:
+            if _is_set_by(leaf, name):
                 self.said[name] = value
                 self.told.pop(name, None)
 
@@ -59,6 +62,10 @@ class Exhibit(msgspec.Struct):
         first = self.seal or self.first
         chain = {"n": self.last.n, "prev": self.last.sha256, "log_index": first.index}
         return (self.told if self.whole else {}) | self.said | seal | chain
+
+
+def _is_set_by(leaf: Leaf, name: str) -> bool:
+    return name not in _RESERVED and (leaf.kind in ADMITTING or name in CHANGEABLE)
 
 
 def fold(leaves: Iterable[Leaf], size: int, found: Found | None = None) -> dict[str, Exhibit]:

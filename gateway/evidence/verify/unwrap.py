@@ -23,7 +23,7 @@ from gateway.evidence.verify.sqlite import rows, snapshot
 KEYS = "keys.db"
 KEY_FILE_MAX = 4096
 _KEK = re.compile(r"kek-(0|[1-9][0-9]*)\.key")
-_NAME = re.compile(r"identity/[^/]+|run/[^/]+/[0-9]+|details/[0-9]{6}")
+_NAME = re.compile(r"identity/[^/]+(?:/next)?|run/[^/]+/[0-9]+|details/[0-9]{6}")
 
 
 def open_sealed(kek: bytes, name: str, sealed: bytes) -> bytes | None:

@@ -281,9 +281,11 @@ class Store:
         row.setdefault("log_index", index)
         told = ("device", "recording", "holder", "started_at", "ended_at", "content_type", "controller", "category")
         sealed = ("sha256", "size", "complete", "blob", "blob_sha256")
-        if leaf["kind"] in {"receive", "seal", "categorise", "amend", "attribute"}:
-            row |= {name: detail[name] for name in told if name in detail}
-            row |= {name: leaf[name] for name in told + sealed if name in leaf}
+        admitting = leaf["kind"] in {"receive", "seal"}
+        if admitting or leaf["kind"] in {"categorise", "amend", "attribute"}:
+            names = told + sealed if admitting else ("holder", "controller", "category", "started_at", "ended_at")
+            row |= {name: detail[name] for name in names if name in detail}
+            row |= {name: leaf[name] for name in names if name in leaf}
             row |= {"flags": json.dumps(detail["flags"])} if "flags" in detail else {}
         if leaf["kind"] == "receive":
             row["received_at"] = milliseconds(leaf["at"])

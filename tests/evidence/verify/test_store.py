@@ -441,7 +441,7 @@ def change_catalogue(store, *statements):
         ("INSERT INTO exhibit(id) VALUES ('X-7')", "evidence.db exhibit X-7"),
         ("UPDATE meta SET value = '9'", "evidence.db meta"),
         ("UPDATE meta SET value = 'x'", "evidence.db meta"),
-        ("DELETE FROM meta", "evidence.db meta"),
+        ("DELETE FROM meta", "evidence.db custody 0"),
         ("DROP TABLE custody", "evidence.db"),
         ("ALTER TABLE exhibit DROP COLUMN blob", "evidence.db"),
     ],
@@ -536,6 +536,7 @@ def test_values_from_nowhere(store):
     change_catalogue(store, "UPDATE exhibit SET size = 3 WHERE id = 'X-0000'")
     assert paths(check(store)) == {"evidence.db exhibit X-0000"}
     store.act("amend", "X-0000", {"holder": "P-0099"})
+    store.act("amend", "X-0001", size=0, complete=False)
     store.act("receive", "X-5", {"flags": []})
     for path in (store.evidence / "log" / "tile").rglob("*.p/*"):
         path.unlink()
