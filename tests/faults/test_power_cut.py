@@ -189,7 +189,7 @@ def losses(site: Site, camera: CameraProcess) -> list[str]:
     try:
         site.gateway.ready()
     except AssertionError as ended:
-        return [f"the gateway does not start: {ended}"]
+        return [f"the gateway does not start: {' '.join(str(ended).split())[-200:]}"]
     camera.waits_for(lambda: camera.of("violation") or camera.receipted, 60, "the camera is asked again, or done")
     violations = camera.of("violation")
     if not violations:
