@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -123,8 +122,3 @@ def answers(address: str, path: str) -> tuple[int, dict[str, Any]]:
 def settles(address: str, path: str, state: str) -> None:
     """Wait until an open route says this state."""
     until(lambda: answers(address, path)[1]["state"] == state, PATIENCE_S, f"{path} is {state}", 0.2)
-
-
-def apart(seconds: float) -> None:
-    """Let the board's next position be a later one."""
-    time.sleep(seconds)
