@@ -30,6 +30,11 @@ def _actor() -> str:
     return f"cli:{getpass.getuser()}"
 
 
+def _in_order(since: datetime, until: datetime | None) -> None:
+    if until is not None and until < since:
+        raise click.ClickException(f"it cannot end at {rfc3339(until)}, before it began at {rfc3339(since)}")
+
+
 def _print(bookings: list[Booking], *, as_json: bool) -> None:
     if as_json:
         show.json({"v": 1, "bookings": bookings})
@@ -100,7 +105,13 @@ def correct(  # noqa: PLR0913 - one argument an option
     as_json: bool,
 ) -> None:
     """Replace BOOKING by what was really so; the old one stays readable."""
-    made = _store(config, data).correct(booking, holder=holder, since=since, until=until, actor=_actor(), reason=reason)
+    if not reason.strip():
+        raise click.UsageError("--reason: say why")
+    store = _store(config, data)
+    for old in store.bookings():
+        if old.id == booking:
+            _in_order(since or old.since, until or old.until)
+    made = store.correct(booking, holder=holder, since=since, until=until, actor=_actor(), reason=reason)
     _print([made], as_json=as_json)
 
 

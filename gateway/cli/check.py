@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 import msgspec
 
 from gateway.app import checked
 from gateway.cli import show
 from gateway.cli.places import as_json_option
+
+
+def _toml(content: Any) -> str:  # noqa: ANN401 - whatever a setting can be
+    if isinstance(content, dict):
+        pairs = ", ".join(f"{json.dumps(str(key))} = {_toml(part)}" for key, part in content.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(content, list):
+        return f"[{', '.join(map(_toml, content))}]"
+    return json.dumps(content, ensure_ascii=False)
 
 
 @click.command()
@@ -29,6 +41,6 @@ def check(config: str, *, as_json: bool) -> None:
         for entry in entries:
             click.echo(f"[[{name}]]" if isinstance(section, list) else f"[{name}]")
             for key, content in entry.items():
-                click.echo(f"{key} = {msgspec.json.encode(content).decode()}")
+                click.echo(f"# {key} is not set" if content is None else f"{key} = {_toml(content)}")
             click.echo()
     click.echo(f"{config}: good")

@@ -11,6 +11,7 @@ from gateway.cli import show
 from gateway.cli.evidence_verify import verify
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
+from gateway.domain.ids import ExhibitId
 from gateway.domain.time import rfc3339
 from gateway.evidence.rows import Exhibit
 from gateway.evidence_half import records_at
@@ -62,9 +63,11 @@ def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) 
     """Show EXHIBIT and its custody."""
     found = places(config, data)
     with records_at(found.evidence, found.keys, found.origin) as store:
+        if store.catalogue.exhibit(exhibit) is None:
+            raise click.ClickException(f"{exhibit}: there is no such exhibit")
+        actor = f"cli:{getpass.getuser()}"
+        store.custody.record_now(Act("view", actor, ExhibitId(exhibit), detail={"what": "facts and custody"}))
         row, chain = store.catalogue.exhibit(exhibit), store.catalogue.custody(exhibit)
-    if row is None:
-        raise click.ClickException(f"{exhibit}: there is no such exhibit")
     if as_json:
         show.json({"v": 1, "exhibit": row, "custody": chain})
         return

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
+YEARS = range(2000, 2100)
+"""Other years are typing errors."""
+
 
 class Moment(click.ParamType[datetime]):
     """RFC 3339 with a zone; without one it is this machine's local time."""
@@ -19,6 +22,9 @@ class Moment(click.ParamType[datetime]):
         if value == "now":
             return datetime.now(UTC)
         try:
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except ValueError:
+            moment = datetime.fromisoformat(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time (2026-11-21T21:05:00Z)", param, ctx)
+        if moment.year not in YEARS:
+            self.fail(f"{value!r}: the year is not within {YEARS.start} to {YEARS.stop - 1}", param, ctx)
+        return moment

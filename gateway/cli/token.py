@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 
 import click
 
@@ -13,6 +14,15 @@ from gateway.cli.user import accounts
 from gateway.domain.evidence import Act
 from gateway.domain.time import rfc3339
 
+MOST_DAYS = 3650
+
+
+def _finite(_ctx: click.Context, param: click.Parameter, days: float) -> float:
+    """Refuse what is not a number: no range does."""
+    if math.isnan(days):
+        raise click.BadParameter("nan is not a number of days", param=param)
+    return days
+
 
 @click.group()
 def token() -> None:
@@ -22,7 +32,9 @@ def token() -> None:
 @token.command("create")
 @click.option("--user", required=True, help="Whose token.")
 @click.option("--scope", "scopes", multiple=True, help="A permission it is limited to; may be repeated.")
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=90.0, show_default=True)
+@click.option(
+    "--days", type=click.FloatRange(0, MOST_DAYS, min_open=True), callback=_finite, default=90.0, show_default=True
+)
 @click.option("--label", default="", help="What it is for.")
 @of_store
 @as_json_option
@@ -38,7 +50,11 @@ def create(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Make a token for a user; without --scope it may all that the user's roles allow."""
     found = places(config, data)
-    made, text = accounts(found).issue(user, scopes, label, days)
+    kept = accounts(found)
+    whose = kept.account(user)
+    if whose is not None and whose.disabled:
+        raise click.ClickException(f"user {user!r} is disabled: a token of theirs would not work")
+    made, text = kept.issue(user, scopes, label, days)
     detail = {"act": "token", "account": user, "token": made.id, "scopes": list(scopes), "label": label}
     on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
     if as_json:

@@ -90,7 +90,7 @@ function showUnits() {
     cells(row, [
       { value: p.callsign, small: p.agency, className: "name" },
       { value: p.emergency ? `emergency, ${words(p.duty.state)}` : words(p.duty.state), className: p.emergency ? "lost" : p.duty.state },
-      { value: place, className: unit.geometry ? "" : "never" },
+      { value: place, className: unit.geometry ? "wide" : "wide never" },
       { value: p.fix_time ? age((now - Date.parse(p.fix_time)) / 1000) : "–", className: `number ${p.fresh}` },
       { value: SOURCES[p.source] || p.source, className: "wide" },
       { value: p.powers.join(", ") || "–", className: "wide powers" },
@@ -123,6 +123,7 @@ function fillAlarm(item, each) {
   act.setAttribute("aria-label", `${act.textContent} emergency of ${whom}`);
   const triggers = each.triggers.map((trigger) => TRIGGERS[trigger] || trigger).join(", ");
   text(what, [clock(each.raised_at), each.person, `${each.presses} press${each.presses === 1 ? "" : "es"} (${triggers})`,
+    each.position ? `${each.position.latitude.toFixed(5)}, ${each.position.longitude.toFixed(5)}` : "place unknown",
     each.acknowledged_by ? `with ${each.acknowledged_by}` : "not acknowledged"].filter(Boolean).join(" · "));
 }
 
