@@ -1,0 +1,232 @@
+"""The page in a real browser, over a real gateway: it shows what happens as it happens, and nothing is out of reach."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.api.site import Site, noise
+
+CHROMIUM = Path(os.environ.get("LAPEL_CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run"),
+]
+SIZES = [(1440, 900), (1024, 768), (390, 844)]
+CONTRAST = 4.5
+"""WCAG 2.2, 1.4.3, for text of ordinary size."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"LEFT OUT: the page in a browser ({CHROMIUM} is not installed)")
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+class Visit:
+    """One browser window, and everything it complained of or asked of others."""
+
+    def __init__(self, browser: Browser, site: Site, **more: Any) -> None:
+        self._context = browser.new_context(**more)
+        self.page: Page = self._context.new_page()
+        self.site, self.wrong, self.loads = site, [], 0
+        self.page.on(
+            "console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self._asked)
+        self.page.on("dialog", lambda dialog: dialog.accept())
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.site.url, "data:")):
+            self.wrong.append(f"asked {request.url}")
+        self.loads += request.is_navigation_request()
+
+    def sign_in(self, token: str) -> Page:
+        """As a person does it."""
+        self.page.goto(self.site.url)
+        self.page.get_by_label("Token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+        return self.page
+
+    def close(self) -> None:
+        """Nothing was wrong all the while."""
+        self._context.close()
+        assert self.wrong == []
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Visit]:
+    """A window on a gateway of one's own."""
+    opened = Visit(browser, site, viewport={"width": 1440, "height": 900})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A gateway of one's own."""
+    with Site(tmp_path) as opened:
+        yield opened
+
+
+def row(page: Page, callsign: str) -> Any:
+    """A unit's row."""
+    return page.locator("#units tr").filter(has_text=callsign)
+
+
+def test_a_shift_on_the_page(visit: Visit, site: Site) -> None:
+    """Positions, duty, recordings, an emergency and a message appear by themselves; the page is loaded once."""
+    page = visit.sign_in(site.token())
+    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#units tr")).to_have_count(3)
+    expect(row(page, "CSO14")).to_contain_text("none yet")
+    site.position("bcn-14", 52.57391, -0.24031)
+    expect(row(page, "CSO14")).to_contain_text("52.57391, -0.24031")
+    site.position("bcn-14", 52.57400, -0.24050)
+    expect(row(page, "CSO14")).to_contain_text("52.57400, -0.24050")
+    site.status(5)
+    expect(row(page, "CSO14")).to_contain_text("en route")
+    site.text("at the bandstand")
+    expect(page.locator("#messages")).to_contain_text("at the bandstand")
+    sealed = site.seal(noise(70_000))
+    expect(page.locator("#exhibits tr")).to_contain_text(sealed.exhibit)
+    expect(page.locator("#exhibits tr")).to_contain_text(f"#{sealed.log_index}")
+    expect(page.locator("#log-size")).to_have_text(re.compile(r"[0-9]+"))
+    assert page.locator(".alarm").count() == 0
+    site.press("bcn-14")
+    expect(page.locator(".alarm")).to_contain_text("EMERGENCY CSO14")
+    expect(page.locator("#units tr").first).to_have_class("emergency")
+    expect(page).to_have_title("(1) Lapel")
+    page.get_by_role("button", name="Acknowledge emergency of CSO14").click()
+    expect(page.locator(".alarm")).to_contain_text("with tester")
+    page.get_by_role("button", name="Clear emergency of CSO14").click()
+    expect(page.locator(".alarm")).to_have_count(0)
+    site.status(11)
+    expect(row(page, "CSO14")).to_have_count(0)
+    assert visit.loads == 1
+
+
+def test_signing_in_and_out(visit: Visit, site: Site) -> None:
+    """A wrong token is said; a reload stays signed in; signing out asks anew and leaves nothing."""
+    page = visit.sign_in("lpl_0_wrong")
+    expect(page.get_by_role("alert")).to_have_text("This token is unknown, expired or revoked.")
+    visit.wrong.clear()  # a browser notes every 401
+    visit.sign_in(site.token())
+    expect(page.locator("#who")).to_have_text("tester")
+    page.reload()
+    expect(page.locator("#who")).to_have_text("tester")
+    assert "lpl_" not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert page.context.cookies() == []
+
+
+def test_only_what_one_may_see(visit: Visit, site: Site) -> None:
+    """An evidence officer's page has recordings and no units; it asks for nothing that would be refused."""
+    page = visit.sign_in(site.token(user="officer", role="evidence_officer"))
+    expect(page.get_by_role("heading", name="Recordings")).to_be_visible()
+    expect(page.get_by_role("heading", name="Units")).to_be_hidden()
+    page.wait_for_timeout(2500)
+
+
+def test_words_of_devices_stay_words(visit: Visit, site: Site) -> None:
+    """A text that looks like markup is shown, not run."""
+    page = visit.sign_in(site.token())
+    site.text("<img src=x onerror=alert(1)><b>bold</b>")
+    expect(page.locator("#messages")).to_contain_text("<img src=x onerror=alert(1)><b>bold</b>")
+    assert page.locator("#messages img, #messages b").count() == 0
+
+
+def test_a_gateway_that_goes_and_comes(browser: Browser, tmp_path: Path) -> None:
+    """The page says that what it shows is old; when the gateway is back, so is it, by itself."""
+    with Site(tmp_path) as first:
+        port = first.gateway.api_port
+        token = first.token()
+        visit = Visit(browser, first)
+        page = visit.sign_in(token)
+        expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#link")).to_contain_text("no connection, as of", timeout=10_000)
+    visit.wrong.clear()
+    with Site(tmp_path, api={"port": port}) as second:
+        # Sessions live in memory: the page asks to sign in again rather than to show what is old.
+        expect(page.get_by_label("Token")).to_be_visible(timeout=15_000)
+        visit.wrong.clear()
+        visit.sign_in(token)
+        second.position("bcn-14", 52.5)
+        expect(row(page, "CSO14")).to_contain_text("52.50000")
+        visit.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_fits_and_reads(browser: Browser, site: Site, scheme: str, size: tuple[int, int]) -> None:
+    """Nothing beyond the window's edge, contrast of every text, names of all that can be pressed or filled in."""
+    site.position("bcn-14")
+    site.press("bcn-14")
+    site.position("bcn-15", age_s=200)
+    site.status(2, 2341015)
+    site.text("Parking complaint at the corner of Bridge Street and Cattle Market Road dealt with")
+    site.seal(noise(1000))
+    visit = Visit(browser, site, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    visit.page.goto(site.url)
+    check(visit.page)
+    page = visit.sign_in(site.token())
+    expect(page.locator(".alarm")).to_be_visible()
+    expect(page.locator("#exhibits tr")).to_be_visible()
+    expect(page.locator("#messages")).to_contain_text("Parking")
+    check(page)
+    visit.close()
+
+
+def check(page: Page) -> None:
+    """The basics of accessibility, measured."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.lang") == "en-GB"
+    assert page.evaluate(NAMELESS) == []
+    assert page.evaluate(HEADINGS) == [1, *[2] * (len(page.evaluate(HEADINGS)) - 1)]
+    assert page.locator("main:visible").count() == 1
+    for text, ratio in page.evaluate(FAINT):
+        assert ratio >= CONTRAST, f"{text!r} has a contrast of {ratio:.2f}"
+
+
+NAMELESS = """() => [...document.querySelectorAll('button, input, select, a, progress, table, section, img, th')]
+  .filter((node) => node.offsetParent && !(node.labels && node.labels.length) && !node.hasAttribute('alt')
+    && !node.getAttribute('aria-label') && !node.getAttribute('aria-labelledby') && !node.textContent.trim()
+    || node.tagName === 'SECTION' && !node.getAttribute('aria-labelledby'))
+  .map((node) => node.outerHTML)"""
+HEADINGS = """() => [...document.querySelectorAll('h1, h2, h3, h4')]
+  .filter((node) => node.offsetParent).map((node) => Number(node.tagName[1]))"""
+FAINT = """() => {
+  const rgba = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+  const ground = (node) => {
+    for (let each = node; each; each = each.parentElement) {
+      const colour = rgba(getComputedStyle(each).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.offsetParent) continue;
+    const [one, two] = [light(rgba(getComputedStyle(node).color)), light(ground(node))].sort((a, b) => b - a);
+    found.push([walker.currentNode.data.trim(), (one + 0.05) / (two + 0.05)]);
+  }
+  return found;
+}"""
