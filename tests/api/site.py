@@ -126,10 +126,10 @@ def noise(octets: int, seed: int = 1) -> bytes:
 class Site:
     """One gateway over one data directory; open and close it as often as needed."""
 
-    def __init__(self, root: Path, **sections: dict[str, Any]) -> None:
+    def __init__(self, root: Path, *, more_roster: str = "", **sections: dict[str, Any]) -> None:
         root.mkdir(parents=True, exist_ok=True)
         roster = root / "roster.toml"
-        roster.write_text(ROSTER)
+        roster.write_text(ROSTER + more_roster)
         self.data = root / "store"
         self._sections: dict[str, Any] = {
             "gateway": {"instance": "test-1", "data": str(self.data)},

@@ -14,6 +14,10 @@ from typing import Any
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
+from gateway.domain.events import Origin, PositionReport
+from gateway.domain.ids import DeviceId, UnitId
+from gateway.domain.position import Fix
+from gateway.ports import Resolved
 from tests.api.site import Site
 from tests.feed.schema import check_feature
 
@@ -217,42 +221,82 @@ def test_off_duty_disappears(site: Site) -> None:
     assert kinds["removed"]["unit"] == "PCC.CSO-014"
 
 
-def test_a_slow_consumer_holds_up_nobody(tmp_path: Path) -> None:
-    """One that reads nothing while 2,000 positions go out: the other has each alarm at once, memory stays bounded."""
-    with Site(tmp_path, feed={"buffer_high_bytes": 16_384}) as site:
-        token, reader = site.token(), Reader()
-        with socket.create_connection(("127.0.0.1", site.gateway.api_port)) as slow:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            slow.sendall(f"GET /v1/feed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-            with following(site, token) as events:
-                reader.take(next(events))
-                waits = []
-                for step in range(100):
-                    site.within(crowd, site, step)
-                    if step % 20 == 0:
-                        began = time.monotonic()
-                        known = len(reader.urgent["emergency"])
-                        site.press("bcn-15")
-                        read_until(events, reader, lambda known=known: len(reader.urgent["emergency"]) > known)
-                        waits.append(time.monotonic() - began)
-                read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 50.99)
-            assert max(waits) < 1.0, waits
-            stats = site.within(site.gateway.feed.stats)
-            assert stats["unencodable"] == 0
+CROWD = [f"PCC.X-{number}" for number in range(80)]
 
 
 def crowd(site: Site, step: int) -> None:
-    """Twenty positions at once, inside the gateway's own loop."""
-    from gateway.domain.events import Origin, PositionReport
-    from gateway.domain.ids import DeviceId, UnitId
-    from gateway.domain.position import Fix
-    from gateway.ports import Resolved
+    """Everybody has moved, inside the gateway's own loop."""
+    for name in CROWD:
+        report = PositionReport(
+            Origin("test", DeviceId(f"bcn-{name}")), site.stamp(), Fix(round(50 + step / 10_000, 4), -0.24, 8.0), "mqtt"
+        )
+        site.gateway.feed.position(report, Resolved(UnitId(name), None, DeviceId(f"bcn-{name}")))
 
-    for device, unit in (("bcn-14", "PCC.CSO-014"), ("bcn-15", "PCC.CSO-015")):
-        for _ in range(10):
-            fix = Fix(50 + step / 100, -0.24, 8.0)
-            report = PositionReport(Origin("test", DeviceId(device)), site.stamp(), fix, "mqtt")
-            site.gateway.feed.position(report, Resolved(UnitId(unit), None, DeviceId(device)))
+
+def test_a_slow_consumer_holds_up_nobody(tmp_path: Path) -> None:
+    """One that reads nothing until its positions conflate: the other has alarms at once; then both know the same."""
+    units = "".join(f'[[unit]]\nid = "{name}"\ncallsign = "{name}"\nagency = "PCC"\n' for name in CROWD)
+    with Site(tmp_path, more_roster=units, feed={"buffer_high_bytes": 16_384}) as site:
+        token, reader, waits, step = site.token(), Reader(), [], 0
+        with slow(site, token) as lazy, following(site, token) as events:
+            reader.take(next(events))
+            until = time.monotonic() + 20
+            while site.within(site.gateway.feed.stats)["conflated"] < 1000:
+                assert time.monotonic() < until, "the slow one was never slow"
+                step += 1
+                site.within(crowd, site, step)
+                there = round(50 + step / 10_000, 4)
+                read_until(events, reader, lambda there=there: reader.latitude(CROWD[-1]) == there)
+            for device in ("bcn-15", "bcn-14", "bcn-1187"):
+                began, known = time.monotonic(), len(reader.urgent["emergency"])
+                site.press(device)
+                read_until(events, reader, lambda known=known: len(reader.urgent["emergency"]) > known)
+                waits.append(time.monotonic() - began)
+            assert max(waits) < 0.5, waits
+            late = caught_up(lazy, reader)
+        assert {name: late.latitude(name) for name in CROWD} == {name: reader.latitude(name) for name in CROWD}
+        raised = [{number for number, _, _ in each.urgent["emergency"]} for each in (late, reader)]
+        assert raised[0] == raised[1]
+        assert len(raised[0]) == 3
+        assert late.seqs == sorted(set(late.seqs))
+        assert len(late.seqs) < len(reader.seqs)
+
+
+@contextlib.contextmanager
+def slow(site: Site, token: str) -> Iterator[socket.socket]:
+    """A connection that has asked for the stream and reads nothing yet."""
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        raw.connect(("127.0.0.1", site.gateway.api_port))
+        raw.sendall(f"GET /v1/feed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        yield raw
+
+
+def caught_up(raw: socket.socket, other: Reader) -> Reader:
+    """Read all that waits, until it has every emergency that the other one has."""
+    reader, text = Reader(), b""
+    raw.settimeout(10)
+    wanted = {number for number, _, _ in other.urgent["emergency"]}
+    while not wanted <= {number for number, _, _ in reader.urgent["emergency"]}:
+        text += unchunked(raw)
+        *whole, text = text.split(b"\n\n")
+        for block in whole:
+            fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if not line.startswith(":"))
+            if "data" in fields:
+                reader.take(ServerSentEvent(fields["event"], fields["data"], fields["id"]))
+    return reader
+
+
+def unchunked(raw: socket.socket) -> bytes:
+    """One chunk's content (RFC 9112 section 7.1); the head of the answer is passed over."""
+    line = b""
+    while not (line.endswith(b"\r\n") and line.strip() and set(line.strip()) <= set(b"0123456789abcdefABCDEF")):
+        line = b"" if line.endswith(b"\n") else line
+        line += raw.recv(1)
+    left, got = int(line, 16) + 2, b""
+    while len(got) < left:
+        got += raw.recv(left - len(got))
+    return got[:-2]
 
 
 def test_too_many_consumers(tmp_path: Path) -> None:
