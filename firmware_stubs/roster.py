@@ -23,8 +23,8 @@ class Agency:
 
 AGENCIES = (
     Agency("PCC", ("CSO", "PEO"), "CSO", ("foot", "foot", "cycle"), ("pcn", "csas.litter", "csas.alcohol")),
-    Agency("CAMBS", ("PC", "PCSO", "PS"), "CB", ("vehicle", "foot"), ("arrest", "stop-search", "pcn")),
-    Agency("CFRS", ("FF", "WM"), "FR", ("vehicle",), ("entry", "first-aid")),
+    Agency("CAMBS", ("PC", "PCSO", "PS"), "CB", ("vehicle", "foot"), ("constable", "traffic.control", "pcn")),
+    Agency("CFRS", ("FF", "WM"), "FR", ("vehicle",), ("fire.safety", "housing.entry")),
 )
 
 

@@ -16,6 +16,7 @@ ExhibitId = NewType("ExhibitId", str)
 ISSI_MAX = 0xFFFFFF
 RESERVED = frozenset({"gateway"})
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_POWER = re.compile(r"[a-z0-9]+(\.[a-z0-9_]+)*")
 _UNIT = re.compile(r"[A-Z0-9]{2,8}\.[A-Za-z0-9_-]{1,32}")
 
 
@@ -43,6 +44,14 @@ def unit_id(text: str) -> UnitId:
         message = f"{text!r} is not a valid unit id (AGENCY.NAME)"
         raise ValueError(message)
     return UnitId(text)
+
+
+def power_id(text: str) -> str:
+    """Check the name of a power, e.g. `pcn` or `csas.litter`; ValueError if it is none."""
+    if not _POWER.fullmatch(text):
+        message = f"{text!r} is not a valid power ([a-z0-9]+, then .[a-z0-9_]+ as often as needed)"
+        raise ValueError(message)
+    return text
 
 
 def issi(number: int) -> Issi:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.domain.ids import device_id, issi, person_id, unit_id
+from gateway.domain.ids import device_id, issi, person_id, power_id, unit_id
 from gateway.domain.people import Device, How, Person, Unit
 from gateway.errors import ConfigError
 
@@ -58,6 +58,8 @@ def _ids(row: object) -> None:
     """Every id in a row is one (ValueError)."""
     if isinstance(row, Person):
         person_id(row.id)
+        for power in row.powers:
+            power_id(power.id)
     elif isinstance(row, Unit):
         unit_id(row.id)
         for member in row.members:

@@ -68,6 +68,7 @@ def test_a_toml_roster_is_read_whole(tmp_path: Path) -> None:
         ('id = "cam-1"', 'id = "gateway"', "device[0]: 'gateway' is not a valid device id"),
         ("issi = 2341001", "issi = 99999999", "person[0]: 99999999 is not an ISSI"),
         ('kind = "camera"', 'kind = "drone"', "device[0]: Invalid enum value 'drone'"),
+        ('{ id = "pcn" }', '{ id = "stop-search" }', "person[0]: 'stop-search' is not a valid power"),
         ('role = "CSO"', 'rank = "CSO"', "person[0].rank: unknown key"),
         ("21:00:00Z", "21:00:00", "booking[0]: from and to need a time zone"),
         ('how = "kiosk"', "to = 2026-11-21T20:00:00Z", "booking[0]: to is not after from"),
