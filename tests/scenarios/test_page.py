@@ -46,7 +46,6 @@ class Visit:
         )
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", self._asked)
-        self.page.on("dialog", lambda dialog: dialog.accept())
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith((self.site.url, "data:")):
@@ -112,7 +111,13 @@ def test_a_shift_on_the_page(visit: Visit, site: Site) -> None:
     page.get_by_role("button", name="Acknowledge emergency of CSO14").click()
     expect(page.locator(".alarm")).to_contain_text("with tester")
     page.get_by_role("button", name="Clear emergency of CSO14").click()
+    page.get_by_role("button", name="Not over").click()
+    expect(page.locator(".alarm")).to_have_count(1)
+    page.get_by_role("button", name="Clear emergency of CSO14").click()
+    page.get_by_role("dialog").get_by_role("button", name="False activation").click()
     expect(page.locator(".alarm")).to_have_count(0)
+    with site.client(site.token()) as client:
+        assert client.get("/v1/emergencies").json()["emergencies"][0]["outcome"] == "false_activation"
     site.status(11)
     expect(row(page, "CSO14")).to_have_count(0)
     assert visit.loads == 1
@@ -193,6 +198,7 @@ def test_fits_and_reads(browser: Browser, site: Site, scheme: str, size: tuple[i
 def check(page: Page) -> None:
     """The basics of accessibility, measured."""
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.lang") == "en-GB"
     assert page.evaluate(NAMELESS) == []
     assert page.evaluate(HEADINGS) == [1, *[2] * (len(page.evaluate(HEADINGS)) - 1)]
@@ -206,6 +212,8 @@ NAMELESS = """() => [...document.querySelectorAll('button, input, select, a, pro
     && !node.getAttribute('aria-label') && !node.getAttribute('aria-labelledby') && !node.textContent.trim()
     || node.tagName === 'SECTION' && !node.getAttribute('aria-labelledby'))
   .map((node) => node.outerHTML)"""
+CUT_OFF = """() => [...document.querySelectorAll('.sheet, .list, dl, header')]
+  .filter((node) => node.offsetParent && node.scrollWidth > node.clientWidth).map((node) => node.textContent.trim())"""
 HEADINGS = """() => [...document.querySelectorAll('h1, h2, h3, h4')]
   .filter((node) => node.offsetParent).map((node) => Number(node.tagName[1]))"""
 FAINT = """() => {

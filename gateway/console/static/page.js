@@ -108,6 +108,8 @@ function showEmergencies() {
   children(byId("alarm-list"), "li", open.map((each) => [each.id, (item) => fillAlarm(item, each)]));
 }
 
+const whom = (each) => (each.unit ? callsign(each.unit) : each.person || (each.issi ? `ISSI ${each.issi}` : each.device || "holder unknown"));
+
 function fillAlarm(item, each) {
   if (!item.firstChild) {
     const act = Object.assign(document.createElement("button"), { type: "button" });
@@ -115,12 +117,11 @@ function fillAlarm(item, each) {
     item.append(document.createElement("b"), act, Object.assign(document.createElement("span"), { className: "what" }));
   }
   const [name, act, what] = item.children;
-  const whom = each.unit ? callsign(each.unit) : each.person || (each.issi ? `ISSI ${each.issi}` : each.device || "holder unknown");
   item.className = `alarm ${each.state}`;
-  text(name, `EMERGENCY ${whom}`);
+  text(name, `EMERGENCY ${whom(each)}`);
   text(act, each.state === "active" ? "Acknowledge" : "Clear");
   act.hidden = !may("emergency:act");
-  act.setAttribute("aria-label", `${act.textContent} emergency of ${whom}`);
+  act.setAttribute("aria-label", `${act.textContent} emergency of ${whom(each)}`);
   const triggers = each.triggers.map((trigger) => TRIGGERS[trigger] || trigger).join(", ");
   text(what, [clock(each.raised_at), each.person, `${each.presses} press${each.presses === 1 ? "" : "es"} (${triggers})`,
     each.position ? `${each.position.latitude.toFixed(5)}, ${each.position.longitude.toFixed(5)}` : "place unknown",
@@ -132,10 +133,19 @@ async function takeUp(id) {
   if (!each) return;
   try {
     if (each.state === "active") await post(`/v1/emergencies/${id}/ack`, { by: account });
-    else if (confirm("Is this emergency over, and was the officer assisted?")) await post(`/v1/emergencies/${id}/clear`, { by: account, outcome: "assisted" });
+    else await clear(id, whom(each));
   } catch (problem) {
     if (problem.status === 401) leave();
   }
+}
+
+async function clear(id, name) {
+  const dialog = byId("over");
+  text(byId("over-title"), `Emergency of ${name}`);
+  dialog.returnValue = "";
+  dialog.showModal();
+  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
+  if (dialog.returnValue) await post(`/v1/emergencies/${id}/clear`, { by: account, outcome: dialog.returnValue });
 }
 
 function follow() {
