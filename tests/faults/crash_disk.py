@@ -110,3 +110,16 @@ def crash_disk(folder: Path, megabytes: int) -> Iterator[CrashDisk]:
         yield disk
     finally:
         disk.unmount()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system in memory of exactly that size: full means full, to the page."""
+    needs_root()
+    place = folder / "disk"
+    place.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "lapel-test", str(place))
+    try:
+        yield place
+    finally:
+        _run("umount", str(place))

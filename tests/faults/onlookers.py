@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -82,7 +83,8 @@ class Bystander:
         assert subscribed.wait(5)
 
     def position(self, device: str, latitude: float, *, sos: bool = False) -> None:
-        """A beacon's position."""
+        """A beacon's position; no two of the same millisecond, which would be one position sent twice."""
+        time.sleep(0.002)
         fix = {"fix_time": now(), "latitude": latitude, "longitude": -0.24, "accuracy_m": 8}
         self._send(f"lapel/v1/beacon/{device}/position", {"v": 1, **fix, "sos": sos})
 
