@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,11 +19,12 @@ from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
+from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
-from gateway.errors import ConfigError, IntegrityError
+from gateway.errors import ConfigError, GatewayError
 from gateway.evidence_half import EvidenceHalf, evidence_half
 from gateway.feed.feed import Feed
 from gateway.observe import Inputs, Metrics, SystemClock
@@ -111,6 +113,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
     """Open everything but the inputs; close it in reverse."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(os.close, await asyncio.to_thread(claim, settings.data))
         keystore = KeyStore(settings.keys)
         keystore.load(create=True)
         store = RosterStore(settings.data / "roster.db")
@@ -145,9 +148,12 @@ async def _evidence(
         return None, None
     try:
         return await stack.enter_async_context(evidence_half(settings, roster, clock)), None
-    except IntegrityError as wrong:
-        structlog.get_logger().critical("evidence_shut", problem=str(wrong))
-        return None, str(wrong)
+    except ConfigError:
+        raise
+    except Exception as wrong:  # noqa: BLE001 - evidence may fail as it will: positions and emergencies go on
+        problem = str(wrong) or type(wrong).__name__
+        structlog.get_logger().critical("evidence_shut", problem=problem, exc_info=not isinstance(wrong, GatewayError))
+        return None, problem
 
 
 async def _pipeline(
