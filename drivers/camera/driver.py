@@ -20,7 +20,7 @@ from gateway.domain.backoff import Backoff
 from gateway.domain.events import EmergencyReport, Frame
 from gateway.domain.evidence import RecordingKey, Sealed, Segment, UploadState
 from gateway.domain.time import Stamp
-from gateway.errors import ConfigError, EvidenceError, LinkError, SegmentError, StoreBusyError
+from gateway.errors import ConfigError, GatewayError, LinkError, SegmentError, StoreBusyError
 from gateway.ports import BrokerAddress, DriverContext, InputHealth, RecordingSink
 
 MIB = 1024 * 1024
@@ -263,8 +263,9 @@ class Footage:
         except StoreBusyError as busy:
             self._count["busy"] += 1
             transfer.busy(job, str(busy), busy.retry_after_s)
-        except EvidenceError as fault:
-            # Footage is never refused for a fault of ours: the camera keeps it and comes again.
+        except GatewayError as fault:
+            # Footage is never refused for a fault of ours: the camera keeps it and comes again. Nor may what one
+            # recording says of itself, and the store can't write down (MisuseError), cost every camera its connection.
             structlog.get_logger().error("store_fault", device=transfer.key.device, problem=str(fault))
             self._count["busy"] += 1
             transfer.busy(job, "store_fault", FAULT_RETRY_S)

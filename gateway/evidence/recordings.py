@@ -17,7 +17,7 @@ from gateway.crypto.age import Cipher, chacha20poly1305
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment, UploadState
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import Instant
-from gateway.errors import SegmentError, StoreBusyError
+from gateway.errors import EvidenceError, SegmentError, StoreBusyError
 from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
@@ -100,7 +100,10 @@ class Recordings:
         self._writing = await asyncio.TaskGroup().__aenter__()
         self._writing.create_task(self._committer.run())
         for staged, heard in left.uploads:
-            await self._take_up(staged, heard)
+            try:
+                await self._take_up(staged, heard)
+            except (EvidenceError, msgspec.ValidationError) as error:
+                _log.error("seal_waits", exhibit=staged.exhibit, problem=str(error))
         await self._asked.open()
 
     async def close(self) -> None:
@@ -122,15 +125,12 @@ class Recordings:
         upload.intent = intent_of(staged)
         upload.sealing = upload.intent is not None
         earlier = self._uploads.setdefault(offer.key, upload)
-        try:
-            if earlier is not upload:
-                upload = await self._one_of(earlier, upload)
-            if upload.sealing:
-                await self._seal(upload, None)
-            else:
-                await self._sealing.receive(upload)
-        except StoreBusyError as error:
-            _log.warning("seal_waits", exhibit=staged.exhibit, problem=str(error))
+        if earlier is not upload:
+            upload = await self._one_of(earlier, upload)
+        if upload.sealing:
+            await self._seal(upload, None)
+        else:
+            await self._sealing.receive(upload)
 
     async def _one_of(self, one: Upload, two: Upload) -> Upload:
         """Of two uploads of one id (an offer or a seal that failed half way left one) end that which holds less."""
@@ -190,7 +190,10 @@ class Recordings:
             if upload.intent is not None or (now.utc - upload.heard.utc).total_seconds() > patience_s
         ]
         for key in late:
-            await self.abandon(key)
+            try:
+                await self.abandon(key)
+            except EvidenceError as error:  # this one waits for the next turn; the others don't wait for it
+                _log.error("recording_not_expired", device=key.device, recording=key.recording, problem=str(error))
         return len(late)
 
     # --- each verb, under its recording's lock ----------------------------------------------------------------

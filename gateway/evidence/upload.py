@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,8 @@ SEGMENT_CAP = 4 * 1024 * 1024
 RECORDING_CAP = 1 << 40
 DETAIL_PART_CAP = 256 * 1024
 """At most this much of user data, or of a device manifest, goes into a custody detail."""
+NESTING_MAX = 32
+"""User data in user data: deeper, and whoever reads the detail may run out of stack, at the next start for one."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -84,6 +87,8 @@ def check_digest(segment: Segment) -> None:
 
 def storable(offer: RecordingOffer) -> RecordingOffer:
     """The offer with user data that canonical JSON can say and a detail can hold; a stand-in says what was not."""
+    if _deeper_than(NESTING_MAX, offer.user_data):
+        return msgspec.structs.replace(offer, user_data=_stand_in("nested too deeply", b""))
     try:
         printed = canonical(offer.user_data)
     except MisuseError:
@@ -92,6 +97,22 @@ def storable(offer: RecordingOffer) -> RecordingOffer:
     if len(printed) > DETAIL_PART_CAP:
         return msgspec.structs.replace(offer, user_data=_stand_in("too long", printed))
     return offer
+
+
+def _deeper_than(most: int, value: object) -> bool:
+    """Whether objects and arrays lie in one another more than so many times; never recurses."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for outer in level for inner in _within(outer) if isinstance(inner, dict | list | tuple)]
+        if not level:
+            return False
+    return True
+
+
+def _within(outer: object) -> Iterable[object]:
+    if isinstance(outer, dict):
+        return outer.values()
+    return outer if isinstance(outer, list | tuple) else ()
 
 
 def _stand_in(problem: str, printed: bytes) -> dict[str, Any]:

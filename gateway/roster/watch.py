@@ -8,7 +8,6 @@ from typing import Protocol
 
 import structlog
 
-from gateway.errors import GatewayError
 from gateway.roster.directory import Roster
 
 LOOK_EVERY_S = 0.5
@@ -58,10 +57,10 @@ class Watch:
                 self.problem = None
                 return
             fresh = await asyncio.to_thread(self._source.roster)
-        except (GatewayError, OSError) as wrong:
+        except Exception as wrong:  # noqa: BLE001 - whatever the database says: the last roster stands, the gateway goes on
             if self.problem is None:
                 structlog.get_logger().error("roster_unreadable", problem=str(wrong))
-            self.problem = str(wrong)
+            self.problem = str(wrong) or type(wrong).__name__
             return
         self._version, self.problem = version, None
         self._roster.become(fresh)

@@ -109,6 +109,9 @@ class Committer:
             target.settle()
         except (OSError, StoreBusyError) as error:
             self._spoil(target, error, failed)
+        except Exception as error:  # noqa: BLE001 - as in _apply: one upload's, or keyring's, fault must not end the writer
+            target.spoil()
+            failed[target] = error
 
     def _spoil(self, target: Staged, error: Exception, failed: dict[Staged, Exception]) -> None:
         self.counters["syncs_failed"] += 1

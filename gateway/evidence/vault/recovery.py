@@ -14,6 +14,7 @@ import structlog
 
 from gateway.crypto.age import HEADER_CAP, STREAM_NONCE, AgeError, Identity, read_header
 from gateway.domain.ids import ExhibitId
+from gateway.errors import StoreBusyError
 from gateway.evidence.needs import Shelf
 from gateway.evidence.vault.assembly import clear, discard
 from gateway.evidence.vault.blobs import Chunks
@@ -46,7 +47,14 @@ def recover_all(vault: Vault, shelf: Shelf) -> Left:
         vault.files.sync_directory(directory.parent)
     left = Left()
     for directory in sorted((vault.root / "staging").iterdir()):
-        _look(vault, shelf, ExhibitId(directory.name), left)
+        exhibit = ExhibitId(directory.name)
+        try:
+            _look(vault, shelf, exhibit, left)
+        except (OSError, StoreBusyError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one upload that can't be read must not shut the vault to all others
+            left.unreadable.append(exhibit)
+            _log.error("staging_unreadable", exhibit=exhibit, problem=f"{type(error).__name__}: {error}")
     return left
 
 
