@@ -14,6 +14,7 @@ from typing import BinaryIO
 from gateway.errors import VerificationError
 from gateway.evidence.verify.report import UnreadError, shown
 
+DEPTH_MAX = 12
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -42,21 +43,24 @@ def read_whole(path: Path, cap: int, name: str) -> bytes:
     return raw
 
 
-def walk(top: Path, name: str) -> Iterator[str]:
+def walk(top: Path, name: str, depth: int = DEPTH_MAX) -> Iterator[str]:
     """Relative paths of everything below a directory that is not a directory; a missing one is empty."""
+    if depth == 0:
+        raise VerificationError(name, f"at most {DEPTH_MAX} directories inside one another", "more")
     try:
-        entries = sorted(os.scandir(top), key=lambda entry: entry.name)
+        with os.scandir(top) as found:
+            entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
     except FileNotFoundError:
         return
     except NotADirectoryError:
         raise VerificationError(name, "a directory", "a file") from None
     except OSError as error:
         raise UnreadError(name, "a readable directory", error.strerror or type(error).__name__) from None
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from (f"{entry.name}/{below}" for below in walk(Path(entry.path), f"{name}/{entry.name}"))
+    for entry, is_directory in entries:
+        if is_directory:
+            yield from (f"{entry}/{below}" for below in walk(top / entry, f"{name}/{entry}", depth - 1))
         else:
-            yield entry.name
+            yield entry
 
 
 def from_base64(text: str, length: int | None, path: str, what: str) -> bytes:

@@ -14,6 +14,7 @@ import rfc8785
 from gateway.errors import VerificationError
 from gateway.evidence.verify.report import shown
 
+EXACT_BELOW = 1 << 53
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -46,10 +47,16 @@ def entry(index: int) -> str:
     return f"log entry {index}"
 
 
+def _number(text: str) -> int | float:
+    """Read digits as RFC 8785 means them: a double, so that 1e20 printed in full reads back."""
+    number = float(text)
+    return int(text) if abs(number) < EXACT_BELOW else number
+
+
 def canonical_object(raw: bytes, path: str) -> dict[str, Any]:
     """Read a JSON object that is its own RFC 8785 form."""
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = json.loads(raw.decode("utf-8"), parse_int=_number)
         printed = rfc8785.dumps(value)
     except (ValueError, RecursionError, rfc8785.CanonicalizationError):
         raise VerificationError(path, "canonical JSON", shown(raw)) from None

@@ -8,6 +8,8 @@ import msgspec
 
 from gateway.errors import VerificationError
 
+LONGEST = 400
+
 
 class UnreadError(VerificationError):
     """A file that could not be read for an operational reason (rights, a busy database)."""
@@ -39,7 +41,8 @@ class Report(msgspec.Struct):
     def add(self, error: VerificationError) -> None:
         """Keep one difference (each once, in the order found)."""
         where = self.unread if isinstance(error, UnreadError) else self.findings
-        finding = Finding(error.path, error.expected, error.found)
+        # Names and contents come from files that anybody may have written, and go to a terminal.
+        finding = Finding(*(shown(words, LONGEST) for words in (error.path, error.expected, error.found)))
         if finding not in where[-64:]:
             where.append(finding)
 
@@ -53,8 +56,8 @@ class Report(msgspec.Struct):
 
     def note(self, text: str) -> None:
         """Say something that is not a failure."""
-        if text not in self.notes:
-            self.notes.append(text)
+        if shown(text, LONGEST) not in self.notes:
+            self.notes.append(shown(text, LONGEST))
 
     def collecting(self) -> Collecting:
         """Keep what the block raises, and go on behind it."""

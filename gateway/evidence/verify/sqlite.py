@@ -34,6 +34,12 @@ def _fault(error: sqlite3.Error, name: str) -> VerificationError:
     return VerificationError(name, "a sound SQLite database", shown(str(error)))
 
 
+def _stop_if_locked(status: int, name: str) -> None:
+    # The binding would try for ever; a writer that holds the file this long is stuck, not at work.
+    if status in {5, 6}:
+        raise UnreadError(name, "a database that can be read now", "it is locked")
+
+
 @contextmanager
 def snapshot(path: Path, name: str) -> Iterator[sqlite3.Connection]:
     """Copy the database into memory and check it; whatever goes wrong inside is said of `name`."""
@@ -41,7 +47,7 @@ def snapshot(path: Path, name: str) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(":memory:")) as copy:
             with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as source:
-                source.backup(copy)
+                source.backup(copy, progress=lambda status, *_: _stop_if_locked(status, name))
             copy.text_factory = _text
             # A schema from outside runs nothing of its own.
             copy.execute("PRAGMA trusted_schema=OFF")

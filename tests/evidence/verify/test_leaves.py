@@ -4,7 +4,7 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import VerificationError
@@ -81,6 +81,17 @@ def test_garbage_raises_nothing_else(raw):
     except VerificationError:
         return
     assert rfc8785.dumps(value) == raw
+
+
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**53) + 1, 2**53 - 1)))
+@example(1e20)
+@example(2.0**53)
+@example(-1e308)
+@example(-0.0)
+def test_every_number_reads_back(number):
+    """Whatever RFC 8785 prints for a number is its own canonical form."""
+    raw = rfc8785.dumps({"a": number})
+    assert canonical_object(raw, "x")["a"] == number
 
 
 def chain(*, exhibit, count):
