@@ -252,7 +252,7 @@ def test_bad_queries(lively, place: str, field: str) -> None:
         ("POST", "/v1/bookings/99999/end", b"{}", 404, "99999"),
         ("POST", "/v1/bookings/x/end", b"{}", 404, "x"),
         ("POST", "/v1/bookings/" + "9" * 5000 + "/end", b"{}", 404, "booking"),
-        ("POST", "/v1/bookings/1/end", b'{"to": "2020-01-01T00:00:00Z"}', 422, "to"),
+        ("POST", "/v1/bookings/2/end", b'{"to": "2020-01-01T00:00:00Z"}', 422, "to"),
         ("PATCH", "/v1/bookings/1", b"{}", 400, "reason"),
         ("PATCH", "/v1/bookings/1", b'{"reason": " "}', 400, "reason"),
         ("PATCH", "/v1/bookings/99999", b'{"reason": "x"}', 422, "99999"),
