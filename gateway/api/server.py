@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -12,7 +13,7 @@ from gateway.api import emergencies, evidence, health, log, roster, session, uni
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
 from gateway.api.rooms import Rooms
-from gateway.api.routing import NOBODY, OPEN, Answer, Call, Identity, Route, Routes, as_json, asked_of
+from gateway.api.routing import NOBODY, OPEN, Answer, Call, Identity, Route, Routes, asked_of
 from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20
@@ -41,11 +42,14 @@ class Server:
     def __init__(self, rooms: Rooms, version: str, pages: Routes) -> None:
         self._rooms, self._version = rooms, version
         self._runner: web.AppRunner | None = None
+        self._document: bytes | None = None
         self.routes = table(pages)
         self.routes.add("GET /openapi.json", OPEN, Answer("This document", shape={"type": "object"}))(self._openapi)
 
     async def _openapi(self, _call: Call[object]) -> web.StreamResponse:
-        return as_json(document(self.routes.all, self._version))
+        if self._document is None:  # anybody may ask, as often as they like: it is made once
+            self._document = msgspec.json.encode(document(self.routes.all, self._version))
+        return web.Response(body=self._document, content_type="application/json")
 
     def application(self) -> web.Application:
         """The aiohttp application."""

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from gateway.api import evidence
-from gateway.domain.evidence import Act
-from gateway.domain.ids import ExhibitId
+from gateway.domain.evidence import Act, RecordingFin, RecordingKey, RecordingOffer, Segment
+from gateway.domain.ids import DeviceId, ExhibitId
 from tests.api.site import Site, noise
 
 SCRIPT = Path(__file__).parents[1] / "checkpoint.sh"
@@ -499,3 +499,35 @@ def test_a_damaged_store_shuts_evidence_and_not_the_feed(tmp_path: Path) -> None
             assert (response.status_code, "shut" in response.json()["detail"]) == (503, True)
         site.position()
         assert client.get("/v1/units").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "served"),
+    [
+        ("video/webm", "video/webm"),
+        ("audio/x-wav", "audio/x-wav"),
+        ("image/jpeg", "image/jpeg"),
+        ("text/html", "application/octet-stream"),
+        ("text/javascript", "application/octet-stream"),
+        ("image/svg+xml", "application/octet-stream"),
+        ("video/mp4\r\nSet-Cookie: a=1", "application/octet-stream"),
+        ("video/mp4; charset=\u20ac", "application/octet-stream"),
+    ],
+)
+def test_a_camera_cannot_have_its_recording_run_in_the_page(
+    shared_site: Site, officer: httpx.Client, said: str, served: str
+) -> None:
+    """What it calls its recording reaches a browser only where it is something to play."""
+    key = RecordingKey(DeviceId("cam-0042"), f"called {said}"[:40])
+
+    async def upload() -> str:
+        sink = shared_site.gateway.evidence.recordings  # type: ignore[union-attr]
+        await sink.begin(RecordingOffer(key, "x", 5, None, said))
+        await sink.keep(Segment(key, 0, b"<scri"))
+        sealed = await sink.finish(RecordingFin(key, 5))
+        return sealed.exhibit  # type: ignore[union-attr]
+
+    response = officer.get(f"/v1/exhibits/{shared_site.awaited(upload())}/content")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, served)
+    assert "Set-Cookie" not in response.headers
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
