@@ -157,6 +157,8 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
+    if call.request.transport is not None:
+        consumer.cut = call.request.transport.abort
     try:
         await response.prepare(call.request)
         async for chunk in consumer:

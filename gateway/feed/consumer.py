@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from collections.abc import Sequence as Ordered
 from typing import NamedTuple, Self
 
@@ -21,6 +22,10 @@ class UnitFrame(NamedTuple):
     frame: bytes
 
 
+def _nothing() -> None:
+    """Nothing to cut off."""
+
+
 class Consumer:
     """Iterate over it for chunks of server-sent events; `ended` says why there are no more.
 
@@ -32,6 +37,7 @@ class Consumer:
         self.filters = filters
         self.ended: str | None = None
         self.gone = asyncio.Event()
+        self.cut: Callable[[], None] = _nothing
         self.conflated = 0
         self.conflating = False
         self._settings = settings
@@ -101,6 +107,8 @@ class Consumer:
         """No more; it comes back with its cursor."""
         if self.ended is None:
             self.ended = reason
+            if reason in (SLOW, STUCK):
+                self.cut()  # whoever serves it may hang in the very write that it does not take
             if reason != GOING_AWAY:
                 self._chunks, self._urgent, self._newest, self._bytes = [], [], {}, 0
         self.gone.set()

@@ -336,3 +336,36 @@ def test_a_stop_ends_every_stream(tmp_path: Path) -> None:
     assert time.monotonic() - began < 2.5
     assert ended.wait(5)
     thread.join()
+
+
+def test_a_consumer_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+    """It hangs in a write that it never takes: its connection ends all the same, and nothing of it stays."""
+    with Site(tmp_path, feed={"stuck_s": 0.5, "buffer_high_bytes": 1 << 16}) as site, socket.socket() as mute:
+        mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        mute.connect(("127.0.0.1", site.gateway.api_port))
+        asked = f"GET /v1/feed HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token()}\r\n\r\n"
+        mute.sendall(asked.encode())
+        assert _until(lambda: site.gateway.feed.stats()["consumers"] == 1)
+        [server] = site.gateway.feed._hub.consumers
+        cut = threading.Event()
+        abort, server.cut = server.cut, lambda: (cut.set(), abort())
+
+        def busy() -> None:
+            for number in range(200):
+                site.gateway.feed.set_duty("PCC.CSO-014", 2 + number % 2, incident="x" * 60_000 + str(number))
+
+        site.within(busy)
+        assert _until(cut.is_set)
+        assert _until(lambda: site.gateway.feed.stats()["consumers"] == 0)
+        mute.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            while mute.recv(1 << 20):
+                pass
+
+
+def _until(true: Callable[[], bool], patience_s: float = 8.0) -> bool:
+    """Wait for it."""
+    end = time.monotonic() + patience_s
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    return true()
