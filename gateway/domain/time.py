@@ -32,10 +32,9 @@ class Stamp(msgspec.Struct, frozen=True):
 
 def rfc3339(moment: datetime) -> str:
     """Print as RFC 3339 UTC with Z; milliseconds only where there are any."""
-    utc = moment.astimezone(UTC)
-    if utc.microsecond:
-        return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
-    return utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # isoformat, as strftime does not fill a year below 1000 to four digits, and nobody could read it back.
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds") + "Z"
 
 
 def from_rfc3339(text: str) -> datetime:

@@ -92,6 +92,12 @@ def key_of(person: str | None, origin: Origin, who: Resolved) -> str:
     return f"unit {who.unit}" if who.unit is not None else f"link {origin.via}"
 
 
+def _numbered(number: str) -> tuple[str, int]:
+    """Day and count of an emergency's id; of what is none, nothing that a number could clash with."""
+    day, _, count = number.removeprefix("EM-").partition("-")
+    return (day, int(count)) if count.isdecimal() else ("", 0)
+
+
 class Emergencies:
     """Every emergency that is not over, and the latest that are."""
 
@@ -135,8 +141,11 @@ class Emergencies:
 
     def _next_id(self, at: datetime) -> str:
         day = f"{at:%Y%m%d}"
-        self._number = self._number + 1 if day == self._day else 1
-        self._day = day
+        if day != self._day:
+            # A clock set back over midnight comes to a day again whose first numbers are taken.
+            taken = [_numbered(number) for number in self.known]
+            self._day, self._number = day, max((count for when, count in taken if when == day), default=0)
+        self._number += 1
         return f"EM-{day}-{self._number:04d}"
 
     def restore(self, record: EmergencyRecord, raised_s: float) -> Emergency:
@@ -170,9 +179,7 @@ class Emergencies:
         return emergency
 
     def _count_from(self, number: str) -> None:
-        day, _, count = number.removeprefix("EM-").partition("-")
-        if count.isdigit() and (day, int(count)) > (self._day, self._number):
-            self._day, self._number = day, int(count)
+        self._day, self._number = max((self._day, self._number), _numbered(number))
 
     def skip_to_thousand(self) -> None:
         """After a damaged log go on at the next thousand: a number must never name two emergencies."""

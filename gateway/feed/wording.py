@@ -9,7 +9,7 @@ from functools import lru_cache
 @lru_cache(maxsize=4096)
 def _second(epoch_s: int) -> str:
     """Print one whole second without its zone."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(epoch_s, UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def time_text(epoch_s: float) -> str:

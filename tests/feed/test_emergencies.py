@@ -145,3 +145,16 @@ def test_what_is_over_is_forgotten_in_time(clock) -> None:
         known.clear(found.id, "P-9", "test")
     assert len(known.known) <= 1_002
     assert known.known[kept.id] is kept
+
+
+def test_a_clock_set_back_over_midnight_names_no_two_alike(clock) -> None:
+    """The day comes again, and its numbers go on where they were: none is taken from an open emergency."""
+    known = Emergencies()
+    first = known.press(press(clock.now(), issi=1), Resolved(issi=1), journalled=True)
+    clock.on(86_400)
+    known.press(press(clock.now(), issi=2), Resolved(issi=2), journalled=True)
+    clock.on(-86_400)
+    third = known.press(press(clock.now(), issi=3), Resolved(issi=3), journalled=True)
+    assert third.id != first.id
+    assert len(known.known) == 3
+    assert known.clear(first.id, "P-1", "test") is first

@@ -24,3 +24,10 @@ def test_it_prints_as_the_domain_does(moment) -> None:
 def test_rounding_carries() -> None:
     """0.9996 s is the next second, not `.1000`."""
     assert time_text(0.9996) == "1970-01-01T00:00:01Z"
+
+
+def test_a_clock_that_was_never_set_can_be_read_back() -> None:
+    """Year 1 has four digits too: an emergency of that time is found again after a restart."""
+    moment = datetime(1, 1, 1, 0, 0, 0, tzinfo=UTC)
+    assert rfc3339(moment) == "0001-01-01T00:00:00Z"
+    assert from_rfc3339(rfc3339(moment)) == from_rfc3339(time_text(moment.timestamp())) == moment
