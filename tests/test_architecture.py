@@ -155,8 +155,9 @@ def test_names_are_words_of_the_field() -> None:
 
 
 def test_tests_are_as_long_as_the_code() -> None:
-    """At least as many lines of tests as of code."""
-    code = sum(len(path.read_text("utf-8").splitlines()) for path in CODE)
+    """At least as many lines of tests as of code; the stubs are equipment of the tests and count as neither."""
+    ours = [path for path in CODE if "firmware_stubs" not in path.parts]
+    code = sum(len(path.read_text("utf-8").splitlines()) for path in ours)
     tests = sum(len(path.read_text("utf-8").splitlines()) for path in TESTS)
     assert tests >= code, f"{tests} lines of tests, {code} of code"
 
