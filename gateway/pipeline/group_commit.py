@@ -29,8 +29,9 @@ class GroupCommit(Generic[Item]):
     """`write(items)` runs in a thread of its own and returns when they are durable.
 
     When it raises OSError or StoreBusyError the items stay in memory (bounded; urgent ones are never
-    dropped) and are tried again every retry_s; whoever waits is told Receipt(journalled=False),
-    so that a full disk never stops positions and emergencies.
+    dropped) and are tried again every retry_s; whoever waits, or comes before a try succeeds, is told
+    Receipt(journalled=False) at once: a broker hands on only so many messages that nobody acknowledges,
+    and an emergency may be behind them.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class GroupCommit(Generic[Item]):
         return len(self._channel)
 
     def put(self, item: Item, weight: int, *, urgent: bool = False) -> asyncio.Future[Receipt]:
-        """Queue an item; the future is the whole batch's and is done when the batch is durable."""
+        """Queue an item; the future is the whole batch's, done when it is durable or the disk refuses."""
         self._channel.put(Entry(item, weight, urgent=urgent))
+        if not self.healthy:
+            return _told(asyncio.get_running_loop().create_future(), kept=False)
         if self._waiting is None:
             self._waiting = asyncio.get_running_loop().create_future()
         return self._waiting
@@ -100,8 +103,8 @@ class GroupCommit(Generic[Item]):
             self._channel.put_back(entries)
             raise
         finally:
-            if waiting is not None and not waiting.done():
-                waiting.set_result(Receipt(journalled=kept))
+            if waiting is not None:
+                _told(waiting, kept=kept)
         if kept and not self.healthy:
             self.healthy = True
             structlog.get_logger().warning("disk_recovered", part=self._name)
@@ -110,6 +113,9 @@ class GroupCommit(Generic[Item]):
     def _not_kept(self, entries: list[Entry[Item]], full: Exception) -> None:
         self.failures += 1
         self._channel.put_back(entries)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:  # came while the disk was making up its mind
+            _told(waiting, kept=False)
         if self.healthy:
             self.healthy = False
             structlog.get_logger().error("disk_refused", part=self._name, problem=str(full), held=len(entries))
@@ -117,3 +123,10 @@ class GroupCommit(Generic[Item]):
     def close(self) -> None:
         """Let the thread go; drain first."""
         self._thread.shutdown(wait=True)
+
+
+def _told(waiting: asyncio.Future[Receipt], *, kept: bool) -> asyncio.Future[Receipt]:
+    """Say what became of a batch to those who still want to know."""
+    if not waiting.done():
+        waiting.set_result(Receipt(journalled=kept))
+    return waiting

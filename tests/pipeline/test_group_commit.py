@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -34,6 +35,13 @@ async def running(commit: GroupCommit[str]) -> AsyncIterator[None]:
         task.cancel()
 
 
+async def recovered(commit: GroupCommit[str]) -> None:
+    """Wait until a try has succeeded: until then everybody is told at once that the disk refuses."""
+    async with asyncio.timeout(5):
+        while not commit.healthy:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_batch_shares_one_future_and_one_write() -> None:
     """What is put in one turn is one batch."""
     disk = Disk()
@@ -60,10 +68,45 @@ async def test_nothing_is_said_durable_that_the_disk_refused() -> None:
         assert not second.journalled
         assert not commit.healthy
         disk.full = False
+        await recovered(commit)
         assert (await commit.put("c", 1)).journalled
     assert disk.rows == ["a", "b", "c"]
     assert commit.healthy
     assert commit.dropped == 0
+
+
+async def test_a_refusing_disk_makes_nobody_wait_for_the_next_try() -> None:
+    """A sender's window must not fill with messages that wait for a try: an emergency may be behind them."""
+    disk = Disk()
+    disk.full = True
+    commit: GroupCommit[str] = GroupCommit("t", disk.write, backlog_bytes=1000, retry_s=3600)
+    async with running(commit), asyncio.timeout(5):
+        await commit.put("a", 1)
+        assert [(await commit.put(name, 1)).journalled for name in "bc"] == [False, False]
+    disk.full = False
+    assert await commit.drain(1)
+    assert disk.rows == ["a", "b", "c"]
+    commit.close()
+
+
+async def test_who_comes_while_a_batch_is_being_refused_is_told_too() -> None:
+    """The disk's answer holds for all that wait when it comes."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(_rows: list[str]) -> None:
+        asked.set()
+        answer.wait(5)
+        raise OSError(28, "No space left on device")
+
+    commit: GroupCommit[str] = GroupCommit("t", slow, backlog_bytes=1000, retry_s=3600)
+    async with running(commit), asyncio.timeout(5):
+        first = commit.put("a", 1)
+        await asyncio.to_thread(asked.wait)
+        second = commit.put("b", 1)
+        answer.set()
+        assert not (await first).journalled
+        assert not (await second).journalled
+    commit.close()
 
 
 async def test_the_backlog_is_bounded_and_drops_are_counted() -> None:
