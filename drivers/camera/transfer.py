@@ -67,6 +67,7 @@ class Transfer:
     def __init__(self, key: RecordingKey, window_bytes: int) -> None:
         self.key, self.window_bytes = key, window_bytes
         self.durable: tuple[Range, ...] = ()
+        self._seen: tuple[Range, ...] = ()
         self.held_bytes = 0
         self._queue: deque[Job] = deque()
         self._running: set[Job] = set()
@@ -109,7 +110,8 @@ class Transfer:
     def kept(self, job: Job, state: UploadState) -> None:
         """A segment is durable: say so, in one answer for all that became durable meanwhile."""
         self._end(job)
-        self.durable = union((*self.durable, *state.durable))
+        if state.durable is not self._seen:  # a whole batch tells the same
+            self._seen, self.durable = state.durable, union((*self.durable, *state.durable))
         tickets: tuple[Ticket, ...] = (job.ticket,)
         if self._answers and self._answers[-1].coalesces:
             # Never past an answer of another kind: that one would then name fewer ranges than this.

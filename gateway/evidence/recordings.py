@@ -25,6 +25,7 @@ from gateway.evidence.sealing import Sealing
 from gateway.evidence.upload import (
     Upload,
     check_digest,
+    check_gaps,
     check_segment,
     check_size,
     contradicts,
@@ -159,6 +160,7 @@ class Recordings:
                 upload = found
             if upload.size is not None and segment.offset + len(segment.content) > upload.size:
                 raise SegmentError("beyond_size")
+            check_gaps(upload.staged.durable, segment)
             self._room.check(self._needs.clock.now())
             return await self._keep(upload, segment)
 

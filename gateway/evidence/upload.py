@@ -17,15 +17,18 @@ from gateway.crypto.canonical import canonical
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Segment, UploadState
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import Instant, rfc3339
-from gateway.errors import MisuseError, SegmentError
+from gateway.errors import MisuseError, SegmentError, StoreBusyError
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.vault.assembly import Ending, Intent
+from gateway.evidence.vault.ranges import Ranges
 from gateway.evidence.vault.staging import Staged
 
 SEGMENT_CAP = 4 * 1024 * 1024
 RECORDING_CAP = 1 << 40
 DETAIL_PART_CAP = 256 * 1024
 """At most this much of user data, or of a device manifest, goes into a custody detail."""
+ISLANDS_MAX = 4096
+"""Pieces of a recording with gaps between them: with more, what fills a gap is taken first."""
 NESTING_MAX = 32
 """User data in user data: deeper, and whoever reads the detail may run out of stack, at the next start for one."""
 
@@ -45,12 +48,16 @@ class Upload:
     received: bool = False
     sealing: bool = False
     intent: Intent | None = None
+    told: tuple[Ranges, UploadState] | None = None
 
     def state(self, window_bytes: int, reason: str = "success") -> UploadState:
-        """What is durable and what is missing."""
+        """What is durable and what is missing; drawn up once a batch, however many segments ask."""
         durable = self.staged.durable
-        end = durable.end if self.size is None else self.size
-        return UploadState(self.key, self.size, durable.pairs, tuple(durable.gaps(0, end)), window_bytes, reason)
+        if self.told is None or self.told[0] is not durable or self.told[1].size != self.size:
+            end = durable.end if self.size is None else self.size
+            drawn = UploadState(self.key, self.size, durable.pairs, tuple(durable.gaps(0, end)), window_bytes)
+            self.told = durable, drawn
+        return msgspec.structs.replace(self.told[1], window_bytes=window_bytes, reason=reason)
 
     def progress(self) -> dict[str, object]:
         """How far it has got, for a person to look at."""
@@ -71,6 +78,13 @@ def check_segment(segment: Segment) -> None:
         raise SegmentError("segment_too_large")
     if not 0 <= segment.offset <= RECORDING_CAP - len(segment.content):
         raise SegmentError("bad_offset")
+
+
+def check_gaps(durable: Ranges, segment: Segment) -> None:
+    """StoreBusyError for one more island where there are too many: every answer costs the event loop all of them."""
+    start, end = segment.offset, segment.offset + len(segment.content)
+    if len(durable) >= ISLANDS_MAX and not durable.within(start - 1, end + 1):
+        raise StoreBusyError("too_many_gaps", retry_after_s=1)
 
 
 def check_size(size: int | None) -> None:

@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from drivers.camera import wire
-from gateway.errors import IntegrityError
+from gateway.domain.evidence import Segment
+from gateway.errors import IntegrityError, StoreBusyError
+from gateway.evidence import upload
 from tests.api.site import Site
-from tests.evidence.vault.lab import KEY, Lab, fin, noise, offer, pieces
+from tests.evidence.vault.lab import KEY, Lab, fin, noise, offer, pieces, sha
 
 TOPIC = "lapel/v1/camera/cam-0042/file/20261121T210503Z-0017/init"
 
@@ -139,3 +141,20 @@ def test_the_gateway_starts_after_a_camera_was_odd(tmp_path):
             site.awaited(site.gateway.evidence.recordings.begin(found[0]))
     with Site(tmp_path) as site:
         assert site.gateway.parts()["evidence"] == "ok"
+
+
+async def test_islands_without_end_do_not_hold_up_the_loop(lab, monkeypatch):
+    """One byte here, one there: beyond a number only what fills a gap is taken; a batch draws its state up once."""
+    monkeypatch.setattr(upload, "ISLANDS_MAX", 50)
+    content = noise(400)
+    async with lab.running() as sink:
+        await sink.begin(offer(content))
+        states = await asyncio.gather(*(sink.keep(Segment(KEY, at, content[at : at + 1])) for at in range(0, 100, 2)))
+        assert len({id(state.durable) for state in states}) < len(states)
+        with pytest.raises(StoreBusyError, match="too_many_gaps"):
+            await sink.keep(Segment(KEY, 300, content[300:301]))
+        for at in range(1, 100, 2):
+            await sink.keep(Segment(KEY, at, content[at : at + 1]))
+        for piece in pieces(content, 100):
+            await sink.keep(piece)
+        assert (await sink.finish(fin(content))).sha256 == sha(content)

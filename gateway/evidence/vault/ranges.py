@@ -54,6 +54,10 @@ class Ranges:
         """Whether all of [start, end) is there."""
         return not self.gaps(start, end)
 
+    def __len__(self) -> int:
+        """How many ranges."""
+        return len(self._starts)
+
     @property
     def end(self) -> int:
         """One past the last byte that is there; 0 when there is none."""
