@@ -22,8 +22,11 @@ def frame(epoch: str, seq: int, event: str, payload: bytes) -> bytes:
 
 
 def heartbeat(at: str) -> bytes:
-    """A comment that says that the feed is alive, and what time it is there."""
-    return b": heartbeat %b\n\n" % at.encode()
+    """A comment that says that the feed is alive, and what time it is there.
+
+    No blank line ends it: one common client takes a block that holds only a comment for an empty event.
+    """
+    return b": heartbeat %b\n" % at.encode()
 
 
 def cursor(text: str | None) -> tuple[str, int] | None:

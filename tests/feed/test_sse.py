@@ -13,7 +13,7 @@ def test_a_frame_is_as_in_the_example() -> None:
     """id, event, data, and an empty line."""
     framed = sse.frame("01JDP7", 1000123, "position", b'{"a":1}')
     assert framed == b'id: 01JDP7-1000123\nevent: position\ndata: {"a":1}\n\n'
-    assert sse.heartbeat("2026-11-21T23:29:45Z") == b": heartbeat 2026-11-21T23:29:45Z\n\n"
+    assert sse.heartbeat("2026-11-21T23:29:45Z") == b": heartbeat 2026-11-21T23:29:45Z\n"
 
 
 @settings(derandomize=True, max_examples=200)
