@@ -143,9 +143,11 @@ def section(outcomes: list[Outcome], commit: str, at: datetime) -> str:
         "",
     ]
     for each in outcomes:
-        lines += [f"- {each.name}: {'; '.join(map(_figure, each.figures))}" for _ in each.figures[:1]]
-        lines += [f"  - {each.last_words}"] if each.passed and each.last_words else []
-        lines += ["", "```", each.last_words, "```", ""] if not each.passed else []
+        if each.passed:
+            told = "; ".join([*map(_figure, each.figures), each.last_words])
+            lines.append(f"- {each.name}: {told}")
+        else:
+            lines += ["", f"{each.name}:", "", "```", each.last_words, "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
