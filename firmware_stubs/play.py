@@ -47,6 +47,7 @@ class Script:
     rubbish_s: float = 0.0
     status_offset: int = 0x8000
     recordings: int = 1
+    film_pause_s: float = 2.0
     video_mb: float = 5.5
     video_s: float = 8.0
 
@@ -224,7 +225,8 @@ class Play:
             times = (rfc3339(shot.started_at), rfc3339(ends))
             camera.offer(Footage.made(path, shot.device, shot.name, times, path.with_suffix(".json")))
         if number < self._script.recordings:
-            self._after(self._chance.uniform(1, 3), lambda: self._film(camera, number + 1))
+            pause_s = self._script.film_pause_s * self._chance.uniform(0.5, 1.5)
+            self._after(pause_s, lambda: self._film(camera, number + 1))
 
     def _rubbish(self) -> None:
         kinds = [*(LINE_RUBBISH if self._gear.terminals else ()), *(RUBBISH if self._gear.beacons else ())]

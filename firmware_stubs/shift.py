@@ -136,6 +136,7 @@ def _script(given: argparse.Namespace) -> Script:
         rubbish_s=given.rubbish_every if given.rubbish else 0.0,
         status_offset=given.status_offset,
         recordings=given.recordings_per_camera,
+        film_pause_s=given.film_pause,
         video_mb=given.video_mb,
         video_s=given.video_seconds,
     )
@@ -168,6 +169,7 @@ def _add_script(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of traffic; 0 is until stopped")
     parser.add_argument("--drain", type=float, default=20.0, help="seconds that what is under way may still take")
     parser.add_argument("--recordings-per-camera", type=int, default=1)
+    parser.add_argument("--film-pause", type=float, default=2.0, help="seconds between a camera's recordings, about")
     parser.add_argument("--video-mb", type=float, default=5.5, help="MiB, at least")
     parser.add_argument("--video-seconds", type=float, default=8.0)
     parser.add_argument("--pace-kib", type=float, default=0.0, help="a camera's link, KiB a second; 0 is no limit")

@@ -32,6 +32,7 @@ from gateway.store.roster import RosterStore
 RADIOS, BEACONS, CAMERAS = 8, 12, 6
 SEED = 20_261_121
 DRAIN_S = 25.0
+FILM_PAUSE_S = 120.0
 SETTLE_S = 5.0
 FRAME_S = 0.25
 ORIGIN = "demo.lapel.invalid/log"
@@ -99,6 +100,8 @@ class Demonstration:
             "vkey": self._root / "evidence" / "log" / "log.vkey",
             "work": folder / "footage",
             "drain": DRAIN_S,
+            "recordings-per-camera": 1000,
+            "film-pause": FILM_PAUSE_S,
         }
         return [*(str(part) for name, value in given.items() for part in (f"--{name}", value)), "--rubbish"]
 
