@@ -28,10 +28,11 @@ class Entry(Generic[Item]):
 class GroupCommit(Generic[Item]):
     """`write(items)` runs in a thread of its own and returns when they are durable.
 
-    When it raises OSError or StoreBusyError the items stay in memory (bounded; urgent ones are never
-    dropped) and are tried again every retry_s; whoever waits, or comes before a try succeeds, is told
+    When it raises, whatever it is, the items stay in memory (bounded; urgent ones are never dropped)
+    and are tried again every retry_s; whoever waits, or comes before a try succeeds, is told
     Receipt(journalled=False) at once: a broker hands on only so many messages that nobody acknowledges,
-    and an emergency may be behind them.
+    and an emergency may be behind them. An item that can't be written while others of its batch can
+    is given up, counted and said loudly.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class GroupCommit(Generic[Item]):
         self.healthy = True
         self.written = 0
         self.failures = 0
+        self.unwritable = 0
 
     @property
     def dropped(self) -> int:
@@ -102,6 +104,8 @@ class GroupCommit(Generic[Item]):
         except asyncio.CancelledError:
             self._channel.put_back(entries)
             raise
+        except Exception as defect:  # noqa: BLE001 - ending here would end the gateway for one frame or one damaged file
+            await self._one_by_one(entries, defect)
         finally:
             if waiting is not None:
                 _told(waiting, kept=kept)
@@ -109,6 +113,29 @@ class GroupCommit(Generic[Item]):
             self.healthy = True
             structlog.get_logger().warning("disk_recovered", part=self._name)
         return kept
+
+    async def _one_by_one(self, entries: list[Entry[Item]], defect: Exception) -> None:
+        """Find the item that can't be written; where none can, it is no item's fault and all of them wait."""
+        loop = asyncio.get_running_loop()
+        refused: list[Entry[Item]] = []
+        for place, entry in enumerate(entries):
+            try:
+                await loop.run_in_executor(self._thread, self._write, [entry.item])
+            except asyncio.CancelledError:
+                self._channel.put_back([*refused, *entries[place:]])
+                raise
+            except (OSError, StoreBusyError) as full:
+                self._not_kept([*refused, *entries[place:]], full)
+                return
+            except Exception as problem:  # noqa: BLE001 - as above
+                refused.append(entry)
+                defect = problem
+        self.written += len(entries) - len(refused)
+        if len(refused) == len(entries):
+            self._not_kept(refused, defect)
+        elif refused:
+            self.unwritable += len(refused)
+            structlog.get_logger().error("not_writable", part=self._name, items=len(refused), exc_info=defect)
 
     def _not_kept(self, entries: list[Entry[Item]], full: Exception) -> None:
         self.failures += 1

@@ -41,6 +41,8 @@ class FrameIntake:
             "journal_backlog": self._journal.backlog,
             "journal_dropped": self._journal.dropped,
             "journal_failures": self._journal.failures,
+            "journal_unwritable": self._journal.unwritable,
+            "quarantine_unwritable": self._quarantine.unwritable,
         }
 
     def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:

@@ -139,3 +139,43 @@ async def test_cancelling_while_writing_never_says_durable() -> None:
     assert await commit.drain(1)
     assert "a" in disk.rows
     commit.close()
+
+
+async def test_a_damaged_file_ends_nothing() -> None:
+    """Whatever the writer raises, everything waits and is written once it works again."""
+    kept: list[str] = []
+    damaged = [True]
+
+    def write(rows: list[str]) -> None:
+        if damaged[0]:
+            raise ValueError("file is not a database")
+        kept.extend(rows)
+
+    commit: GroupCommit[str] = GroupCommit("t", write, backlog_bytes=1000, retry_s=0.01)
+    async with running(commit):
+        for name in "ab":
+            commit.put(name, 1)
+        assert not (await commit.put("c", 1)).journalled
+        assert not commit.healthy
+        damaged[0] = False
+        await recovered(commit)
+        assert (await commit.put("d", 1)).journalled
+    assert kept == ["a", "b", "c", "d"]
+    assert commit.unwritable == 0
+
+
+async def test_one_item_that_cannot_be_written_holds_up_no_other() -> None:
+    """It alone is given up, and counted; the rest of its batch is on disk."""
+    kept: list[str] = []
+
+    def write(rows: list[str]) -> None:
+        kept.extend([row.encode().decode() for row in rows])
+
+    commit: GroupCommit[str] = GroupCommit("t", write, backlog_bytes=1000, retry_s=0.01)
+    async with running(commit):
+        for name in ("a", "b\ud800", "c"):
+            receipt = commit.put(name, 1)
+        await receipt
+        assert (await commit.put("d", 1)).journalled
+    assert kept == ["a", "c", "d"]
+    assert commit.unwritable == 1
