@@ -122,6 +122,7 @@ class _Run:
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
             self._count_staging()
+            self._judge_orphans()
 
     def _keyring(self, keys: Path | None) -> Keyring | None:
         if keys is None:
@@ -181,3 +182,11 @@ class _Run:
         with self.report.collecting():
             staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
             self.report.count("staging", len(staged))
+
+    def _judge_orphans(self) -> None:
+        """A seal under way keeps its staging directory until its entry is in the log: no blob is ever without both."""
+        blobs, staged = (self.report.counts.get(name, 0) for name in ("orphan_blobs", "staging"))
+        if blobs > staged and self._files.moved():
+            self.report.note("the log grew meanwhile: blobs that no entry names were counted, not judged")
+        elif blobs > staged:
+            self.report.differs("blobs", f"at most {staged} that no entry names, as many as lie in staging", str(blobs))

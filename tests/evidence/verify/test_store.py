@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.errors import VerificationError
+from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.store import verify_log, verify_store
 from tests.evidence.verify.build_store import (
     Store,
@@ -307,6 +308,22 @@ def test_orphans_are_counted_not_found(store):
     wanted = {"orphan_details": 1, "orphan_blobs": 1, "staging": 1}
     assert {name: report.counts[name] for name in wanted} == wanted
     assert any("trace of a crash" in note for note in report.notes)
+
+
+def test_a_blob_without_entry_and_upload_is_found(store):
+    """What a log that was cut back leaves behind: a seal under way would still have its staging."""
+    blob = "cd" * 16
+    put(store.evidence / "blobs" / "cd" / "cd" / f"{blob}.age", b"sealed once")
+    assert "blobs" in paths(check(store))
+
+
+def test_a_blob_sealed_while_we_read_is_not_called_a_finding(store, monkeypatch):
+    """Its entry lies behind the checkpoint that was read; what a moving log can't show is said in a note."""
+    put(store.evidence / "blobs" / "cd" / "cd" / f"{'cd' * 16}.age", b"sealed just now")
+    monkeypatch.setattr(LogFiles, "moved", lambda _files: True)
+    report = check(store)
+    assert report.ok, report
+    assert any("the log grew" in note for note in report.notes)
 
 
 def test_a_cut_record_before_good_ones_is_found(store):
