@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.proof import verify_proof
 from gateway.evidence.log.tiles import Edge
 from gateway.ports import Custody
+from tests.api.site import Site
 from tests.evidence.log.lab import Lab, act
 
 
@@ -383,3 +385,17 @@ def test_only_the_owner_can_read_what_is_written(written: Lab) -> None:
     """Directories are 0700 and files 0600."""
     for path in [written.evidence / "log", *written.evidence.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_log_that_was_taken_away_is_not_begun_anew(tmp_path: Path) -> None:
+    """Log and catalogue gone, details left: a new empty log would be a fork, signed by the same key."""
+    with Site(tmp_path) as site:
+        site.seal(b"once")
+    evidence = site.data / "evidence"
+    shutil.rmtree(evidence / "log")
+    for path in evidence.glob("evidence.db*"):
+        path.unlink()
+    with Site(tmp_path) as site:
+        assert site.gateway.parts()["evidence"] == "down"
+        assert "has had entries" in (site.gateway.evidence_problem or "")
+    assert not (evidence / "log" / "checkpoint").exists()

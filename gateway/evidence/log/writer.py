@@ -160,8 +160,9 @@ class LogWriter:
 
     def _found(self, path: Path) -> None:
         """Begin a log: its key, then its empty tree."""
-        if (self.directory / "tile").exists() or (self.directory / "pending").exists():
-            raise IntegrityError(f"{path} is missing, but the log has entries")
+        entries = (self.directory / "tile", self.directory / "pending", self.directory.parent / "details")
+        if any(left.exists() for left in entries):
+            raise IntegrityError(f"{path} is missing, but the log has had entries")
         self.disk.replace(self.directory / "log.vkey", f"{self.key}\n".encode())
         empty = Checkpoint(self.key.name, 0, Edge().root()).sign(self._signer)
         self.disk.replace(path, empty.encode())
