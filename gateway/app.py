@@ -93,7 +93,7 @@ class Gateway:
         parts = {"feed": self.feed.health(), "roster": "degraded" if self.watch.problem else "ok"}
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
-            parts["evidence"] = "down" if self.evidence is None else self.evidence.recordings.condition
+            parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
         if self.settings.driver:
             states = {health.state for health in self.inputs().values()}
             parts["inputs"] = "ok" if states <= {"up"} else "degraded"

@@ -48,6 +48,11 @@ class EvidenceHalf:
     records: Records
     recordings: Recordings
 
+    @property
+    def condition(self) -> str:
+        """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
+        return "down" if self.records.custody.problem is not None else self.recordings.condition
+
 
 class AgencyTerms:
     """An exhibit's controller is its device's agency; the uncategorised rule of the settings holds."""

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from gateway.crypto.canonical import parse_canonical
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Act, Recorded
-from gateway.errors import MisuseError, StoreBusyError
+from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.evidence.batches import Batches, prove
 from gateway.evidence.details import Details
 from gateway.evidence.leaf import check
@@ -34,6 +35,7 @@ from gateway.ports import Clock
 
 BATCH_MAX = 256
 WAITING_MAX = 4096
+_log = structlog.get_logger()
 
 
 class _Group(msgspec.Struct, eq=False):
@@ -59,6 +61,7 @@ class CustodyLog:
     clock: Clock
     build: str
     disk: Disk = field(default_factory=Disk)
+    problem: str | None = field(default=None, init=False)
     _waiting: deque[_Group] = field(default_factory=deque, init=False, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
@@ -178,12 +181,22 @@ class CustodyLog:
             with _full_disk_is_busy():
                 done = self._batches.write([(act, group.at) for group in groups for act in group.acts])
         except BaseException as problem:  # noqa: BLE001 - whatever it is belongs to those who wait for this batch
+            self._broken(problem)
             for group in groups:
                 group.future.set_exception(problem)
             return
+        self.problem = None
         for group in groups:
             group.future.set_result(done[: len(group.acts)])
             done = done[len(group.acts) :]
+
+    def _broken(self, problem: BaseException) -> None:
+        """A log that is not what was written stops sealing: said once, loudly, and for as long as it is so."""
+        if not isinstance(problem, IntegrityError):
+            return
+        if self.problem is None:
+            _log.critical("log_broken", problem=str(problem))
+        self.problem = str(problem)
 
     def _take(self) -> list[_Group]:
         """What waits, up to a batch; a caller who has gone away before it is written is left out."""

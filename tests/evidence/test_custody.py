@@ -399,3 +399,20 @@ def test_a_log_that_was_taken_away_is_not_begun_anew(tmp_path: Path) -> None:
         assert site.gateway.parts()["evidence"] == "down"
         assert "has had entries" in (site.gateway.evidence_problem or "")
     assert not (evidence / "log" / "checkpoint").exists()
+
+
+def test_a_log_that_was_changed_is_down_for_everybody_to_see(tmp_path: Path) -> None:
+    """Sealing stops and readiness says so, not only to the camera; put right, it goes on."""
+    with Site(tmp_path) as site, site.client() as anybody:
+        site.seal(b"once")
+        checkpoint = site.data / "evidence" / "log" / "checkpoint"
+        whole = checkpoint.read_bytes()
+        checkpoint.write_bytes(whole.replace(b"\n2\n", b"\n3\n"))
+        with pytest.raises(IntegrityError):
+            site.seal(b"again", "r-2")
+        assert site.gateway.parts()["evidence"] == "down"
+        assert anybody.get("/ready/evidence").status_code == 503
+        assert anybody.get("/ready/feed").status_code == 200
+        checkpoint.write_bytes(whole)
+        assert site.seal(b"again", "r-2").size == 5
+        assert site.gateway.parts()["evidence"] == "ok"
