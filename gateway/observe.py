@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,10 +21,59 @@ from prometheus_client.registry import Collector
 from gateway.domain.time import Instant
 
 LogFormat = Literal["json", "console"]
+LINES_WAITING = 10_000
 Counts = Mapping[str, float]
 
 
-def set_up_logs(level: str = "info", form: LogFormat = "json", stream: TextIO | None = None) -> None:
+class Lines:
+    """A stream that never holds up who writes: a thread hands lines on, and what is too much is dropped and counted.
+
+    Whoever reads our standard error may stall (a full pipe, a journal out of order); an emergency must not wait for it.
+    """
+
+    def __init__(self, stream: Callable[[], TextIO], most: int = LINES_WAITING) -> None:
+        """Name the stream, asked for anew for each line; the thread begins with the first."""
+        self._stream = stream
+        self._waiting: queue.Queue[str] = queue.Queue(most)
+        self._thread: threading.Thread | None = None
+        self._dropped = 0
+
+    def write(self, text: str) -> int:
+        """Hand over a line; never waits."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+            atexit.register(self.drain)
+        try:
+            self._waiting.put_nowait(text)
+        except queue.Full:
+            self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the thread does."""
+
+    def drain(self, patience_s: float = 2.0) -> None:
+        """Wait until all is written, but not for long."""
+        until_s = time.monotonic() + patience_s
+        while self._waiting.unfinished_tasks and time.monotonic() < until_s:
+            time.sleep(0.005)
+
+    def _run(self) -> None:
+        while True:
+            text = self._waiting.get()
+            dropped, self._dropped = self._dropped, 0
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream = self._stream()
+                stream.write(f"{dropped} lines of this log were dropped\n{text}" if dropped else text)
+                stream.flush()
+            self._waiting.task_done()
+
+
+_to_stderr = Lines(lambda: sys.stderr)
+
+
+def set_up_logs(level: str = "info", form: LogFormat = "json", stream: TextIO | Lines | None = None) -> None:
     """Log to a stream (standard error), one JSON object (or coloured line) an event."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
@@ -34,7 +87,7 @@ def set_up_logs(level: str = "info", form: LogFormat = "json", stream: TextIO | 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream or _to_stderr),  # type: ignore[arg-type]  # write and flush
         cache_logger_on_first_use=False,
     )
 

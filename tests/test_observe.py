@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
+import time
 
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.observe import Inputs, Metrics, SystemClock, set_up_logs
+from gateway.observe import Inputs, Lines, Metrics, SystemClock, set_up_logs
 
 
 def test_logs_are_json_lines_with_time_and_level() -> None:
@@ -54,3 +57,26 @@ def test_a_step_of_the_wall_clock_is_counted() -> None:
     assert clock.steps == 1
     assert now.mono_s == 3.0
     assert now.utc.timestamp() == 105.0
+
+
+def test_a_reader_who_stalls_holds_up_nobody() -> None:
+    """A pipe that is full: who logs goes on at once, and the loss is said once it is read again."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        lines = Lines(lambda: stream, most=100)
+        set_up_logs("info", "json", lines)
+        began = time.monotonic()
+        for number in range(5_000):
+            structlog.get_logger().info("flood", number=number, padding="x" * 100)
+        assert time.monotonic() - began < 5
+        with os.fdopen(reading) as reader:
+            said = ""
+            while "were dropped" not in said:
+                said += os.read(reader.fileno(), 1 << 16).decode()
+            thread = threading.Thread(target=reader.read, daemon=True)
+            thread.start()
+            lines.drain()
+            assert not lines._waiting.unfinished_tasks
+            stream.close()
+            thread.join(5)
+    set_up_logs()
