@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway.api.identity import NOBODY, Identity, identity
 from gateway.api.problem import ProblemError
-from gateway.api.routing import NOBODY, Identity, identity
 from gateway.store.accounts import Account, Accounts
 
 COOKIE = "lapel_session"

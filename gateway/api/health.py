@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes, as_json
+from gateway.api.identity import OPEN
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 
 ROUTES = Routes()
 

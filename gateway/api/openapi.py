@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from gateway.api.routing import OPEN, Nothing, Route
+from gateway.api.identity import OPEN
+from gateway.api.routing import Nothing, Route
 
 PROBLEM = {
     "type": "object",

@@ -9,35 +9,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
+from gateway.api.identity import Identity
 from gateway.api.problem import ProblemError
 
 if TYPE_CHECKING:
     from gateway.api.rooms import Rooms
-    from gateway.store.accounts import Account
 
 Query = TypeVar("Query")
-OPEN = ""
-"""The permission of a route that needs none: health, the page's own files, sign-in."""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A route without query or body."""
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who is asking, and what they may; session is the same for one sign-in or token."""
-
-    account: str
-    permissions: frozenset[str]
-    session: str
-    person: str | None = None
-
-    def may(self, permission: str) -> bool:
-        """Whether the permission is among theirs; `*` is all."""
-        return permission == OPEN or "*" in self.permissions or permission in self.permissions
-
-
-NOBODY = Identity("", frozenset(), "")
 
 
 class Call(Generic[Query]):
@@ -143,8 +125,3 @@ def _said(wrong: str, *, body: bool) -> str:
 def as_json(body: object, *, status: int = 200, media: str = "application/json") -> web.Response:
     """Answer with JSON."""
     return web.Response(status=status, body=msgspec.json.encode(body), content_type=media)
-
-
-def identity(account: Account, granted: frozenset[str], session: str) -> Identity:
-    """An account's identity in one session."""
-    return Identity(account.id, granted, session, account.person)

@@ -10,10 +10,11 @@ import structlog
 from aiohttp import web
 
 from gateway.api import emergencies, evidence, health, log, roster, session, units
+from gateway.api.identity import NOBODY, OPEN, Identity
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
 from gateway.api.rooms import Rooms
-from gateway.api.routing import NOBODY, OPEN, Answer, Call, Identity, Route, Routes, asked_of
+from gateway.api.routing import Answer, Call, Route, Routes, asked_of
 from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20

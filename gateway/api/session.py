@@ -9,8 +9,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.auth import COOKIE, own_site
+from gateway.api.identity import OPEN
 from gateway.api.problem import ProblemError
-from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes, as_json
+from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 
 ROUTES = Routes()

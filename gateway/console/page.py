@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.api.identity import OPEN
 from gateway.api.problem import ProblemError
-from gateway.api.routing import OPEN, Answer, Call, Nothing, Routes
+from gateway.api.routing import Answer, Call, Nothing, Routes
 
 ROUTES = Routes()
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

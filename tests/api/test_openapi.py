@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.api.routing import OPEN
+from gateway.api.identity import OPEN
 from gateway.api.server import table
 from gateway.console import page
 from tests.api.site import Site, noise

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gateway.api.routing import OPEN, Route
+from gateway.api.identity import OPEN
+from gateway.api.routing import Route
 from gateway.api.server import table
 from gateway.console import page
 from gateway.settings import DEFAULT_ROLES as ROLES
