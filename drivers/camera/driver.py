@@ -151,7 +151,8 @@ class Footage:
     @property
     def counters(self) -> dict[str, int]:
         """What became of commands, and what is in memory now."""
-        return {**self._count, "held_bytes": self._held_bytes, "transfers": len(self._transfers)}
+        unsaid = sum(transfer.unsaid for transfer in self._transfers.values())
+        return {**self._count, "held_bytes": self._held_bytes, "transfers": len(self._transfers), "unsaid": unsaid}
 
     def failed(self, problem: BaseExceptionGroup[BaseException]) -> None:
         """Remember why it is down."""

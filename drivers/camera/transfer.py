@@ -30,6 +30,8 @@ from gateway.domain.evidence import Range, RecordingKey, Sealed, UploadState
 
 QUEUE_LIMIT = 4096
 """Commands of one recording that may wait; its bytes are bounded by the window."""
+ANSWERS_LIMIT = 2 * QUEUE_LIMIT
+"""Answers of one recording that may wait to be published."""
 WINDOW_RETRY_S = 1
 
 
@@ -68,7 +70,7 @@ class Transfer:
         self.key, self.window_bytes = key, window_bytes
         self.durable: tuple[Range, ...] = ()
         self._seen: tuple[Range, ...] = ()
-        self.held_bytes = 0
+        self.held_bytes = self.unsaid = 0
         self._queue: deque[Job] = deque()
         self._running: set[Job] = set()
         self._answers: deque[Answer] = deque()
@@ -142,7 +144,7 @@ class Transfer:
     def malformed(self, suffix: str, reason: str) -> None:
         """0x83: a command that can't be read."""
         response = Response(self.key.recording, topic=suffix, reason_code=MALFORMED, reason_description=reason)
-        self._answers.append(Answer(response))
+        self._add(Answer(response))
 
     def answer(self) -> Answer | None:
         """Take the next answer to publish; None when there is nothing to say."""
@@ -174,7 +176,19 @@ class Transfer:
         )
 
     def _say(self, job: Job, response: Response) -> None:
-        self._answers.append(Answer(response, (job.ticket,)))
+        self._add(Answer(response, (job.ticket,)))
+
+    def _add(self, answer: Answer) -> None:
+        """Queue an answer; who asks faster than answers go out is not answered each time (`unsaid` counts)."""
+        if len(self._answers) < ANSWERS_LIMIT:
+            self._answers.append(answer)
+            return
+        self.unsaid += 1
+        last = self._answers.pop()
+        tickets = tuple(ticket for ticket in answer.tickets if ticket is not _nobody)
+        # The newest word stands, but never in the place of a receipt.
+        newest = last if last.response.receipt is not None else answer
+        self._answers.append(Answer(newest.response, (*last.tickets, *tickets)))
 
     def _end(self, job: Job) -> None:
         if job in self._running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drivers.camera import transfer as transfer_module
 from drivers.camera.transfer import Job, Transfer, union
 from drivers.camera.wire import Abort, Fin, Init, Piece, StatusQuery
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment, UploadState
@@ -210,3 +211,23 @@ def test_union():
     """Touching and overlapping ranges merge, empty ones vanish."""
     assert union([(4, 8), (0, 4), (6, 9), (20, 20), (12, 13)]) == ((0, 9), (12, 13))
     assert union([]) == ()
+
+
+def test_answers_that_cannot_go_out_are_bounded_and_every_message_is_acknowledged(monkeypatch):
+    """Nonsense faster than we can answer it: the newest refusal stands, a receipt stays, no ticket is lost."""
+    monkeypatch.setattr(transfer_module, "ANSWERS_LIMIT", 10)
+    acks: list[int] = []
+    transfer = Transfer(KEY, 4)
+    fin = Job(Fin(RecordingFin(KEY, 4)))
+    transfer.take(fin)
+    transfer.startable()
+    for _ in range(9):
+        transfer.malformed("…/x", "bad")
+    transfer.settled(fin, SEALED)
+    for offset in range(0, 400, 4):
+        transfer.take(piece(offset, acks=acks))
+    spoken = said(transfer)
+    assert len(spoken) == 10
+    assert spoken[-1]["receipt"] == {"v": 1}
+    assert transfer.unsaid == 99
+    assert acks == list(range(4, 400, 4))
