@@ -31,7 +31,8 @@ def _ready(call: Call[Nothing], names: tuple[str, ...]) -> web.StreamResponse:
     parts = call.rooms.parts()
     chosen = {name: parts[name] for name in names if name in parts}
     state = "ok" if all(word == "ok" for word in chosen.values()) else "degraded"
-    dead = any(word == "down" for word in chosen.values())
+    # Whoever asks for the whole wants to know whether to send consumers here: only the feed decides that.
+    dead = chosen.get("feed") == "down" if "feed" in chosen else "down" in chosen.values()
     return as_json(Health("down" if dead else state, chosen), status=503 if dead else 200)
 
 

@@ -492,6 +492,8 @@ def test_a_damaged_store_shuts_evidence_and_not_the_feed(tmp_path: Path) -> None
     checkpoint.write_text(checkpoint.read_text().replace("\n2\n", "\n1\n"))
     with Site(tmp_path) as site, site.client(token) as client:
         assert client.get("/ready/evidence").status_code == 503
+        whole = client.get("/ready")
+        assert (whole.status_code, whole.json()["state"]) == (200, "degraded")
         assert client.get("/ready/feed").status_code == 200
         assert client.get("/ready").json()["parts"]["evidence"] == "down"
         for path in ("/v1/exhibits", "/v1/log/checkpoint"):
