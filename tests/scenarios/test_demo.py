@@ -31,7 +31,7 @@ def lapel(*words: object) -> subprocess.CompletedProcess[str]:
 
 def test_twenty_seconds(tmp_path: Path) -> None:
     """Exit 0, nothing lost, counts that agree with each other and with the store; what it stored verifies."""
-    process = demo(tmp_path, "--duration", "20")
+    process = demo(tmp_path, "--duration", "30")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("\n") == 1
