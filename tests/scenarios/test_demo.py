@@ -29,7 +29,7 @@ def lapel(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, check=False)
 
 
-def test_twenty_seconds(tmp_path: Path) -> None:
+def test_half_a_minute(tmp_path: Path) -> None:
     """Exit 0, nothing lost, counts that agree with each other and with the store; what it stored verifies."""
     process = demo(tmp_path, "--duration", "30")
     out, err = process.communicate(timeout=120)
