@@ -99,7 +99,16 @@ class ApiSection(Closed, frozen=True):
 
 DEFAULT_ROLES: dict[str, list[str]] = {
     "administrator": ["*"],
-    "controller": ["feed:read", "feed:nearest", "emergency:act", "roster:read", "booking:write", "health:read"],
+    "controller": [
+        "feed:read",
+        "feed:nearest",
+        "emergency:act",
+        "message:act",
+        "duty:write",
+        "roster:read",
+        "booking:write",
+        "health:read",
+    ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],
     "evidence_officer": ["evidence:read", "evidence:content", "log:read", "roster:read", "health:read"],
     "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
