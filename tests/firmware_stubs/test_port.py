@@ -10,10 +10,11 @@ import tty
 import pytest
 
 from firmware_stubs.dialects import DIALECTS
+from firmware_stubs.handset import lip_frame
 from firmware_stubs.lip import ShortReport
 from firmware_stubs.pei import Cell, MobileTermination
+from firmware_stubs.port import Terminal
 from firmware_stubs.sds import status
-from firmware_stubs.terminal import Terminal, lip_frame
 
 HEARD = frozenset({2341001, 2341002})
 
