@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.feed.settings import FeedSettings
 
@@ -105,6 +106,7 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "emergency:act",
         "message:act",
         "duty:write",
+        "task:write",
         "roster:read",
         "booking:write",
         "health:read",
@@ -141,6 +143,7 @@ class Settings(Closed, frozen=True):
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
     feed: FeedSettings = FeedSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     api: ApiSection = ApiSection()
     auth: AuthSection = AuthSection()
     observe: ObserveSection = ObserveSection()

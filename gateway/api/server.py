@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from gateway.api import emergencies, evidence, health, log, messages, roster, session, units
+from gateway.api import emergencies, evidence, health, log, messages, roster, session, tasks, units
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
 from gateway.api.rooms import Rooms
@@ -29,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    for part in (health, session, units, emergencies, messages, roster, evidence, log):
+    for part in (health, session, units, emergencies, messages, tasks, roster, evidence, log):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -150,6 +150,7 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
     if not feed.set_duty(name, asked.code, incident=asked.incident):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
+    call.rooms.dispatch.duty(name, asked.code, call.who.account)
     structlog.get_logger().info(
         "duty_set",
         unit=name,
