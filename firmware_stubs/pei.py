@@ -53,8 +53,7 @@ class MobileTermination:
         """Take bytes from the equipment, in any pieces; a rebooting radio hears nothing."""
         if now < self._silent_until:
             return
-        if self._late is not None or b"\r" in self._inbox:
-            self._note_overtaking(data)
+        self._note_overtaking(data)
         self._inbox += data[: INBOX_CAP - len(self._inbox)]
         self._work(now)
 
@@ -109,8 +108,9 @@ class MobileTermination:
         self._delay_next_s = seconds
 
     def burst(self, codes: Sequence[int]) -> None:
-        """Errors that answer nothing; the radio has lost its registrations with them."""
+        """Errors that answer nothing but what was under way; the radio has lost its registrations with them."""
         self.memory.registered.clear()
+        self._late = None
         for code in codes:
             self._error(code)
 
@@ -138,16 +138,18 @@ class MobileTermination:
 
     def _note_overtaking(self, data: bytes) -> None:
         """A command before the earlier one's result would get its answer. AT alone, ESC and ^Z are resynchronising."""
+        owing = self._late is not None or b"\r" in self._inbox
         self._ahead += data
         *lines, rest = re.split(rb"[\r\x1a\x1b]", bytes(self._ahead))
         self._ahead = bytearray(rest[-LINE_CAP:])
         for line in (each.strip() for each in lines):
-            if line.upper().startswith(b"AT") and line.upper() != b"AT":
+            is_command = line.upper().startswith(b"AT")
+            if owing and is_command and line.upper() != b"AT":
                 self.violations.append(f"{line.decode('ascii', 'replace')} overtook a result")
+            owing = owing or is_command
 
     def _work(self, now: float) -> None:
         while self._inbox and not self._holding(now):
-            self._ahead.clear()
             octet = self._inbox.pop(0)
             self._octet(octet, now)
             if self._queued and octet == 0x0D:

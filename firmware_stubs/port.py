@@ -46,6 +46,7 @@ class Terminal(threading.Thread):
         self.deaf = 0
         self.on_downlink: Callable[[Downlink], None] | None = None
         self.on_written: Callable[[Frame, int], None] | None = None
+        self.on_line: Callable[[str, bytes], None] | None = None
         self.written = 0
         self.slowly = False
         self._speed = speed
@@ -174,6 +175,7 @@ class Terminal(threading.Thread):
                     self.deaf += len(data)
                     continue
                 self._awake = self._awake or (bool(data) and not mask & select.POLLHUP)
+                self._trace("in", data)
                 self.radio.receive(data, time.monotonic())
             elif mask & select.POLLHUP:
                 self._awake = False
@@ -214,6 +216,7 @@ class Terminal(threading.Thread):
 
     def _write(self, octets: bytes) -> bool:
         """Write it all, in pieces where a seed was given; False when the line went first."""
+        self._trace("out", octets)
         rest = memoryview(octets)
         while rest:
             most = 3 if self.slowly else 24
@@ -231,6 +234,10 @@ class Terminal(threading.Thread):
             if self._chance is not None and self._chance.random() < 0.2:
                 self._ended.wait(0.001)
         return True
+
+    def _trace(self, way: str, octets: bytes) -> None:
+        if octets and self.on_line is not None:
+            self.on_line(way, octets)
 
     def _writable(self) -> bool:
         """Wait for room on the line; False when it is unplugged or the terminal ends."""

@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal(given.link, radio, pieces, speed=given.speed)
     habits = Habits(given.answers, given.status_base, given.received_after, given.consumed_after, given.outcome)
     crew = Crew(terminal, issis, habits, seed=given.seed, hurry=given.hurry)
+    if given.trace:
+        terminal.on_line = lambda way, octets: say(
+            {"event": "line", "at": time.monotonic(), way: octets.decode("latin-1")}
+        )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -99,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", type=int, default=0, help="so many random faults, then end")
     parser.add_argument("--reboot-seconds", type=float, default=REBOOT_S, help="how long it hears nothing then")
     parser.add_argument("--cues", action="store_true", help="do what lines on standard input say")
+    parser.add_argument("--trace", action="store_true", help="print what goes over the line")
     _add_officers(parser)
     return parser
 

@@ -312,3 +312,23 @@ def test_out_of_reach_is_a_failure_on_the_air():
     mt.tick(2.0)
     assert mt.to_send() == b"\r\n+CMGS: 0,5,1\r\n"
     assert mt.downlinks == []
+
+
+def test_two_commands_at_once_are_a_breach():
+    """Whoever sends the second before the first is answered takes one answer for the other."""
+    mt = radio()
+    mt.receive(b"AT\r\nAT\r\n", 1.0)
+    assert mt.violations == []
+    mt.receive(b"AT+CRE", 1.0)
+    mt.receive(b"G?\r\nAT+CTOM?\r\n", 1.0)
+    assert mt.violations == ["AT+CTOM? overtook a result"]
+
+
+def test_a_burst_answers_what_was_under_way():
+    """The late result does not come any more."""
+    mt = radio()
+    mt.delay_result(1.0)
+    say(mt, "AT")
+    mt.burst((2,))
+    mt.tick(5.0)
+    assert mt.to_send() == b"\r\n+CME ERROR: 2\r\n"
