@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import termios
 import threading
 import time
 import tty
@@ -125,3 +126,82 @@ def test_closing_removes_the_link(tmp_path):
     assert made.link.is_symlink()
     made.close()
     assert not made.link.is_symlink()
+
+
+class Slow:
+    """Equipment that opens the port at a speed of its own."""
+
+    def __init__(self, path, speed):
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self.fd)
+        flags = termios.tcgetattr(self.fd)
+        flags[4] = flags[5] = getattr(termios, f"B{speed}")
+        termios.tcsetattr(self.fd, termios.TCSANOW, flags)
+
+    def answered(self, patience_s=0.5):
+        os.write(self.fd, b"AT\r\n")
+        seen, ends = b"", time.monotonic() + patience_s
+        while b"OK" not in seen and time.monotonic() < ends:
+            if select.select([self.fd], [], [], 0.05)[0]:
+                seen += os.read(self.fd, 4096)
+        return b"OK" in seen
+
+
+@pytest.mark.parametrize("speed", [9600, 38400, 115200])
+def test_it_answers_at_its_own_speed_alone(tmp_path, speed):
+    """The speed that the other end has set is what counts; at another it neither hears nor says anything."""
+    made = Terminal(tmp_path / "t", MobileTermination(DIALECTS["sepura"], Cell(), HEARD), speed=speed)
+    made.open()
+    made.start()
+    wrong = 38400 if speed != 38400 else 9600
+    equipment = Slow(made.link, wrong)
+    assert not equipment.answered(0.2)
+    os.close(equipment.fd)
+    equipment = Slow(made.link, speed)
+    assert equipment.answered(3)
+    assert made.deaf == 4
+    os.close(equipment.fd)
+    made.close()
+
+
+def test_unplugged_it_comes_back_under_the_same_path(terminal):
+    """The line hangs up, another takes its place, and the radio has kept its registrations."""
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    terminal.suffer(lambda: terminal.replug(0.1))
+    wait(terminal.drained)
+    with pytest.raises(OSError):
+        os.write(equipment.fd, b"AT\r\n")
+    os.close(equipment.fd)
+    again = Equipment(terminal.link)
+    again.say("AT")
+    wait(lambda: terminal.ready)
+    terminal.hear(status(2341001, 0x8001))
+    again.until(lambda seen: b"\r\n8001\r\n" in seen)
+    os.close(again.fd)
+
+
+def test_it_knows_what_was_not_read_yet(terminal):
+    """What is on the line counts until the other end has taken it."""
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    wait(lambda: terminal.ready)
+    ends = []
+    terminal.on_written = lambda _frame, end: ends.append(end)
+    terminal.hear(status(2341001, 0x8001))
+    wait(terminal.drained)
+    assert ends == [terminal.written]
+    assert terminal.unread() == len(b"\r\n+CTSDSR: 13,2341001,0,2349001,0,16\r\n8001\r\n")
+    equipment.until(lambda seen: b"\r\n8001\r\n" in seen)
+    assert terminal.unread() == 0
+    os.close(equipment.fd)
+
+
+def test_a_reboot_on_the_line(terminal):
+    """Not ready until it has been registered for again."""
+    equipment = Equipment(terminal.link)
+    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
+    wait(lambda: terminal.ready)
+    terminal.suffer(terminal.reboot)
+    wait(lambda: not terminal.ready)
+    os.close(equipment.fd)
