@@ -165,6 +165,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         inputs: dict[str, Driver] = {}
         dispatch = await _dispatch(stack, settings, store, (roster, feed, clock), inputs)
         intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch))
+        journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)

@@ -90,6 +90,8 @@ class Alarm:
         if pressed is None:
             self._last_resort(report, journalled=journalled)
             return
+        # While the log refuses nothing is said to be kept; what waits for it is said to be when it is.
+        pressed.kept = pressed.kept and not self._log.refusing
         with self._aside("unit"):
             pressed.unit = pressed.unit or self._unit_of(pressed.person)
         with self._aside("place"):
@@ -217,6 +219,13 @@ class Alarm:
         if emergency is not None:
             self.announce(emergency)
         return emergency
+
+    def journal_recovered(self) -> None:
+        """The journal has the frames that it had refused: say so of those of which the contrary was said."""
+        for one in list(self.emergencies.known.values()):
+            if not one.journalled:
+                one.journalled = True
+                self.announce(one)
 
     def on_disk(self, keys: Keys) -> None:
         """The log has these now: say so of those of which the contrary was said."""

@@ -255,6 +255,10 @@ class Feed:
             self._counts["reach_faults"] += 1
             _log.error("a radio's reach can't be told", problem=what_failed(error))
 
+    def journal_recovered(self) -> None:
+        """What the journal had refused is on disk now."""
+        self._alarm.journal_recovered()
+
     def camera(self, report: CameraReport, who: Resolved) -> None:
         """Camera telemetry: its battery stands for a unit of which no other is known."""
         self._counts["camera_reports"] += 1

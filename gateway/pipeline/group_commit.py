@@ -30,7 +30,7 @@ class GroupCommit(Generic[Item]):
 
     When it raises OSError or StoreBusyError the items stay in memory (bounded; urgent ones are never
     dropped) and are tried again every retry_s; whoever waits is told Receipt(journalled=False),
-    so that a full disk never stops positions and emergencies.
+    so that a full disk never stops positions and emergencies. `recovered` is called once it takes them again.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class GroupCommit(Generic[Item]):
         self._waiting: asyncio.Future[Receipt] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.healthy = True
+        self.recovered: Callable[[], None] = lambda: None
         self.written = 0
         self.failures = 0
 
@@ -105,6 +106,7 @@ class GroupCommit(Generic[Item]):
         if kept and not self.healthy:
             self.healthy = True
             structlog.get_logger().warning("disk_recovered", part=self._name)
+            self.recovered()
         return kept
 
     def _not_kept(self, entries: list[Entry[Item]], full: Exception) -> None:

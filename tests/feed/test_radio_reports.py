@@ -251,6 +251,20 @@ def test_a_radio_at_the_same_fix_is_another_press(scene) -> None:
     assert [one.state for one in scene.feed.emergencies()] == ["cleared", "active"]
 
 
+def test_the_journal_takes_what_it_had_refused(scene) -> None:
+    """Said once, of those that were said to be unjournalled, over or not."""
+    first, second = scene.press(journalled=False), scene.press(who(None), issi=9)
+    scene.feed.clear(first.id, "Insp 3", "test")
+    consumer = scene.feed.subscribe()
+    consumer.take()
+    scene.feed.journal_recovered()
+    told = [content for event, content in events(consumer.take()) if event == "emergency"]
+    assert [(one["id"], one["journalled"], one["state"]) for one in told] == [(first.id, True, "cleared")]
+    assert (first.journalled, second.journalled) == (False, True)
+    scene.feed.journal_recovered()
+    assert consumer.take() is None
+
+
 def test_unknown_issi(scene) -> None:
     """Holder unknown, last held by: said, and nothing guessed."""
     found = scene.press(type(who(None))(issi=99, last_held_by="P-2"), issi=99)
