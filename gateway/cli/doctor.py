@@ -17,7 +17,7 @@ import msgspec
 from gateway import settings as configuration
 from gateway.cli import doctor_words, show
 from gateway.cli.doctor_ports import look
-from gateway.cli.doctor_words import Finding
+from gateway.cli.doctor_words import Finding, Radio
 from gateway.cli.places import as_json_option, of_store
 from gateway.settings import Settings
 
@@ -83,10 +83,10 @@ def _of_gateway(gateway: Gateway, settings: Settings | None, *, radio_only: bool
     for name, one in inputs.items():
         is_radio = name in named if named is not None else RADIO_COUNTER in one["counters"]
         if is_radio:
-            radios.append((name, one["state"], one["problem"]))
+            radios.append(Radio(name, one["state"], one["problem"], one["counters"].get("talkgroup")))
         elif not radio_only:
             found.append(doctor_words.other(name, one["state"], one["problem"]))
-    found += [doctor_words.radio(*one) for one in radios]
+    found += [doctor_words.radio(one.name, one.state, one.problem) for one in radios]
     if radios:
         found += doctor_words.coverage(radios)
         found += doctor_words.handsets(gateway.ask("/v1/handsets")["handsets"])

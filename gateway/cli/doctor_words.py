@@ -42,7 +42,7 @@ SIGNS = (
         "Unplug or switch off the other equipment on this radio's accessory connector.",
     ),
     Sign(
-        r"\bbusy\b|\bheld\b|exclusively|another program|resource temporarily unavailable|in use",
+        r"\bbusy\b|\bheld\b|also open in|exclusively|another program|resource temporarily unavailable|in use",
         "another program holds the port",
         "End that program (`lapel doctor radio -c FILE` without a gateway names it); often ModemManager or a terminal.",
     ),
@@ -57,17 +57,17 @@ SIGNS = (
         "Plug it in; name the port by /dev/serial/by-id/…, which stays the same after a replug.",
     ),
     Sign(
-        r"wrong.?speed|garbage|\bbaud\b",
+        r"wrong.?speed|garbage|another speed",
         "something is heard, but not at this speed",
         "Set `baud` and `flow` as the radio's PEI is programmed; 38400, 9600 and 115200 are usual.",
     ),
     Sign(
-        r"\bdmo\b|direct mode",
+        r"\bdmo\b|\bdirect\b|\bin (gateway|repeater) mode",
         "the radio is in direct mode: nothing of the trunked network is heard, statuses and positions do not arrive",
         "Switch it to trunked mode (TMO), and lock the mode in its programming.",
     ),
     Sign(
-        r"not.?registered|unregistered|searching|reject|no.?service|out of service",
+        r"not.?registered|unregistered|searching|reject|no.?service|(out of|not in) service",
         "the radio is not registered on the network",
         "Check its antenna and cover; if it is rejected, have its ISSI enabled by the network's operator.",
     ),
@@ -78,7 +78,7 @@ SIGNS = (
         " programming, speed and flow control right.",
     ),
     Sign(
-        r"\bstarting\b|setting up|probing|setup",
+        r"\bstarting\b|not started|setting up|probing|\bopen\b|setup",
         "the radio is being set up",
         "Wait some seconds and ask again; if it stays so, look at its speed and its PEI programming.",
     ),
@@ -123,9 +123,27 @@ def parts(states: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def coverage(radios: Sequence[tuple[str, str, str | None]]) -> list[Finding]:
+class Radio(msgspec.Struct, frozen=True):
+    """A radio input as the gateway tells of it; talkgroup is the selected group's number, None where it is not said."""
+
+    name: str
+    state: str
+    problem: str | None
+    talkgroup: int | None = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything on the network can be heard through it."""
+        return self.state in HEALTHY
+
+    def __str__(self) -> str:
+        """Its name, and the group that it is attached to."""
+        return self.name if self.talkgroup is None else f"{self.name} (group {self.talkgroup} selected)"
+
+
+def coverage(radios: Sequence[Radio]) -> list[Finding]:
     """Which modes can be heard at all: an emergency sent where nobody listens is lost to the gateway."""
-    up = [name for name, state, problem in radios if radio(name, state, problem).verdict == "fine"]
+    up = [str(one) for one in radios if one.heard]
     if not up:
         return [
             Finding(

@@ -102,6 +102,15 @@ def configured(tmp_path: Path, port: str, more: str = "") -> Path:
         ("up", "AT+CTSP=2,2,20: parameter out of range (34)", "refuses", "programming"),
         ("down", "AT: PEI in use (2)", "taken by another box", "other equipment"),
         ("starting", None, "being set up", "Wait"),
+        ("down", "not started", "being set up", "Wait"),
+        ("probing", None, "being set up", "Wait"),
+        ("down", "/dev/ttyUSB0: port held by ModemManager (pid 77)", "another program", "End"),
+        ("up", "port also open in minicom (pid 78)", "another program", "End"),
+        ("down", "/dev/ttyUSB0: no answer at 38400, 9600, 115200 baud", "answers nothing", "PEI lead"),
+        ("wrong_speed", "no answer to AT in text: wrong speed?", "not at this speed", "baud"),
+        ("direct", "in direct mode: nothing reaches the network", "direct mode", "TMO"),
+        ("direct", "in direct, watching trunked mode: nothing reaches the network", "direct mode", "TMO"),
+        ("no_service", "not in service (rejected)", "not registered", "ISSI"),
         ("broken", "defect: KeyError", "broken defect: KeyError", "log"),
     ],
 )
@@ -123,7 +132,7 @@ def test_a_radio_that_works() -> None:
 def test_all_well(lapel: Lapel, token: Path) -> None:
     """Exit 0; coverage and each handset are told even so."""
     answers = Answers()
-    answers.input("terminal-1", "up", short_data=7)
+    answers.input("terminal-1", "up", short_data=7, talkgroup=4037009)
     answers.input("beacons", "up", positions=7)
     seen = {"issi": 2341014, "unit": "PCC.CSO-014", "reach": "ok", "proven_via": "terminal-1"}
     answers.handsets = [
@@ -135,6 +144,7 @@ def test_all_well(lapel: Lapel, token: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert "ok   issi 2341014: PCC.CSO-014: emergency path proven 21:05" in done.out
     assert "note  issi 2341015: PCC.CSO-014: emergency path not proven; reach off" in done.out
+    assert "trunked mode is heard by terminal-1 (group 4037009 selected)" in done.out
     assert "NOT COVERED" in done.out
     assert "ok   beacons: up" in done.out
     assert {said for _, said in answers.seen} == {"Bearer lpl_x"}
