@@ -59,7 +59,8 @@ SIGNS = (
     Sign(
         r"wrong.?speed|garbage|another speed",
         "something is heard, but not at this speed",
-        "Set `baud` and `flow` as the radio's PEI is programmed; 38400, 9600 and 115200 are usual.",
+        "Set `baud` and `flow` as the radio's PEI is programmed; 38400, 9600 and 115200 are usual,"
+        ' and baud = "probe" tries them.',
     ),
     Sign(
         r"\bdmo\b|\bdirect\b|\bin (gateway|repeater) mode",
