@@ -50,6 +50,7 @@ _AT = Command("AT")
 _HUSH = Command("")
 """Not sent: the time in which no late result may come any more, for a radio that answers no question."""
 _HASTY_TRIES = 3
+_MOST_PATIENCE = 4
 _CALL_FIELDS = 13
 _BURST, _BURST_S = 3, 10.0
 """So many errors in so short a time say that the radio has forgotten its registrations."""
@@ -66,8 +67,9 @@ class Session:
         self._waiting: deque[Command] = deque()
         self._current: Command | None = None
         self._again: Command | None = None
-        self._marker: Command | None = None
-        self._named_itself, self._markers_owed = False, 0
+        self._markers: list[Command] = []
+        self._marking: Command | None = None
+        self._named_itself, self._rounds = False, 0
         self._errors: deque[float] = deque(maxlen=_BURST)
         self._started = self._ready = self._setting_up = self._silent = self._answers = self._garbled = False
         self._hasty = self._asked = 0
@@ -177,8 +179,13 @@ class Session:
         self._out += dialects.permitted(command.text).encode("ascii") + b"\r\n"
         if command.body:
             self._out += command.body.encode("ascii") + b"\x1a"
-        patience_s = self._timing.probe_s if command is _AT or command is self._marker else self._timing.reply_s
-        self._reply_by = now.mono_s + patience_s
+        self._reply_by = now.mono_s + self._patience_s(command)
+
+    def _patience_s(self, command: Command) -> float:
+        """On the way back into step it grows with each round: a radio may be slower than the first one allowed."""
+        if command is _AT or command is self._marking:
+            return self._timing.probe_s * min(_MOST_PATIENCE, 1 + self._rounds)
+        return self._timing.reply_s
 
     def _next(self, now: Instant) -> None:
         self._current = None
@@ -196,11 +203,8 @@ class Session:
         if command is _HUSH:
             self._synchronised(now)
             return
-        if self._markers_owed and command is self._marker and self._named_itself:
-            self._settled(now)
-            return
         self._answers = False
-        if command is _AT or self._markers_owed:
+        if command is _AT or command is self._marking:
             self._fallen_silent(command, now)
             # A lost ^Z leaves a radio taking our commands for a message's digits: leave that state.
             self._out += self._dialect.leave_entry
@@ -246,10 +250,10 @@ class Session:
             self._events.append(Heard("result", item.raw))
         elif item.code in dialects.IN_DATA_ENTRY:
             self._answers = True
-            if command not in (_AT, _HUSH) and not self._markers_owed:
+            if command not in (_AT, _HUSH) and command is not self._marking:
                 self._put_back(command, now)
             self._out_of_step(now, self._dialect.leave_entry)
-        elif command in (_AT, _HUSH) or self._markers_owed:
+        elif command in (_AT, _HUSH) or command is self._marking:
             self._answers = True
             self._resynchronise(command, item, now)
         else:
@@ -262,8 +266,13 @@ class Session:
         elif code not in {None, dialects.ALREADY_REGISTERED}:
             self._refused(command, -1 if code is None else code, now)
         elif self._named_itself and command.text in dialects.MARKERS:
-            self._marker = Command(command.text)
+            self._learn(Command(command.text))
         self._next(now)
+
+    def _learn(self, marker: Command) -> None:
+        """The radio answers this question with its name."""
+        if marker not in self._markers:
+            self._markers.append(marker)
 
     def _burst(self, code: int | None, now: Instant) -> None:
         """Errors one upon another, outside the set-up: the radio has lost its registrations."""
@@ -282,31 +291,30 @@ class Session:
         elif command is _HUSH:
             self._events.append(Heard("result", item.raw))
             self._reply_by = now.mono_s + self._timing.settle_s
-        elif self._named_itself:
-            self._markers_owed -= 1
-            self._named_itself = False
-            if self._markers_owed:
-                self._hush(now)
-            else:
-                self._synchronised(now)
-        else:
+        elif not self._named_itself:
             self._events.append(Heard("result", item.raw))
+        elif self._rounds > len(self._markers):
+            self._hush(now, self._timing.reply_s)  # the same question was asked twice: whose answer is this?
+        else:
+            self._synchronised(now)
 
     def _mark(self, now: Instant) -> None:
-        """The radio answers again: ask what names itself, or wait until nothing late can come."""
-        if self._marker is None:
-            self._hush(now)
+        """The radio answers again: ask what names itself, another question each time.
+
+        A radio does one thing after another: once the last question is answered, nothing older is owed.
+        """
+        if not self._markers:
+            self._hush(now, self._timing.settle_s)
+        elif self._rounds >= 2 * len(self._markers):
+            self._hush(now, self._timing.reply_s)
         else:
-            self._markers_owed += 1
-            self._send(self._marker, now)
+            self._marking = self._markers[self._rounds % len(self._markers)]
+            self._rounds += 1
+            self._send(self._marking, now)
 
-    def _hush(self, now: Instant) -> None:
+    def _hush(self, now: Instant, patience_s: float) -> None:
         self._current = _HUSH
-        self._reply_by = now.mono_s + self._timing.settle_s
-
-    def _settled(self, now: Instant) -> None:
-        """The question named itself, but its result was lost: what is late now is later than any patience."""
-        self._hush(now)
+        self._reply_by = now.mono_s + patience_s
 
     def _out_of_step(self, now: Instant, first: bytes) -> None:
         """The radio takes our commands for something else: AT again, at once at first, later at its time-out."""
@@ -319,7 +327,7 @@ class Session:
 
     def _synchronised(self, now: Instant) -> None:
         """In step; a radio that had been silent may have restarted and forgotten everything."""
-        self._hasty = self._markers_owed = 0
+        self._hasty, self._rounds, self._marking = 0, 0, None
         if self._silent:
             self._silent = False
             self._current = None

@@ -18,7 +18,7 @@ from drivers.tetra.translate import moment_of
 from gateway.errors import WireError
 
 STREAM = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "vectors/tetra/chunked_stream.json"
-many = settings(derandomize=True, max_examples=200, deadline=None)
+many = settings(deadline=None)
 
 short_reports = st.builds(ShortReport, *(st.integers(0, (1 << width) - 1) for width in (2, 25, 24, 3, 7, 4, 1, 8)))
 
