@@ -123,6 +123,7 @@ class Gateway:
     api_port: int = 0
     broker: BrokerAddress | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    drivers: dict[str, Driver] = field(default_factory=dict)
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -174,6 +175,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker
         )
+        gateway.drivers = inputs
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())

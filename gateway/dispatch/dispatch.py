@@ -146,14 +146,12 @@ class Dispatch:
         task = await self._book.add(self._new(asked, unit, actor, now), key, fingerprint(asked))
         self.counts["created"] += 1
         self._sender.begin(task.id)
-        if self._now(task).over:
+        begun = self._book.get(task.id) or task
+        if begun.over:
             await self._book.keep()
         elif self.settings.locate and self._around.beats.stale(unit.id):
             self._locate(unit, now)
-        return self._now(task), True
-
-    def _now(self, task: Task) -> Task:
-        return self._book.get(task.id) or task
+        return begun, True
 
     def _new(self, asked: NewTask, unit: Unit, actor: str, now: datetime) -> Task:
         fields: dict[str, Any] = {name: getattr(asked, name) for name in msgspec.structs.asdict(asked)}

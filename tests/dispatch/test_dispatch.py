@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.dispatch.asked import DeclinedError
+from gateway.dispatch.asked import DeclinedError, NewTask
 from gateway.dispatch.settings import DispatchSettings
 from gateway.dispatch.task import Cause
 from gateway.domain.events import Origin, ReachReport
@@ -67,9 +67,10 @@ async def test_out_of_reach(reach) -> None:
     """It fails at once with it, and nothing goes out."""
     rig = Rig()
     rig.beats.reaches[UNIT] = reach
-    async with rig.running():
-        task = await rig.give()
+    async with rig.running() as dispatch:
+        task, _ = await dispatch.create(NewTask(UNIT, "Go"), "control")
         assert (task.state, task.cause) == ("failed", Cause("out_of_reach", reach))
+        assert await dispatch.task(task.id) == task
         assert rig.heard == 0
         rig.beats.reaches[UNIT] = "low_battery"
         assert (await rig.give()).state == "sent"
