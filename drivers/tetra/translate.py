@@ -100,15 +100,15 @@ class Translator:
     def _report(self, report: lip.Report, origin: Origin, arrived: Instant) -> list[Event]:
         stamp, fix = stamp_of(report, arrived), fix_of(report)
         events: list[Event] = []
-        if report.reason_code == lip.EMERGENCY:
+        code, status = report.reason_code, report.status_value
+        if code == lip.EMERGENCY:
             events.append(EmergencyReport(origin, stamp, "lip_reason", fix))
-        if report.status_value is not None:
-            events += self._status(report.status_value, origin, Stamp(arrived))
-        reason = None if report.reason_code is None else str(report.reason_code)
-        reach = None if report.reason_code is None else REACH.get(report.reason_code)
-        if reach is not None:
-            events.append(ReachReport(origin, Stamp(arrived), reach))
+        if status is not None:
+            events += self._status(status, origin, Stamp(arrived))
+        if code is not None and code in REACH:
+            events.append(ReachReport(origin, Stamp(arrived), REACH[code]))
         late = (report.time_elapsed_code or 0) >= LATE_FROM or arrived.utc - stamp.at > LATE_AFTER
+        reason = None if code is None else str(code)
         events.append(PositionReport(origin, stamp, fix, "lip", reason=reason, late=late))
         return events
 
@@ -152,9 +152,10 @@ def text_stamp(written: TimeStamp | None, arrived: Instant) -> Stamp:
 
 def fix_of(report: lip.Report) -> Fix | None:
     """The geometric part; None where the radio has no fix. Unknown stays None."""
-    if report.position is None:
+    position = report.position
+    if position is None:
         return None
-    latitude, longitude = report.position
+    latitude, longitude = position
     speed = report.speed_kmh
     return Fix(
         latitude,
