@@ -28,10 +28,13 @@ class Handset(msgspec.Struct, frozen=True):
 def roll_of_handsets(
     units: Iterable[Standing], radios: Mapping[int, Contact], proofs: Mapping[int, Proof]
 ) -> tuple[Handset, ...]:
-    """Every radio that the roster names or that was heard, by ISSI."""
+    """Every radio that the roster names or that was heard, by ISSI. Off duty is private: nothing of when and how."""
+    standings = tuple(units)
+    private = {standing.id for standing in standings if not standing.on_feed}
+    radios = {issi: radio for issi, radio in radios.items() if radio.unit not in private}
     owners = {
         int(person.issi): (str(standing.id), str(person.id))
-        for standing in units
+        for standing in standings
         for person in standing.roll.persons
         if person.issi is not None
     }

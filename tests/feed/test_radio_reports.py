@@ -76,6 +76,11 @@ def test_a_unit_off_duty_is_not_shown_for_its_reach(scene) -> None:
     scene.feed.tick(scene.clock.now())
     assert events(consumer.take()) == []
     assert scene.feed.reach(scene.one) == "off"
+    (mine,) = (one for one in scene.feed.handsets() if one.issi == 2340001)
+    assert (mine.reach, mine.heard_at) == ("unknown", None)
+    scene.duty(2)
+    (mine,) = (one for one in scene.feed.handsets() if one.issi == 2340001)
+    assert (mine.reach, mine.heard_at) == ("ok", "2026-11-21T21:00:03Z")
 
 
 def test_duty_by_the_control_room_comes_with_its_feature(scene) -> None:
