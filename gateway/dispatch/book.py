@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import structlog
 
@@ -12,6 +15,7 @@ from gateway.dispatch.task import Task
 from gateway.errors import StoreBusyError
 
 AGAIN_S = 1.0
+Said = TypeVar("Said")
 
 
 class Book:
@@ -23,11 +27,20 @@ class Book:
         self._dirty: dict[str, None] = {}
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
+        # One hand writes: a write whose waiter was cancelled ends before the next begins, and never overtakes it.
+        self._hand = ThreadPoolExecutor(1, "tasks")
         self.refusing = False
+
+    def close(self) -> None:
+        """Let the writing thread go."""
+        self._hand.shutdown(wait=False)
+
+    async def _by_hand(self, act: Callable[..., Said], *asked: object) -> Said:
+        return await asyncio.get_running_loop().run_in_executor(self._hand, act, *asked)
 
     async def load(self) -> None:
         """Take up what the ledger remembers."""
-        self._tasks = {task.id: task for task in await asyncio.to_thread(self._ledger.unfinished)}
+        self._tasks = {task.id: task for task in await self._by_hand(self._ledger.unfinished)}
 
     def get(self, name: str) -> Task | None:
         """One that is not over, or not yet written down as over."""
@@ -51,7 +64,7 @@ class Book:
     async def add(self, task: Task, key: str | None, asked: str) -> Task:
         """Return when a new task is on disk, with its id."""
         async with self._writing:
-            made = await asyncio.to_thread(self._ledger.add, task, key, asked)
+            made = await self._by_hand(self._ledger.add, task, key, asked)
         self._tasks[made.id] = made
         return made
 
@@ -63,7 +76,7 @@ class Book:
             if not tasks:
                 return
             try:
-                await asyncio.to_thread(self._ledger.keep, tasks)
+                await self._by_hand(self._ledger.keep, tasks)
             except StoreBusyError:
                 self._counts["refused_writes"] += 1
                 self.refusing = True

@@ -92,6 +92,7 @@ class Dispatch:
                 await self._book.keep()
             except StoreBusyError as wrong:
                 _log.error("tasks_not_written", problem=str(wrong))
+            self._book.close()
 
     def nudge(self) -> None:
         """Look at clock, links and emergencies now."""

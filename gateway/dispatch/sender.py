@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from gateway.dispatch import task as steps
@@ -23,7 +24,7 @@ from gateway.errors import LinkError, RefusedError, StoreBusyError
 from gateway.ports import Outgoing
 
 OUT_OF_REACH = frozenset({"dmo", "no_service", "off"})
-LOOK_S = 0.25
+LOOK_S = 0.5
 """How often a task that waits for a gateway terminal looks for one."""
 EARLY_KEPT = 256
 
@@ -57,7 +58,7 @@ class Sender:
         """A new task: fail it at once where it cannot go out, else give it its turn."""
         now = self._around.clock.now()
         task = self._book.get(name)
-        if task is not None and self._whom(task, now) is not None:
+        if task is not None and self._reachable(task) and self._whom(task, now) is not None:
             self.turns.at(name, now.mono_s)
 
     async def _turn(self, name: str) -> None:
@@ -77,13 +78,13 @@ class Sender:
     async def _handed(self, name: str) -> Outgoing | None:
         """Mark it, on disk, as being in a terminal's hands; None where it is not to go out now."""
         task, now = self._book.get(name), self._around.clock.now()
-        if task is None or task.over or not task.pending or self._expired(task, now):
-            return None
-        to = self._whom(task, now)
-        if to is None:
+        if task is None or task.over or not task.pending or self._expired(task, now) or not self._reachable(task):
             return None
         if not self._share.ready:
             self.turns.at(name, now.mono_s + LOOK_S)
+            return None
+        to = self._whom(task, now)
+        if to is None:
             return None
         marked = steps.handed(task, now.utc, to.issi, to.person)
         self._book.put(marked)
@@ -109,15 +110,20 @@ class Sender:
             self._fail(name, Cause("fault", f"{type(defect).__name__} in the gateway terminal's driver: it may be out"))
         else:
             self._counts["sent"] += 1
+            self._forget(via, message.issi, sent.reference)
             self._book.put(steps.taken(self._current(name), self._around.clock.now().utc, via, sent.reference))
             self._heard_early(via, message.issi, sent.reference)
 
-    def _whom(self, task: Task, now: Instant) -> Wearer | None:
-        """Whose terminal it goes to; fails the task where there is none, or none that can be reached."""
+    def _reachable(self, task: Task) -> bool:
+        """Whether the unit's terminal can be reached, as far as it is known; fails the task where it cannot."""
         reach = self._around.beats.reach(task.unit)
         if reach in OUT_OF_REACH:
             self._fail(task.id, Cause("out_of_reach", reach))
-            return None
+            return False
+        return True
+
+    def _whom(self, task: Task, now: Instant) -> Wearer | None:
+        """Whose terminal it goes to; fails the task where there is none."""
         unit = self._around.directory.unit(task.unit)
         found = wearer(self._around.directory, self._around.devices(), unit, now.utc) if unit is not None else None
         if found is None:
@@ -197,6 +203,12 @@ class Sender:
                 del self._early[next(iter(self._early))]
         else:
             self._counts["reports_unmatched"] += 1
+
+    def _forget(self, via: str, issi: int, reference: int | None) -> None:
+        """References have eight bits: the newest message of a number is the one that reports are of."""
+        for task in self._book.open() if reference is not None else []:
+            if (task.via, task.issi, task.reference) == (via, issi, reference):
+                self._book.put(msgspec.structs.replace(task, reference=None))
 
     def _heard_early(self, via: str, issi: int, reference: int | None) -> None:
         report = self._early.pop((via, issi, reference), None) if reference is not None else None

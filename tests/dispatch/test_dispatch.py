@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -469,6 +470,52 @@ async def test_handed_over_only_when_that_is_on_disk() -> None:
         rig.ledger.refusing = False
         await rig.pass_s(5)
         assert ((await rig.now(task)).state, (await rig.now(task)).repeated) == ("sent", False)
+
+
+async def test_a_caller_who_goes_away() -> None:
+    """Written while nobody waits any more: taken up all the same, not found at the next start alone."""
+    rig = Rig()
+    add = rig.ledger.add
+
+    def slowly(*asked):
+        time.sleep(0.05)
+        return add(*asked)
+
+    rig.ledger.add = slowly
+    async with rig.running() as dispatch:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await dispatch.create(NewTask(UNIT, "Go"), "control")
+        await asyncio.sleep(0.1)
+        await rig.settled()
+        assert rig.link.texts == ["Go"]
+
+
+async def test_a_defect_ends_nothing(capsys) -> None:
+    """Loud and counted; a second later the room goes on with what it had, marked where it may be out."""
+    rig = Rig()
+    keep = rig.ledger.keep
+    rig.ledger.keep = lambda tasks: 1 / 0
+    async with rig.running() as dispatch:
+        task = await rig.give()
+        rig.ledger.keep = keep
+        assert dispatch.counts["defects"] == 1
+        await asyncio.sleep(1.1)
+        task = await rig.now(task)
+    assert (task.state, task.repeated) == ("sent", True)
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+async def test_references_come_round() -> None:
+    """Eight bits: a report is of the newest message of its number."""
+    rig = Rig()
+    async with rig.running():
+        old = await rig.give()
+        rig.link.reference = 0
+        new = await rig.give(override={"reason": "more"})
+        assert (old.reference, new.reference) == (1, 1)
+        rig.report("received", reference=1)
+        assert [(await rig.now(task)).state for task in (old, new)] == ["sent", "delivered"]
 
 
 # --- answers
