@@ -6,7 +6,10 @@ import grp
 import os
 import stat
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+
+import msgspec
 
 from gateway.cli.doctor_words import Finding
 
@@ -32,12 +35,17 @@ def look(name: str, port: str) -> Finding:
             name, "wrong", f"{port}: not readable and writable for this user", f"Join the group {_group(found.st_gid)}."
         )
     held = list(holders(found.st_rdev))
+    others = [str(one) for one in held if not one.gateway]
+    if others:
+        return Finding(
+            name, "wrong", f"{port} is held by {', '.join(others)}", "End it: two programs on one port hear half each."
+        )
     if held:
         return Finding(
             name,
-            "wrong",
-            f"{port} is held by {', '.join(held)}",
-            "End it if it is not the gateway; if it is, ask the gateway itself with --url and --token-file.",
+            "note",
+            f"{port} is held by the gateway itself ({', '.join(map(str, held))})",
+            "Ask the gateway how it is: --url and --token-file.",
         )
     return Finding(name, "fine", f"{port} is there, may be opened, and nobody holds it")
 
@@ -49,11 +57,23 @@ def _group(number: int) -> str:
         return str(number)
 
 
-def holders(device: int) -> Iterator[str]:
+class Holder(msgspec.Struct, frozen=True):
+    """A process that has the port open; gateway: it is one of ours."""
+
+    process: int
+    name: str
+    gateway: bool
+
+    def __str__(self) -> str:
+        """As a person would look for it."""
+        return f"{self.name} (process {self.process})"
+
+
+def holders(device: int) -> Iterator[Holder]:
     """Every other process that has this character device open, as far as this user may see."""
     for folder in PROC.iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid() and _has_open(folder, device):
-            yield f"{_called(folder)} (process {folder.name})"
+            yield Holder(int(folder.name), _read(folder / "comm").strip() or "a program", _is_gateway(folder))
 
 
 def _has_open(process: Path, device: int) -> bool:
@@ -71,8 +91,14 @@ def _is(entry: Path, device: int) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == device
 
 
-def _called(process: Path) -> str:
+def _is_gateway(process: Path) -> bool:
+    """Whether it is `lapel run` or `python -m gateway run`."""
+    words = [Path(word).name for word in _read(process / "cmdline").split("\0")]
+    return any(word in ("gateway", "lapel") and after == "run" for word, after in pairwise(words))
+
+
+def _read(file: Path) -> str:
     try:
-        return (process / "comm").read_text("utf-8", "replace").strip()
-    except OSError:
-        return "a program"
+        return file.read_text("utf-8", "replace")
+    except OSError:  # it has ended
+        return ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -104,3 +106,25 @@ def test_radios(site: Site) -> None:
         found = {one["issi"]: one for one in client.get("/v1/handsets").json()["handsets"]}
     assert (found[2341014]["unit"], found[2341014]["reach"], found[2341014]["proven_at"]) == (UNIT, "ok", None)
     assert (found[2341187]["reach"], found[2341187]["heard_at"]) == ("unknown", None)
+
+
+def test_an_emergency_nobody_answers_is_a_metric(tmp_path: Path) -> None:
+    """Sent again and counted, until a named person has it."""
+    with Site(tmp_path, feed={"emergency_repeat_s": 0.1, "emergency_alarm_s": 0.2}) as site:
+        site.press("bcn-15")
+        with site.client(site.token()) as client:
+
+            def waiting() -> bool:
+                return "lapel_feed_emergencies_unacknowledged 1.0" in client.get("/metrics").text
+
+            ends_s = time.monotonic() + 10
+            while not waiting() and time.monotonic() < ends_s:
+                time.sleep(0.02)
+            assert waiting()
+            assert "lapel_feed_emergencies_sent_again 1.0" in client.get("/metrics").text
+            (raised,) = client.get("/v1/emergencies").json()["emergencies"]
+            client.post(f"/v1/emergencies/{raised['id']}/ack", json={"by": "Inspector 3"})
+            ends_s = time.monotonic() + 10
+            while waiting() and time.monotonic() < ends_s:
+                time.sleep(0.02)
+            assert not waiting()

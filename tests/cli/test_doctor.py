@@ -76,6 +76,21 @@ def token(tmp_path: Path) -> Path:
     return tmp_path / "token"
 
 
+@contextmanager
+def holding(port: str, *words: str) -> Iterator[int]:
+    """Another program that has the port open, called with such words; its process number."""
+    hold = f"import sys; f = open({port!r}, 'rb'); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        try:
+            yield other.pid
+        finally:
+            other.stdin.close()
+
+
 def configured(tmp_path: Path, port: str, more: str = "") -> Path:
     """A configuration with one radio."""
     file = tmp_path / "lapel.toml"
@@ -232,16 +247,13 @@ def test_the_port_itself(lapel: Lapel, tmp_path: Path) -> None:
     done = lapel("doctor", "radio", "-c", configured(tmp_path, port))
     assert (done.code, "nobody holds it" in done.out, "test_status" in done.out) == (0, True, True)
     assert "test_status" not in lapel("doctor", "-c", configured(tmp_path, port, "[feed]\ntest_status = 0x80F0")).out
-    hold = f"import sys; f = open({port!r}, 'rb'); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with holding(port) as process:
         done = lapel("doctor", "radio", "-c", configured(tmp_path, port))
-        assert other.stdin is not None
-        other.stdin.close()
+        assert (done.code, f"(process {process})" in done.out) == (1, True)
+    with holding(port, "-m", "gateway", "run", "-c", "x.toml") as process:
+        done = lapel("doctor", "radio", "-c", configured(tmp_path, port))
+        assert (done.code, "by the gateway itself (" in done.out, f"(process {process})" in done.out) == (0, True, True)
     os.close(master)
-    assert done.code == 1
-    assert f"(process {other.pid})" in done.out
 
 
 def test_no_port_at_all(lapel: Lapel, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class RadioLine:
         while not self._ends.is_set():
             if not select.select([self._master], [], [], 0.02)[0]:
                 continue
-            heard += os.read(self._master, 4096)
+            heard += os.read(self._master, 4096)  # the slave stays open here, so that a restart is no unplugging
             *commands, heard = heard.split(b"\r")
             for _ in commands:
                 self.say(b"\r\nOK\r\n")
