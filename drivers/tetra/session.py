@@ -15,24 +15,12 @@ import msgspec
 
 from drivers.tetra import dialects, pei
 from drivers.tetra.dialects import Command, Dialect
-from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent, Unreadable
+from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent
 from drivers.tetra.outbox import NO_ANSWER, Outbox, Parcel
 from drivers.tetra.radio_state import RadioState
 from gateway.domain.time import Instant
 
-__all__ = (
-    "NO_ANSWER",
-    "Call",
-    "Heard",
-    "Ready",
-    "Refused",
-    "SdsIndication",
-    "Session",
-    "SessionEvent",
-    "Silent",
-    "Timing",
-    "Unreadable",
-)
+__all__ = ("Call", "Heard", "Ready", "Refused", "SdsIndication", "Session", "SessionEvent", "Silent", "Timing")
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -44,11 +32,14 @@ class Timing(msgspec.Struct, frozen=True):
     renew_s: float = 300.0
     retry_s: float = 20.0
     settle_s: float = 1.0
+    doubt_s: float = 0.2
 
 
 _AT = Command("AT")
 _HUSH = Command("")
 """Not sent: the time in which no late result may come any more, for a radio that answers no question."""
+_DOUBT = Command("")
+"""Not sent: the moment after an error in which a second result would say that it was one of a burst, and no answer."""
 _HASTY_TRIES = 3
 _MOST_PATIENCE = 4
 _CALL_FIELDS = 13
@@ -70,6 +61,7 @@ class Session:
         self._markers: list[Command] = []
         self._marking: Command | None = None
         self._named_itself, self._rounds = False, 0
+        self._doubted: tuple[Command, int] | None = None
         self._errors: deque[float] = deque(maxlen=_BURST)
         self._started = self._ready = self._setting_up = self._silent = self._answers = self._garbled = False
         self._hasty = self._asked = 0
@@ -203,6 +195,9 @@ class Session:
         if command is _HUSH:
             self._synchronised(now)
             return
+        if command is _DOUBT and self._doubted is not None:
+            self._answered(*self._doubted, now)
+            return
         self._answers = False
         if command is _AT or command is self._marking:
             self._fallen_silent(command, now)
@@ -248,6 +243,9 @@ class Session:
         self._burst(item.code, now)
         if command is None:
             self._events.append(Heard("result", item.raw))
+        elif command is _DOUBT and self._doubted is not None:
+            self._put_back(self._doubted[0], now)
+            self._send(_AT, now)
         elif item.code in dialects.IN_DATA_ENTRY:
             self._answers = True
             if command not in (_AT, _HUSH) and command is not self._marking:
@@ -258,7 +256,16 @@ class Session:
             self._resynchronise(command, item, now)
         else:
             self._answers = True
-            self._answered(command, item.code, now)
+            self._result_of(command, item.code, now)
+
+    def _result_of(self, command: Command, code: int | None, now: Instant) -> None:
+        """Success is believed at once; an error may be one of a burst that answers nothing."""
+        if code in {None, dialects.ALREADY_REGISTERED}:
+            self._answered(command, code, now)
+        else:
+            self._doubted = (command, -1 if code is None else code)
+            self._current = _DOUBT
+            self._reply_by = now.mono_s + self._timing.doubt_s
 
     def _answered(self, command: Command, code: int | None, now: Instant) -> None:
         if command.sending:
@@ -370,7 +377,7 @@ class Session:
             if not self._setting_up:
                 self._set_up(now)
         elif self._current is None:
-            self._events.append(Unreadable(item.raw, "a line that nothing asked for"))
+            self._events.append(pei.Unreadable(item.raw, "a line that nothing asked for"))
         else:
             if self._current.text == "AT+CNUMF?":
                 self.state.own_number(item.text)
