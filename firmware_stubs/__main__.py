@@ -2,7 +2,7 @@
 
 import sys
 
-STUBS = ("shift", "terminal", "beacon", "camera", "video")
+STUBS = ("shift", "terminal", "occupant", "beacon", "camera", "video")
 
 if __name__ == "__main__":
     for stub in STUBS:

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Dialect:
-    """One make's habits; `stated_lip_bits` and `lip_digits` are what its reports say and hold."""
+    """One make's habits; `stated_lip_bits` and `lip_digits` are what its reports say and hold.
+
+    `in_call` is the error for short data while a call is up, `gap_s` the least time between two short data,
+    `table` how many registrations fit, `data_bits` the longest short data that it takes.
+    """
 
     name: str
     identity: Mapping[str, str]
@@ -16,6 +20,10 @@ class Dialect:
     encryption_field: bool = False
     noise: tuple[str, ...] = ()
     refused: Mapping[str, int] = field(default_factory=dict)
+    in_call: int = 42
+    gap_s: float = 0.0
+    table: int = 64
+    data_bits: int = 1184
 
 
 _NOISE = ("+ENCR: 15,SHFW SE 30-43LF8/6", "+ENCR: 15,PBO CC 02")
@@ -30,6 +38,7 @@ DIALECTS: Mapping[str, Dialect] = {
             stated_lip_bits=88,
             lip_digits=22,
             noise=_NOISE,
+            gap_s=0.5,
         ),
         Dialect(
             "motorola-old",
@@ -38,6 +47,7 @@ DIALECTS: Mapping[str, Dialect] = {
             stated_lip_bits=84,
             lip_digits=22,
             noise=_NOISE,
+            gap_s=0.5,
         ),
         Dialect(
             "sepura",
@@ -47,6 +57,7 @@ DIALECTS: Mapping[str, Dialect] = {
             lip_digits=21,
             encryption_field=True,
             refused={"CBC": 35, "I": 34},
+            in_call=3,
         ),
     )
 }

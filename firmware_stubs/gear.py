@@ -11,8 +11,8 @@ from firmware_stubs.camera import Camera, Report
 from firmware_stubs.dialects import DIALECTS
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.pei import Cell, MobileTermination
+from firmware_stubs.port import Terminal
 from firmware_stubs.roster import Person, Roster
-from firmware_stubs.terminal import Terminal
 from firmware_stubs.upload import Habits, Phase
 
 CONTROL_ISSI = 2349001

@@ -1,70 +1,61 @@
 """The radio's side of the PEI (EN 300 392-5): AT commands in, results and indications out, time as an argument."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
+from firmware_stubs.cell import Cell
+from firmware_stubs.commands import CALLS, DATA_TIMEOUT, STRAY_DATA, SYNTAX, AtError, Memory
 from firmware_stubs.dialects import Dialect
-from firmware_stubs.sds import AI_SDS4, AI_STATUS, Downlink, Frame
+from firmware_stubs.sds import Downlink, Frame
 
 END_OF_DATA = 0x1A
 ESCAPE = 0x1B
 LINE_CAP = 4096
-TABLE_CAP = 64
-DATA_PATIENCE_S = 30.0
-AIR_TIME_S = 0.3
+INBOX_CAP = 16384
 REBOOT_S = 3.0
+# After a late result the next command's own result takes a moment: nobody may take one for the other.
+RESULT_GAP_S = 0.03
+EMERGENCY_PRIORITY = 15
 
-NOT_ALLOWED, NOT_SUPPORTED, WRONG_TYPE, OUT_OF_RANGE, SYNTAX = 3, 4, 33, 34, 35
-STRAY_DATA, DATA_TIMEOUT, ALREADY_REGISTERED, TABLE_FULL, BUSY = 36, 37, 38, 39, 42
-SENT_OK, SEND_FAILED = 4, 5
-
-
-class AtError(Exception):
-    """A command that ends in +CME ERROR; `code` is its number (EN 300 392-5, clause 6.17)."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Where the terminal stands: who it is, its network, area and selected group."""
-
-    issi: int = 2349001
-    network: str = "023409999"
-    area: int = 17
-    group: int = 2340001
-    signal: int = 24
+__all__ = ["Cell", "MobileTermination"]
 
 
 class MobileTermination:
-    """One radio as the equipment on its serial port sees it."""
+    """One radio as the equipment on its serial port sees it. What it can suffer are the methods after `indication`."""
 
-    def __init__(self, dialect: Dialect, cell: Cell, heard: frozenset[int]) -> None:
+    def __init__(self, dialect: Dialect, cell: Cell, heard: frozenset[int], *, reboot_s: float = REBOOT_S) -> None:
         self.dialect, self.cell, self.heard = dialect, cell, heard
         self.violations: list[str] = []
-        self.downlinks: list[Downlink] = []
+        self.memory = Memory(dialect, cell, heard, self._text)
+        self._reboot_s = reboot_s
         self._out = bytearray()
-        self._line = bytearray()
         self._silent_until = 0.0
         self._reset()
 
     def _reset(self) -> None:
-        self._echo = True
-        self._registered: set[str] = set()
-        self._sending: tuple[int, int] | None = None
-        self._called: tuple[int, int] | None = None
-        self._data_until = 0.0
-        self._on_air: list[tuple[float, int, bool]] = []
-        self._reference = 0
+        self.memory.forget()
+        self._line = bytearray()
+        self._inbox = bytearray()
+        self._ahead = bytearray()
+        self._late: tuple[float, str] | None = None
+        self._resting_until = 0.0
+        self._queued = False
+        self._drop_next = False
+        self._delay_next_s = 0.0
+        self._confused = False
+
+    @property
+    def downlinks(self) -> list[Downlink]:
+        """Short data that went on the air and was received; whoever delivers it takes it away."""
+        return self.memory.downlinks
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the equipment, in any pieces; a rebooting radio hears nothing."""
-        for octet in data:
-            if now >= self._silent_until:
-                self._octet(octet, now)
+        if now < self._silent_until:
+            return
+        self._note_overtaking(data)
+        self._inbox += data[: INBOX_CAP - len(self._inbox)]
+        self._work(now)
 
     def to_send(self) -> bytes:
         """What the radio has put on the line since the last call."""
@@ -73,26 +64,28 @@ class MobileTermination:
         return out
 
     def tick(self, now: float) -> None:
-        """Let time pass: data entry runs out, short data on the air arrives or fails."""
-        if self._called is not None and now >= self._data_until:
-            self._called = None
+        """Let time pass: late results come, data entry runs out, short data on the air arrives or fails."""
+        if self._late is not None and now >= self._late[0]:
+            self._text(self._late[1])
+            self._late, self._resting_until, self._queued = None, now + RESULT_GAP_S, True
+        self._work(now)
+        if self.memory.called is not None and now >= self.memory.data_until:
+            self.memory.called = None
             self._line.clear()
             self._error(DATA_TIMEOUT)
-        for due, reference, reached in [one for one in self._on_air if one[0] <= now]:
-            self._on_air.remove((due, reference, reached))
-            self._text(f"+CMGS: 0,{SENT_OK if reached else SEND_FAILED},{reference}")
+        self.memory.tick(now)
 
     def deadline(self) -> float | None:
         """When tick is next of use."""
-        times = [one[0] for one in self._on_air]
-        return min([*times, self._data_until] if self._called is not None else times, default=None)
+        times = [one[0] for one in self.memory.on_air]
+        times += [self.memory.data_until] if self.memory.called is not None else []
+        times += [self._late[0]] if self._late is not None else []
+        times += [self._resting_until] if self._inbox else []
+        return min(times, default=None)
 
     def wants(self, frame: Frame) -> bool:
         """Whether the equipment has registered for this kind of short data (clause 6.14.13)."""
-        if frame.service == AI_STATUS:
-            return "2,20" in self._registered
-        protocol = frame.protocol or 0
-        return bool(self._registered & {f"3,{protocol}", "3,24" if protocol < 0x80 else "3,25"})
+        return self.memory.wants(frame)
 
     def indication(self, frame: Frame) -> bytes:
         """A +CTSDSR as this make prints it (clause 6.13.3)."""
@@ -100,11 +93,74 @@ class MobileTermination:
         head = f"+CTSDSR: {frame.service},{frame.issi},0,{self.cell.issi},0,{frame.bits}{tail}"
         return f"\r\n{head}\r\n{frame.hexadecimal}\r\n".encode()
 
+    def reboot(self, now: float) -> None:
+        """Off and on again: registrations and all that was under way are gone, and nothing is heard for a while."""
+        self._out.clear()
+        self._reset()
+        self._silent_until = now + self._reboot_s
+
+    def drop_result(self) -> None:
+        """The next command's final result never comes."""
+        self._drop_next = True
+
+    def delay_result(self, seconds: float) -> None:
+        """The next command's final result comes so much later; what is sent meanwhile waits its turn."""
+        self._delay_next_s = seconds
+
+    def burst(self, codes: Sequence[int]) -> None:
+        """Errors that answer nothing but what was under way; the radio has lost its registrations with them."""
+        self.memory.registered.clear()
+        self._late = None
+        for code in codes:
+            self._error(code)
+
+    def confuse(self) -> None:
+        """From here on every command is a syntax error until a bare AT."""
+        self._confused = True
+
+    def begin_call(self, caller: int, group: int, priority: int = 0) -> None:
+        """A group call comes in and holds the radio (clause 6.15); told where the equipment registered for calls."""
+        self.memory.in_call = True
+        if CALLS in self.memory.registered:
+            self._text(f"+CTICN: 1,0,0,0,{caller},1,1,0,1,1,0,{group},{priority}")
+            self._text(f"+CTXG: 1,3,0,0,0,{caller}")
+
+    def end_call(self) -> None:
+        """The call is over, by the network's timer."""
+        self.memory.in_call = False
+        if CALLS in self.memory.registered:
+            self._text("+CDTXC: 1,0")
+            self._text("+CTCR: 1,13")
+
+    def _holding(self, now: float) -> bool:
+        """Whether what comes in waits its turn."""
+        return self._late is not None or now < self._resting_until
+
+    def _note_overtaking(self, data: bytes) -> None:
+        """A command before the earlier one's result would get its answer. AT alone, ESC and ^Z are resynchronising."""
+        owing = self._late is not None or b"\r" in self._inbox
+        self._ahead += data
+        *lines, rest = re.split(rb"[\r\x1a\x1b]", bytes(self._ahead))
+        self._ahead = bytearray(rest[-LINE_CAP:])
+        for line in (each.strip() for each in lines):
+            is_command = line.upper().startswith(b"AT")
+            if owing and is_command and line.upper() != b"AT":
+                self.violations.append(f"{line.decode('ascii', 'replace')} overtook a result")
+            owing = owing or is_command
+
+    def _work(self, now: float) -> None:
+        while self._inbox and not self._holding(now):
+            octet = self._inbox.pop(0)
+            self._octet(octet, now)
+            if self._queued and octet == 0x0D:
+                self._resting_until = now + RESULT_GAP_S
+        self._queued = self._queued and bool(self._inbox)
+
     def _octet(self, octet: int, now: float) -> None:
-        if self._called is not None:
+        if self.memory.called is not None:
             self._data_octet(octet, now)
             return
-        if self._echo:
+        if self.memory.echo:
             self._out.append(octet)
         if octet == 0x0D:
             line = self._line.decode("ascii", "replace").strip()
@@ -123,9 +179,9 @@ class MobileTermination:
         if octet == END_OF_DATA:
             digits = self._line.decode("ascii", "replace").strip()
             self._line.clear()
-            self._answer(lambda: self._send(digits, now))
+            self._answer(lambda: self.memory.send(digits, now), now)
         elif octet == ESCAPE:
-            self._called = None
+            self.memory.called = None
             self._line.clear()
             self._text("OK")
         elif len(self._line) < LINE_CAP:
@@ -133,132 +189,35 @@ class MobileTermination:
 
     def _command(self, line: str, now: float) -> None:
         found = re.fullmatch(r"(?i)AT(Z|E\d?|I\d?|\+(\w+)(=\?|\?|=(.*))?)?", line)
-        if found is None:
+        word = (found[1] or "").upper() if found else ""
+        self._confused = self._confused and bool(word)
+        if found is None or self._confused:
             self._error(SYNTAX if line.upper().startswith("AT") else STRAY_DATA)
-            return
-        word = (found[1] or "").upper()
-        if word == "Z":
-            self._reboot(now)
+        elif word == "Z":
+            # ATZ restarts some radios without an OK (Sepura "reset to default configuration").
+            self.violations.append("ATZ")
+            self.reboot(now)
         elif found[2] is None:
-            self._answer(lambda: self._basic(word))
+            self._answer(lambda: self.memory.basic(word), now)
         else:
-            self._answer(lambda: self._extended(found[2].upper(), found[3] or "", found[4], now))
+            self._answer(lambda: self.memory.extended(found[2].upper(), found[3] or "", found[4], now), now)
 
-    def _reboot(self, now: float) -> None:
-        """ATZ restarts some radios without an OK (Sepura "reset to default configuration")."""
-        self.violations.append("ATZ")
-        self._out.clear()
-        self._reset()
-        self._silent_until = now + REBOOT_S
-
-    def _basic(self, word: str) -> bool:
-        if word.startswith("E"):
-            self._echo = word == "E1"
-        elif word.startswith("I"):
-            if "I" in self.dialect.refused:
-                raise AtError(self.dialect.refused["I"])
-            self._text(self.dialect.identity["GMI"])
-        return True
-
-    def _extended(self, name: str, mode: str, argument: str | None, now: float) -> bool:
-        if name in self.dialect.refused:
-            raise AtError(self.dialect.refused[name])
-        if argument is None:
-            return self._query(name, mode)
-        values = [value.strip().strip('"') for value in argument.split(",")]
-        actions: Mapping[str, Callable[[list[str]], bool]] = {
-            "CTSP": self._register,
-            "CTSDS": self._choose_service,
-            "CMGS": lambda called: self._open_data(called, now),
-        }
-        if name in actions:
-            return actions[name](values)
-        if name not in {"CSCS", "CREG", "CTOM", "CTGS", "CTDGR", "IFC", "CTSDC"}:
-            raise AtError(NOT_SUPPORTED)
-        return True
-
-    def _query(self, name: str, mode: str) -> bool:
-        cell = self.cell
-        answers = {
-            "CNUMF": f"6,{cell.network}{cell.issi:08d}",
-            "CREG": f"1,{cell.area},{cell.network}",
-            "CTOM": "0",
-            "CTGS": f"1,{cell.network}{cell.group:08d}",
-            "CSQ": f"{cell.signal},99",
-            "CBC": "0,88",
-            "CSCS": "8859-1",
-            **self.dialect.identity,
-        }
-        if mode != "?" or name not in answers:
-            raise AtError(NOT_SUPPORTED)
-        self._text(f"+{name}: {answers[name]}")
-        return True
-
-    def _register(self, values: list[str]) -> bool:
-        """+CTSP: profile, layer 1, layer 2 (clause 6.14.13)."""
-        if len(values) < 2 or not all(value.isdecimal() for value in values):
-            raise AtError(SYNTAX)
-        if values[0] not in {"0", "1", "2"} or values[1] not in {"0", "1", "2", "3"}:
-            raise AtError(OUT_OF_RANGE)
-        entry = ",".join(values[1:3])
-        if values[0] == "0":
-            self._registered.discard(entry)
-        elif entry in self._registered:
-            raise AtError(ALREADY_REGISTERED)
-        elif len(self._registered) >= TABLE_CAP:
-            raise AtError(TABLE_FULL)
-        else:
-            self._registered.add(entry)
-        return True
-
-    def _choose_service(self, values: list[str]) -> bool:
-        """+CTSDS is sticky: it holds until it is sent again (clause 6.14.6)."""
-        if len(values) < 2 or not all(value.isdecimal() for value in values):
-            raise AtError(SYNTAX)
-        service, called_type = int(values[0]), int(values[1])
-        if service not in {AI_SDS4, AI_STATUS}:
-            raise AtError(OUT_OF_RANGE)
-        self._sending = (service, called_type)
-        return True
-
-    def _open_data(self, values: list[str], now: float) -> bool:
-        if len(values) != 2 or not all(value.isdecimal() for value in values):
-            raise AtError(SYNTAX)
-        if self._sending is None:
-            raise AtError(NOT_ALLOWED)
-        if self._on_air:
-            raise AtError(BUSY)
-        if self._sending[0] == AI_STATUS and values[1] != "16":
-            raise AtError(WRONG_TYPE)
-        self._called = (int(values[0][-8:]), int(values[1]))
-        self._data_until = now + DATA_PATIENCE_S
-        return False
-
-    def _send(self, digits: str, now: float) -> bool:
-        """The data behind +CMGS: an instance and a reference at once, the outcome when it is off the air."""
-        called, bits = self._called or (0, 0)
-        self._called = None
-        service = self._sending[0] if self._sending else AI_SDS4
-        if re.fullmatch(r"(?i)[0-9a-f]+", digits) is None:
-            raise AtError(STRAY_DATA)
-        if bits > 4 * len(digits) or 4 * len(digits) - bits >= 8:
-            raise AtError(OUT_OF_RANGE)
-        self._reference = self._reference % 255 + 1
-        reached = called in self.heard or called == self.cell.group
-        self._on_air.append((now + AIR_TIME_S, self._reference, reached))
-        self._text(f"+CMGS: 0,0,{self._reference}")
-        if reached:
-            self.downlinks.append(Downlink(called, service, digits.upper()))
-        return True
-
-    def _answer(self, act: Callable[[], bool]) -> None:
+    def _answer(self, act: Callable[[], bool], now: float) -> None:
         try:
             done = act()
         except AtError as error:
-            self._error(error.code)
+            self._result(f"+CME ERROR: {error.code}", now)
         else:
             if done:
-                self._text("OK")
+                self._result("OK", now)
+
+    def _result(self, text: str, now: float) -> None:
+        if self._drop_next:
+            self._drop_next = False
+        elif self._delay_next_s:
+            self._late, self._delay_next_s = (now + self._delay_next_s, text), 0.0
+        else:
+            self._text(text)
 
     def _error(self, code: int) -> None:
         self._text(f"+CME ERROR: {code}")

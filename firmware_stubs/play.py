@@ -16,10 +16,10 @@ from firmware_stubs.camera import Camera
 from firmware_stubs.filming import Assignment, Studio
 from firmware_stubs.footage import Footage, rfc3339
 from firmware_stubs.gear import LINE_RUBBISH, Gear
-from firmware_stubs.replies import replies_to
+from firmware_stubs.handset import Habits, Handset, lip_frame
+from firmware_stubs.port import Terminal
 from firmware_stubs.roster import Person, Roster, Unit
-from firmware_stubs.sds import AI_SDS4, Downlink, Frame, emergency, simple_text, status, transfer_text
-from firmware_stubs.terminal import Terminal, lip_frame
+from firmware_stubs.sds import Downlink, Frame, emergency, simple_text, status, transfer_text
 from firmware_stubs.walk import Place, Walker
 
 STEP_S = 0.5
@@ -65,12 +65,17 @@ class Play:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._reference = 0
+        self._handsets: dict[int, Handset] = {}
         self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def begin(self) -> None:
         """Put everybody's first acts on the schedule."""
         self._after(0.0, self._move)
         for person in self._roster.people if self._gear.terminals else ():
+            terminal = self._gear.terminal_of(person)
+            habits = Habits(status_base=self._script.status_offset)
+            self._handsets[person.issi] = Handset(person.issi, terminal.radio.dialect, habits)
+            self._after(0.0, partial(self._carry, person, terminal))
             self._radio_on(person)
         for device in self._roster.devices_of("beacon"):
             self._after(self._chance.uniform(0, self._script.beacon_s), partial(self._beacon, device.id))
@@ -81,7 +86,7 @@ class Play:
         if self._script.rubbish_s:
             self._after(self._script.rubbish_s, self._rubbish)
         for terminal in self._gear.terminals:
-            terminal.on_downlink = partial(self._downlink, terminal)
+            terminal.on_downlink = self._downlink
 
     def step(self) -> None:
         """Run what other threads asked for, then what is due."""
@@ -176,18 +181,21 @@ class Play:
         accuracy = self._chance.randint(3, 12)
         return Reading(datetime.now(UTC), place.latitude, place.longitude, place.speed_mps, place.heading_deg, accuracy)
 
-    def _downlink(self, terminal: Terminal, down: Downlink) -> None:
-        self._news.put(partial(self._reply, terminal, down))
+    def _downlink(self, down: Downlink) -> None:
+        self._news.put(partial(self._reply, down))
 
-    def _reply(self, terminal: Terminal, down: Downlink) -> None:
-        person = next((each for each in self._roster.people if each.issi == down.called), None)
-        if person is None:
-            return
-        if down.service == AI_SDS4 and down.octets[:1] == bytes([lip.PID_LIP]):
-            asked = lambda: terminal.hear(self._lip(person, terminal, lip.Reason.IMMEDIATE_RESPONSE))  # noqa: E731
-            self._after(1.0, asked)
-        for delay, frame in replies_to(down, self._script.status_offset):
-            self._after(delay, partial(terminal.hear, frame))
+    def _carry(self, person: Person, terminal: Terminal) -> None:
+        """The officer's radio moves along: what it was told to report and to answer is sent when it is due."""
+        handset, now = self._handsets[person.issi], time.monotonic()
+        handset.move(self._where(person.id, 4.0), now)
+        for frame in handset.due(now, datetime.now(UTC)):
+            terminal.hear(frame)
+        self._after(STEP_S, partial(self._carry, person, terminal))
+
+    def _reply(self, down: Downlink) -> None:
+        handset = self._handsets.get(down.called)
+        if handset is not None:
+            handset.receive(down, time.monotonic())
 
     def _film(self, camera: Camera, number: int) -> None:
         started = datetime.now(UTC)

@@ -72,6 +72,12 @@ class Downlink:
     called: int
     service: int
     hexadecimal: str
+    bits: int | None = None
+
+    @property
+    def protocol(self) -> int | None:
+        """The protocol identifier of an SDS type 4; a status has none."""
+        return self.octets[0] if self.service == AI_SDS4 and self.octets else None
 
     @property
     def octets(self) -> bytes:

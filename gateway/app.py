@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -24,15 +25,19 @@ from gateway.closed_store import ClosedStore
 from gateway.console import page
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
+from gateway.dispatch.dispatch import Dispatch
+from gateway.dispatch.ports import Surroundings
+from gateway.domain.events import Reach
 from gateway.errors import ConfigError, GatewayError
 from gateway.evidence_half import EvidenceHalf, evidence_half
+from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.feed import Feed
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.intake import FrameIntake
 from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
-from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.ports import BrokerAddress, Clock, Downlink, Driver, DriverContext, InputHealth, RecordingSink
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
@@ -40,9 +45,11 @@ from gateway.settings import Settings
 from gateway.store.accounts import Accounts
 from gateway.store.quarantine import QuarantineStore
 from gateway.store.roster import RosterStore
+from gateway.store.tasks import TaskStore
 from gateway.supervisor import Supervisor
 
 DRAIN_S = 5.0
+STALE = frozenset({"stale", "lost", "never"})
 DriverSettings = dict[str, msgspec.Struct]
 
 
@@ -71,6 +78,36 @@ def driver_settings(settings: Settings) -> DriverSettings:
     return made
 
 
+class _Shown(msgspec.Struct):
+    """Of a unit's Feature, what dispatch asks."""
+
+    fresh: str
+
+
+class _Feature(msgspec.Struct):
+    properties: _Shown
+
+
+@dataclass(frozen=True)
+class Beats:
+    """The feed as dispatch sees it."""
+
+    feed: Feed
+
+    def reach(self, unit: str) -> Reach:
+        """Whether the unit's terminal can be reached."""
+        return self.feed.reach(unit)
+
+    def stale(self, unit: str) -> bool:
+        """Whether its position is old or none."""
+        feature = self.feed.unit(unit)
+        return feature is None or msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
+
+    def emergencies(self) -> Iterable[EmergencyRecord]:
+        """All that are open, and the latest that are over."""
+        return self.feed.emergencies()
+
+
 @dataclass
 class Gateway:
     """The open parts, and how they are."""
@@ -78,6 +115,7 @@ class Gateway:
     settings: Settings
     roster: Roster
     feed: Feed
+    dispatch: Dispatch
     intake: FrameIntake
     evidence: EvidenceHalf | None
     supervisor: Supervisor
@@ -87,10 +125,12 @@ class Gateway:
     api_port: int = 0
     broker: BrokerAddress | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    drivers: dict[str, Driver] = field(default_factory=dict)
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
         parts = {"feed": self.feed.health(), "roster": "degraded" if self.watch.problem else "ok"}
+        parts["dispatch"] = self.dispatch.health()
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
@@ -126,18 +166,47 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         await feed.open()
         stack.push_async_callback(feed.close)
         watch = Watch(store, roster, feed.refresh)
-        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed))
+        inputs: dict[str, Driver] = {}
+        dispatch = await _dispatch(stack, settings, store, (roster, feed, clock), inputs)
+        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch))
+        journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)
-        supervisor = Supervisor(_drivers(settings, drivers, context))
-        gateway = Gateway(settings, roster, feed, intake, half, supervisor, watch, journal, problem, 0, broker)
+        inputs.update(_drivers(settings, drivers, context))
+        supervisor = Supervisor(inputs)
+        gateway = Gateway(
+            settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker
+        )
+        gateway.drivers = inputs
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [background.create_task(run()) for run in (feed.run, watch.run)]
+        tasks = [background.create_task(run()) for run in (feed.run, watch.run, dispatch.run)]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
+
+
+async def _dispatch(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    store: RosterStore,
+    known: tuple[Roster, Feed, Clock],
+    inputs: dict[str, Driver],
+) -> Dispatch:
+    """Open dispatch over every driver that can send."""
+    roster, feed, clock = known
+
+    def downlinks() -> dict[str, Downlink]:
+        sending = {name: getattr(driver, "downlink", None) for name, driver in inputs.items()}
+        return {name: link for name, link in sending.items() if link is not None}
+
+    jitter = random.SystemRandom().random
+    around = Surroundings(roster, roster.devices, Beats(feed), downlinks, clock, jitter)
+    dispatch = Dispatch(settings.dispatch, TaskStore(store.engine), around)
+    await dispatch.open()
+    stack.push_async_callback(dispatch.close)
+    return dispatch
 
 
 async def _evidence(
@@ -199,6 +268,7 @@ def _metrics(gateway: Gateway) -> None:
     gauges = gateway.metrics.gauges
     gauges.add("intake", lambda: gateway.intake.counts)
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
+    gauges.add("dispatch", gateway.dispatch.stats)
     if gateway.evidence is not None:
         half = gateway.evidence
         gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
@@ -220,6 +290,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         roster=lambda: gateway.roster,
         roster_store=store,
         feed=gateway.feed,
+        dispatch=gateway.dispatch,
         evidence=room,
         inputs=gateway.inputs,
         parts=gateway.parts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -206,6 +206,53 @@ class InputHealth(msgspec.Struct, frozen=True):
     last: datetime | None = None
     problem: str | None = None
     counters: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+OutgoingKind = Literal["text", "location_request", "interval", "status"]
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message to one terminal, of which there is one in flight a gateway terminal.
+
+    text: for kind `text`. seconds: for kind `interval`, the reporting interval asked for (None: the
+    terminal's own again). value: for kind `status`, the 16-bit pre-coded status. urgent goes ahead of the rest.
+    """
+
+    id: str
+    issi: Issi
+    kind: OutgoingKind
+    text: str | None = None
+    seconds: int | None = None
+    value: int | None = None
+    urgent: bool = False
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The radio has taken a message to the air; reports will carry this message reference (None: it has none)."""
+
+    reference: int | None
+
+
+class Downlink(Protocol):
+    """A gateway terminal that can send. A driver that has one carries it as `downlink`."""
+
+    @property
+    def ready(self) -> bool:
+        """Registered, in trunked mode, not in a call that forbids sending."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Messages queued here, the one in flight included."""
+        ...
+
+    def fits(self, text: str) -> int:
+        """How many octets the text is over the limit of this bearer; 0 or less: it fits."""
+        ...
+
+    async def send(self, message: Outgoing) -> Sent:
+        """Return when the radio has sent it. RefusedError: the radio's code; LinkError: it is gone (not sent)."""
+        ...
 
 
 class DriverContext(msgspec.Struct, frozen=True):

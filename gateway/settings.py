@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.feed.settings import FeedSettings
 
@@ -99,7 +100,17 @@ class ApiSection(Closed, frozen=True):
 
 DEFAULT_ROLES: dict[str, list[str]] = {
     "administrator": ["*"],
-    "controller": ["feed:read", "feed:nearest", "emergency:act", "roster:read", "booking:write", "health:read"],
+    "controller": [
+        "feed:read",
+        "feed:nearest",
+        "emergency:act",
+        "message:act",
+        "duty:write",
+        "task:write",
+        "roster:read",
+        "booking:write",
+        "health:read",
+    ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],
     "evidence_officer": ["evidence:read", "evidence:content", "log:read", "roster:read", "health:read"],
     "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
@@ -132,6 +143,7 @@ class Settings(Closed, frozen=True):
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
     feed: FeedSettings = FeedSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     api: ApiSection = ApiSection()
     auth: AuthSection = AuthSection()
     observe: ObserveSection = ObserveSection()

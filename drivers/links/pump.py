@@ -49,19 +49,40 @@ class ByteLink(Protocol):
         ...
 
 
+class Bell:
+    """Wakes a pump whose session was given something from outside: its deadline may have moved."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Timeout | None = None
+
+    def ring(self) -> None:
+        """End the pump's wait now; nothing where it does not wait."""
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    def waits(self, limit: asyncio.Timeout | None) -> None:
+        """The pump's own: what it waits by, None when it has stopped waiting."""
+        self._waiting = limit
+
+
 async def pump(
-    session: Conversation[Happened], link: ByteLink, clock: Clock, tell: Callable[[Happened, Instant], None]
+    session: Conversation[Happened],
+    link: ByteLink,
+    clock: Clock,
+    tell: Callable[[Happened, Instant], None],
+    bell: Bell | None = None,
 ) -> None:
     """Run a session over a link until the link fails or we are cancelled.
 
     `tell` is called in the same turn of the loop as the byte that completed the event.
     """
+    bell = bell or Bell()
     while True:
         now = clock.now()
         if now.mono_s >= session.deadline():
             session.tick(now)
         _drain(session, link, tell, now)
-        data = await _read_until(link, session.deadline() - clock.now().mono_s)
+        data = await _read_until(link, session.deadline() - clock.now().mono_s, bell)
         if data:
             now = clock.now()
             session.receive(data, now)
@@ -78,10 +99,14 @@ def _drain(
         link.send(out)
 
 
-async def _read_until(link: ByteLink, left_s: float) -> bytes:
-    """Bytes, or nothing when the time is over."""
+async def _read_until(link: ByteLink, left_s: float, bell: Bell) -> bytes:
+    """Bytes, or nothing when the time is over or the bell rings."""
     try:
-        async with asyncio.timeout(None if left_s == float("inf") else max(0.0, left_s)):
-            return await link.read()
+        async with asyncio.timeout(None if left_s == float("inf") else max(0.0, left_s)) as limit:
+            bell.waits(limit)
+            try:
+                return await link.read()
+            finally:
+                bell.waits(None)
     except TimeoutError:
         return b""

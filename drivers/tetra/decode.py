@@ -83,7 +83,7 @@ def encode_lip(lines: Iterable[bytes], *, pid: bool = True) -> Iterator[dict[str
     """The inverse of `lip`: one decoded object a line in, {"hex": …} out."""
 
     def one(line: str) -> dict[str, Any]:
-        bits = lip_codec.encode(lip_json.from_dict(_object(line)))
+        bits = _printed(lambda: lip_codec.encode(lip_json.from_dict(_object(line))))
         return _hex(lip_codec.with_pid(bits) if pid else bits)
 
     return _each(lines, one)
@@ -91,7 +91,15 @@ def encode_lip(lines: Iterable[bytes], *, pid: bool = True) -> Iterator[dict[str
 
 def encode_sds(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The inverse of `sds`: one decoded object a line in, {"hex": …} out."""
-    return _each(lines, lambda line: _hex(sds_codec.encode(sds_json.from_dict(_object(line)))))
+    return _each(lines, lambda line: _hex(_printed(lambda: sds_codec.encode(sds_json.from_dict(_object(line))))))
+
+
+def _printed(encode: Callable[[], Bits]) -> Bits:
+    """The bits; WireError also where a field is of a kind that no bits can say."""
+    try:
+        return encode()
+    except (TypeError, ValueError, AttributeError, OverflowError) as fault:
+        raise WireError(f"cannot be printed: {fault}") from fault
 
 
 def _hex(bits: Bits) -> dict[str, Any]:

@@ -2,81 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 import structlog
 
-from drivers.links.pump import pump
-from drivers.links.serial_link import SerialLink
-from drivers.tetra import dialects, pei
+from drivers.links.pump import Bell, pump
+from drivers.links.serial_link import HeldError, SerialLink, held_by, holders
+from drivers.tetra import dialects, pei, probing
+from drivers.tetra.outbox import NotSent, Transmitted
+from drivers.tetra.sending import RadioDownlink
 from drivers.tetra.session import Call, Heard, Ready, Refused, SdsIndication, Session, SessionEvent, Silent, Timing
-from drivers.tetra.translate import DEFAULT_STATUS_CODES, Translator
-from gateway.domain.events import EmergencyReport, Event, Frame, PositionReport, StatusReport
+from drivers.tetra.settings import Settings, StatusCode, chosen_dialect, flows, speeds, status_codes
+from drivers.tetra.translate import Translator
+from gateway.domain.events import DeliveryReport, EmergencyReport, Event, Frame, PositionReport, StatusReport
 from gateway.domain.time import Instant, Stamp
 from gateway.errors import LinkError, WireError
 from gateway.ports import DriverContext, InputHealth
 
+__all__ = ("Settings", "StatusCode", "TetraDriver", "build", "status_codes")
+
 log = structlog.get_logger()
 
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-
-
-class StatusCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of a force's table: the 16-bit value (32770 or "8002"), and the duty code it stands for."""
-
-    value: int | str
-    code: Annotated[int, msgspec.Meta(ge=0, le=16)]
-
-
-def _value(written: int | str) -> int:
-    """A 16-bit value, as a number or as four hex digits."""
-    try:
-        value = int(written, 16) if isinstance(written, str) else written
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 0xFFFF or 0x7C00 <= value <= 0x7FFF:
-        raise ValueError(f"status_map: {written!r} is not a status value (0000..FFFF, without 7C00..7FFF)")
-    return value
-
-
-def status_codes(written: list[StatusCode] | dict[str, int] | None) -> dict[int, int]:
-    """The force's table, value to duty code; ValueError names what is wrong in it."""
-    if written is None:
-        return dict(DEFAULT_STATUS_CODES)
-    lines = written.items() if isinstance(written, dict) else [(line.value, line.code) for line in written]
-    codes = {_value(value): code for value, code in lines}
-    for value, code in codes.items():
-        if not 0 <= code <= 16:
-            raise ValueError(f"status_map: {value:04X}: {code} is not a duty code (0..16)")
-    return codes
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The keys of `[[driver]] kind = "tetra"`.
-
-    status_map is a force's own table, as a list of {value, code} or as a table of hex strings
-    {"8002" = 2}; its default (0x8000 + n is duty code n) is only a guess, to be overridden.
-    """
-
-    port: str
-    baud: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 38_400
-    flow: Literal["none", "rtscts"] = "none"
-    dialect: str = "generic"
-    status_map: list[StatusCode] | dict[str, int] | None = None
-    keepalive_s: Seconds = 30.0
-    reply_s: Seconds = 5.0
-    renew_s: Seconds = 300.0
-    emergency_priority: Annotated[int, msgspec.Meta(ge=0, le=15)] | None = 15
-
-    def __post_init__(self) -> None:
-        """Say at start-up what is wrong, not at the first status."""
-        status_codes(self.status_map)
-        if self.dialect not in dialects.DIALECTS:
-            raise ValueError(f"dialect: no {self.dialect!r}; there are {', '.join(dialects.DIALECTS)}")
+LOOK_S = 5.0
+RIVALS_EVERY = 12
+"""Every minute: looking through all processes takes some milliseconds of another thread."""
+State = Literal["down", "held", "probing", "open"]
 
 
 class TetraDriver:
@@ -84,51 +38,139 @@ class TetraDriver:
 
     def __init__(self, settings: Settings, context: DriverContext) -> None:
         self._settings, self._context = settings, context
-        self._translator = Translator(context.name, status_codes(settings.status_map))
+        self._dialect = chosen_dialect(settings)
+        self._translator = Translator(context.name, status_codes(settings.status_map), settings.parts_s)
         self._counters: Counter[str] = Counter()
-        self._state, self._problem = "down", "not started"
+        self._state: State = "down"
+        self._problem, self._refused, self._rival = "not started", "", ""
         self._last: datetime | None = None
+        self._session: Session | None = None
+        self._speed: probing.Attempt | None = None
+        self.downlink = RadioDownlink(context.name, self._dialect, context.clock)
 
     async def run(self) -> None:
         """Serve the port until cancelled; LinkError when it goes."""
         chosen = self._settings
-        dialect = msgspec.structs.replace(
-            dialects.DIALECTS[chosen.dialect], emergency_priority=chosen.emergency_priority
-        )
         timing = Timing(
             reply_s=chosen.reply_s,
             probe_s=min(Timing().probe_s, chosen.reply_s),
             keepalive_s=chosen.keepalive_s,
             renew_s=chosen.renew_s,
+            settle_s=min(Timing().settle_s, chosen.reply_s),
         )
-        session = Session(dialect, timing)
-        self._state, self._problem = "starting", ""
+        session = Session(self._dialect, timing)
+        self._problem, self._refused, self._rival = "", "", ""
+        over: State = "down"
         try:
-            async with SerialLink(chosen.port, chosen.baud, chosen.flow) as link:
-                await pump(session, link, self._context.clock, self._tell)
+            await self._serve(session)
         except LinkError as fault:
-            self._problem = str(fault)
+            over, self._problem = ("held" if isinstance(fault, HeldError) else "down"), str(fault)
             raise
         finally:
+            self._state, self._session = over, None
             now = self._context.clock.now()
             session.hang_up(now)
             for happened in session.events():
                 self._tell(happened, now)
-            self._state = "down"
+            self.downlink.detach()
+
+    async def _serve(self, session: Session) -> None:
+        """Open the port, unless somebody has it; find its speed, where that is not set; then converse."""
+        chosen = self._settings
+        found = await asyncio.to_thread(holders, chosen.port)
+        if found:
+            raise HeldError(f"{chosen.port}: {held_by(found)}")
+        bell, gone = Bell(), None
+        first = self._speed or probing.Attempt(speeds(chosen)[0], flows(chosen)[0])
+        async with SerialLink(chosen.port, first.baud, first.flow) as link:
+            await self._find_speed(link, session)
+            self._session, self._state = session, "open"
+            self.downlink.attach(session, bell)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    watch = group.create_task(self._watch())
+                    await pump(session, link, self._context.clock, self._tell, bell)
+                    watch.cancel()
+            except* LinkError as faults:
+                gone = faults.exceptions[0]
+        if gone is not None:
+            raise gone
+
+    async def _find_speed(self, link: SerialLink, session: Session) -> None:
+        """Ask at every speed, the one that was right last time first; LinkError where none is answered."""
+        known = [] if self._speed is None else [self._speed.baud]
+        rates, ways = [*known, *(rate for rate in speeds(self._settings) if rate not in known)], flows(self._settings)
+        if len(rates) * len(ways) == 1:
+            return
+        self._state, clock = "probing", self._context.clock
+        prober = probing.Prober(rates, ways, self._settings.probe_s)
+        try:
+            while prober.found is None:
+                await self._attempt(link, prober)
+        finally:
+            now = clock.now()
+            session.receive(bytes(prober.heard), now)
+            if prober.garbage:
+                self._quarantine(self._frame(bytes(prober.garbage), "", None, now), "heard at another speed")
+        self._speed = prober.found
+        log.info("speed found", driver=self._context.name, baud=prober.found.baud, flow=prober.found.flow)
+
+    async def _attempt(self, link: SerialLink, prober: probing.Prober) -> None:
+        """One turn of the search: ask, where this speed was not asked yet, and hear what comes."""
+        attempt, clock = prober.attempt, self._context.clock
+        if attempt is None:
+            tried = ", ".join(str(rate) for rate in speeds(self._settings))
+            raise LinkError(f"{self._settings.port}: no answer at {tried} baud")
+        question = prober.to_send(clock.now())
+        if question:
+            link.set_speed(attempt.baud, attempt.flow)
+            link.send(question)
+        try:
+            async with asyncio.timeout(max(0.0, prober.deadline() - clock.now().mono_s)):
+                prober.receive(await link.read())
+        except TimeoutError:
+            prober.tick(clock.now())
+
+    async def _watch(self) -> None:
+        """Now and then: messages whose parts never came, and other programs on our port."""
+        turn = 0
+        while True:
+            await asyncio.sleep(min(LOOK_S, self._settings.parts_s))
+            turn += 1
+            now = self._context.clock.now()
+            events = self._translator.overdue(now)
+            if events:
+                self._counters["incomplete"] += len(events)
+                self._accept(self._frame(b"", "parts", None, now), events)
+            if turn % RIVALS_EVERY == 0:
+                found = await asyncio.to_thread(holders, self._settings.port)
+                self._rival = held_by(found).replace("port held by", "port also open in") if found else ""
 
     def health(self) -> InputHealth:
         """How it is now."""
-        counted = ("frames", "short_data", "positions", "statuses", "emergencies", "unreadable")
-        counters = {name: self._counters[name] for name in counted}
-        return InputHealth(self._state, self._last, self._problem or None, counters)
+        counters = {name: self._counters[name] for name in _FIGURES}
+        session, speed = self._session, self._speed
+        if session is None:
+            return InputHealth(self._state, self._last, self._problem or None, counters)
+        counters |= session.state.figures() | {"waiting": self.downlink.waiting}
+        if speed is not None:
+            counters["baud"] = speed.baud
+        problem = self._problem or self._rival or session.state.problem()
+        return InputHealth(session.condition, self._last, problem or None, counters)
 
     def _tell(self, happened: SessionEvent, now: Instant) -> None:
         """Hand over what the session heard, in the turn of its last byte."""
         if isinstance(happened, Ready | Silent | Refused):
             self._change(happened)
-            return
-        self._last = now.utc
-        self._counters["frames"] += 1
+        elif isinstance(happened, Transmitted | NotSent):
+            self._counters["sent" if isinstance(happened, Transmitted) else "not_sent"] += 1
+            self.downlink.settle(happened)
+        else:
+            self._last = now.utc
+            self._counters["frames"] += 1
+            self._heard(happened, now)
+
+    def _heard(self, happened: SdsIndication | Call | Heard | pei.Unreadable, now: Instant) -> None:
         if isinstance(happened, SdsIndication):
             self._short_data(happened, now)
         elif isinstance(happened, Call):
@@ -159,8 +201,7 @@ class TetraDriver:
 
     def _accept(self, frame: Frame, events: Sequence[Event]) -> None:
         """Nobody waits for the receipt: a radio is told nothing, and intake holds what it cannot write."""
-        kinds = {PositionReport: "positions", StatusReport: "statuses", EmergencyReport: "emergencies"}
-        self._counters.update(kinds[type(event)] for event in events if type(event) in kinds)
+        self._counters.update(_COUNTED[type(event)] for event in events if type(event) in _COUNTED)
         self._context.intake.accept(frame, events)
 
     def _quarantine(self, frame: Frame, reason: str) -> None:
@@ -169,15 +210,28 @@ class TetraDriver:
 
     def _change(self, happened: Ready | Silent | Refused) -> None:
         if isinstance(happened, Ready):
-            self._state = "up"
+            self._problem, self._refused = self._refused, ""
             log.info("radio ready", driver=self._context.name, make=happened.make, model=happened.model)
         elif isinstance(happened, Silent):
-            self._state, self._problem = "silent", f"no answer to {happened.command}"
-            log.warning("radio silent", driver=self._context.name)
+            speed = " in text: wrong speed?" if happened.garbled else ""
+            self._problem = f"no answer to {happened.command}{speed}"
+            log.warning("radio silent", driver=self._context.name, garbled=happened.garbled)
         else:
             meaning = dialects.CME.get(happened.code, "refused")
-            self._problem = f"{happened.command}: {meaning} ({happened.code})"
+            self._problem = self._refused = f"{happened.command}: {meaning} ({happened.code})"
             log.warning("radio refuses", driver=self._context.name, command=happened.command, code=happened.code)
+
+
+_FIGURES = (
+    *("frames", "short_data", "positions", "statuses", "emergencies", "unreadable"),
+    *("deliveries", "incomplete", "sent", "not_sent"),
+)
+_COUNTED: dict[type, str] = {
+    PositionReport: "positions",
+    StatusReport: "statuses",
+    EmergencyReport: "emergencies",
+    DeliveryReport: "deliveries",
+}
 
 
 def build(settings: Settings, context: DriverContext) -> TetraDriver:

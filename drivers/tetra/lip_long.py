@@ -106,7 +106,8 @@ class LongReport(msgspec.Struct, frozen=True):
     @property
     def reason_code(self) -> int | None:
         """Why it was sent, reserved codes included; None where the radio sends a code of its user's."""
-        return None if self.fields.get("additional_type") else self.fields.get("additional")
+        fields = self.fields
+        return None if fields.get("additional_type") else fields.get("additional")
 
     @property
     def user_defined_code(self) -> int | None:

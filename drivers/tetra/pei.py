@@ -21,7 +21,8 @@ MAX_LINE = 2048
 MAX_BETWEEN = 8
 """Security limit: other lines that may stand between a header and its hex digits."""
 _HEADER = b"+CTSDSR:"
-_ENDS = re.compile(rb"[\r\n]")
+UNPRINTABLE = "unprintable bytes"
+_ENDS = re.compile(rb"[\r\n]+")
 _UNPRINTABLE = re.compile(rb"[^\t\x20-\x7e\xa0-\xff]")
 _FIELDS = {3: (None, 2), 4: (None, 3), 6: (1, 5), 7: (1, 5)}
 """By number of fields: where the calling identity and the length stand (clause 6.13.3)."""
@@ -102,7 +103,8 @@ class LineReader:
         for number, piece in enumerate(pieces):
             if number:
                 items += self._end_line()
-            items += self._extend(piece)
+            if piece:
+                items += self._extend(piece)
         return items
 
     def finish(self) -> list[Item]:
@@ -234,7 +236,7 @@ _NAMED = re.compile(r"(\+[A-Z0-9]+):\s*(.*)")
 def _plain(raw: bytes) -> Item:
     """A line that belongs to no short data."""
     if _UNPRINTABLE.search(raw):
-        return Unreadable(raw, "unprintable bytes")
+        return Unreadable(raw, UNPRINTABLE)
     text = raw.decode("latin-1").strip()
     if text in _RESULTS:
         return Result(_RESULTS[text], raw)

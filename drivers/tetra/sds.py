@@ -1,7 +1,6 @@
 """SDS: what comes with each AI service, and the SDS transport layer (EN 300 392-2 clauses 14.8.34 and 29).
 
-Not supported: concatenation (PIDs 0C, 8A, 8C), the content of PIDs without an entry here. Such a PID is
-kept with its bits; it is no error.
+A PID without an entry here is kept with its bits; it is no error.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from enum import IntEnum
 import msgspec
 
 from drivers.tetra import lip
+from drivers.tetra import sds_parts as parts
 from drivers.tetra.bits import BitReader, Bits, BitWriter
-from drivers.tetra.text import decode_text, encode_text
+from drivers.tetra.text import decode_text, encode_text, letters_lost
 from gateway.errors import WireError
 
 
@@ -30,8 +30,12 @@ FIXED_BITS: dict[int, int] = {SdsType.SDS_1: 16, SdsType.SDS_2: 32, SdsType.SDS_
 EMERGENCY_STATUS = 0
 SIMPLE_TEXT = frozenset({0x02, 0x09})
 TEXT = frozenset({0x82, 0x89})
+HEADED_TEXT = 0x8A
+CONCATENATED = frozenset({0x0C, 0x8C})
+TRANSPORT_FROM = 0x80
+"""PIDs from here have the transport layer's header, but for the users' own from C0, of which nobody knows."""
+USERS_FROM = 0xC0
 _TRANSFER, _REPORT, _ACK = 0, 1, 2
-_FORWARD_BITS = {0: 8, 1: 24, 2: 48, 7: 0}
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -59,26 +63,47 @@ class Header(msgspec.Struct, frozen=True):
     delivery_report_request: int
     standard_report_only: bool
     reference: int
-    storage: Bits | None = None
+    storage: parts.Storage | None = None
 
 
 class Text(msgspec.Struct, frozen=True):
-    """Text, simple (no header) or over the transport layer; time stamp as its 24 bits."""
+    """Text, simple (no header) or over the transport layer, whole or a part.
+
+    raw has its bits where the text alone would not print back to them: padding, unknown letters.
+    """
 
     pid: int
     coding: int
     text: str
     header: Header | None = None
-    stamp: Bits | None = None
+    stamp: parts.TimeStamp | None = None
+    user_header: parts.UserHeader | None = None
+    flag: bool = False
+    raw: Bits | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """SDS-REPORT, or SDS-ACK where acknowledgement is True, on an SDS of ours (clause 29.4.2)."""
+    """SDS-REPORT, or SDS-ACK where acknowledgement is True, on an SDS of ours (clause 29.4.2).
+
+    control is the four bits behind the message type, the first of them asking a report for an SDS-ACK.
+    """
 
     pid: int
     status: int
     reference: int
     acknowledgement: bool = False
+    control: int = 0
+    rest: Bits = Bits(0, 0)
+
+
+class Fragment(msgspec.Struct, frozen=True):
+    """One part of a concatenated SDS (clause 29.5.14); inner is the PID of the whole, in part 1 alone."""
+
+    pid: int
+    part: parts.Part
+    bits: Bits
+    inner: int | None = None
+    header: Header | None = None
 
 
 class Lip(msgspec.Struct, frozen=True):
@@ -94,7 +119,8 @@ class Other(msgspec.Struct, frozen=True):
     bits: Bits
 
 
-Sds = Status | ShortReport | Number | Text | Delivery | Lip | Other
+Type4 = Text | Delivery | Fragment | Lip | Other
+Sds = Status | ShortReport | Number | Type4
 
 
 def decode(service: int, bits: Bits) -> Sds:
@@ -115,56 +141,73 @@ def decode_status(value: int) -> Status | ShortReport:
     return Status(value)
 
 
-def decode_type4(bits: Bits) -> Text | Delivery | Lip | Other:
+def decode_type4(bits: Bits) -> Type4:
     """SDS type 4: by its protocol identifier (clause 29.4.3.9)."""
-    pid = bits.first(8)
+    reader = BitReader(bits)
+    pid = reader.take(8)
     if pid == lip.PID:
         return Lip(lip.decode(bits.skip(8)))
-    reader = BitReader(bits)
-    reader.take(8)
     if pid in SIMPLE_TEXT:
-        reader.take(1)
-        coding = reader.take(7)
-        return Text(pid, coding, decode_text(coding, reader.rest()))
-    if pid in TEXT:
-        return _transport_text(bits, reader)
+        return _text(pid, None, reader)
+    if pid in CONCATENATED and pid < TRANSPORT_FROM:
+        return _fragment(pid, None, reader)
+    if TRANSPORT_FROM <= pid < USERS_FROM:
+        return _transport(pid, reader)
     return Other(pid, reader.rest())
 
 
-def _transport_text(whole: Bits, reader: BitReader) -> Text | Delivery | Other:
-    pid = whole.first(8)
-    kind = reader.take(4)
-    if kind in {_REPORT, _ACK}:
-        return _delivery(pid, kind, reader)
-    if kind != _TRANSFER:
-        return Other(pid, whole.skip(8))
-    header = _header(reader)
-    stamped, coding = reader.take(1), reader.take(7)
-    stamp = Bits(reader.take(24), 24) if stamped else None
-    return Text(pid, coding, decode_text(coding, reader.rest()), header, stamp)
+def _transport(pid: int, reader: BitReader) -> Type4:
+    """What comes over the transport layer (clause 29.4.2)."""
+    whole = reader.rest()
+    kind = reader.take(4) if reader.left >= 4 else None
+    if kind in {_REPORT, _ACK} and reader.left >= 20:
+        control, status, reference = reader.take(4), reader.take(8), reader.take(8)
+        return Delivery(pid, status, reference, kind == _ACK, control, reader.rest())
+    if kind == _TRANSFER and (pid in TEXT or pid == HEADED_TEXT):
+        return _text(pid, _header(reader), reader)
+    if kind == _TRANSFER and pid in CONCATENATED:
+        return _fragment(pid, _header(reader), reader)
+    if kind is None or kind in {_REPORT, _ACK}:
+        raise WireError(f"PID {pid:#04x} cut off", offset=reader.used, clause="EN 300 392-2 29.4.2")
+    return Other(pid, whole)
 
 
 def _header(reader: BitReader) -> Header:
     """Header of a transfer, behind its message type (clause 29.4.2.4)."""
     request, standard_only, storage, reference = (reader.take(width) for width in (2, 1, 1, 8))
-    kept = _storage(reader) if storage else None
-    return Header(request, bool(standard_only), reference, kept)
+    return Header(request, bool(standard_only), reference, parts.decode_storage(reader) if storage else None)
 
 
-def _storage(reader: BitReader) -> Bits:
-    """Validity period and forward address; the external number (3) has no length that anyone states."""
-    period, kind = reader.take(5), reader.take(3)
-    width = _FORWARD_BITS.get(kind)
-    if width is None:
-        raise WireError(f"forward address type {kind} is not supported", offset=reader.used)
-    return Bits(((period << 3 | kind) << width) | reader.take(width), 8 + width)
+def _text(pid: int, header: Header | None, reader: BitReader) -> Text:
+    """Text behind its header: flag, coding, time stamp, user data header, letters (clauses 29.5.3 and 29.5.10)."""
+    flag, coding = bool(reader.take(1)), reader.take(7)
+    stamp = parts.decode_stamp(reader) if flag and header is not None else None
+    user = parts.decode_user_header(reader) if pid == HEADED_TEXT else None
+    bits = reader.rest()
+    text = decode_text(coding, bits)
+    raw = bits if letters_lost(coding, bits, text) else None
+    return Text(pid, coding, text, header, stamp, user, flag and stamp is None, raw)
 
 
-def _delivery(pid: int, kind: int, reader: BitReader) -> Delivery:
-    """SDS-REPORT and SDS-ACK, behind their message type (clause 29.4.2)."""
-    reader.take(4)
-    status, reference = reader.take(8), reader.take(8)
-    return Delivery(pid, status, reference, acknowledgement=kind == _ACK)
+def _fragment(pid: int, header: Header | None, reader: BitReader) -> Fragment | Other:
+    """One part of a concatenated SDS; of its PDU types only the transfer, 0, is known (clause 29.5.14)."""
+    if reader.take(3):
+        raise WireError("not a part of a concatenated SDS", offset=reader.used, clause="EN 300 392-2 29.5.14")
+    part = parts.decode_part(reader)
+    inner = reader.take(8) if part.number == 1 else None
+    return Fragment(pid, part, reader.rest(), inner, header)
+
+
+def decode_inner(pid: int, header: Header | None, bits: Bits) -> Text | Lip | Other:
+    """A concatenated SDS put together: the PID of part 1, then what that PID carries (clause 29.5.14).
+
+    The transport header of its parts is its own; that nothing of it recurs within is one source's word.
+    """
+    if pid == lip.PID:
+        return Lip(lip.decode(bits))
+    if pid in TEXT or pid in SIMPLE_TEXT:
+        return _text(pid, header, BitReader(bits))
+    return Other(pid, bits)
 
 
 def encode_status(value: int) -> Bits:
@@ -180,20 +223,50 @@ def encode_short_report(report: ShortReport) -> Bits:
 def encode_delivery(delivery: Delivery) -> Bits:
     """Print SDS-REPORT or SDS-ACK (clause 29.4.2)."""
     kind = _ACK if delivery.acknowledgement else _REPORT
-    return _written((delivery.pid, 8), (kind, 4), (0, 4), (delivery.status, 8), (delivery.reference, 8))
+    writer = BitWriter()
+    fields = (delivery.pid, 8), (kind, 4), (delivery.control, 4), (delivery.status, 8), (delivery.reference, 8)
+    for value, width in fields:
+        writer.put(value, width)
+    writer.append(delivery.rest)
+    return writer.bits()
 
 
 def encode_text_sds(message: Text) -> Bits:
-    """Print text, simple where it has no header (clause 29.4.2.4)."""
+    """Print text, simple where it has no header (clauses 29.4.2.4 and 29.5.3)."""
     writer = BitWriter()
     writer.put(message.pid, 8)
     if message.header is not None:
         _write_header(writer, message.header)
-    writer.put(int(message.stamp is not None), 1)
+    writer.put(int(message.stamp is not None or message.flag), 1)
     writer.put(message.coding, 7)
     if message.stamp is not None:
-        writer.append(message.stamp)
-    writer.append(encode_text(message.coding, message.text))
+        parts.encode_stamp(writer, message.stamp)
+    if message.user_header is not None:
+        parts.encode_user_header(writer, message.user_header)
+    writer.append(_letters(message))
+    return writer.bits()
+
+
+def _letters(message: Text) -> Bits:
+    if message.raw is not None:
+        return message.raw
+    try:
+        return encode_text(message.coding, message.text)
+    except LookupError as fault:
+        raise WireError(f"text coding scheme {message.coding} is not known", clause="EN 300 392-2 29.5.4") from fault
+
+
+def encode_fragment(fragment: Fragment) -> Bits:
+    """Print one part of a concatenated SDS (clause 29.5.14)."""
+    writer = BitWriter()
+    writer.put(fragment.pid, 8)
+    if fragment.header is not None:
+        _write_header(writer, fragment.header)
+    writer.put(0, 3)
+    parts.encode_part(writer, fragment.part)
+    if fragment.inner is not None:
+        writer.put(fragment.inner, 8)
+    writer.append(fragment.bits)
     return writer.bits()
 
 
@@ -204,7 +277,7 @@ def _write_header(writer: BitWriter, header: Header) -> None:
     writer.put(int(header.storage is not None), 1)
     writer.put(header.reference, 8)
     if header.storage is not None:
-        writer.append(header.storage)
+        parts.encode_storage(writer, header.storage)
 
 
 def _written(*fields: tuple[int, int]) -> Bits:
@@ -222,6 +295,8 @@ def encode(message: Sds) -> Bits:
         return lip.with_pid(lip.encode(message.pdu))
     if isinstance(message, Delivery):
         return encode_delivery(message)
+    if isinstance(message, Fragment):
+        return encode_fragment(message)
     return _encode_bits(message)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from drivers.tetra import lip, lip_json, sds
+from drivers.tetra import sds_parts as parts
 from drivers.tetra.bits import Bits, from_hex
 from gateway.errors import WireError
 
@@ -17,9 +20,25 @@ def as_dict(message: sds.Sds) -> dict[str, Any]:
     if isinstance(message, sds.Lip):
         return {"kind": "lip", "pid": lip.PID, "lip": lip_json.as_dict(message.pdu)}
     if isinstance(message, sds.Delivery):
-        kind = "acknowledgement" if message.acknowledgement else "report"
-        return {"kind": kind, "pid": message.pid, "status": message.status, "reference": message.reference}
+        return _delivery(message)
+    if isinstance(message, sds.Fragment):
+        known = {"kind": "fragment", "pid": message.pid, "part": _part(message.part), "inner": message.inner}
+        return known | _header(message.header) | _bits(message.bits)
     return _plain(message)
+
+
+def _delivery(message: sds.Delivery) -> dict[str, Any]:
+    kind = "acknowledgement" if message.acknowledgement else "report"
+    known = {"kind": kind, "pid": message.pid, "status": message.status, "reference": message.reference}
+    if message.control:
+        known["control"] = message.control
+    if message.rest.length:
+        known["rest"] = _bits(message.rest)
+    return known
+
+
+def _part(part: parts.Part) -> dict[str, Any]:
+    return msgspec.structs.asdict(part)
 
 
 def _plain(message: sds.Status | sds.ShortReport | sds.Number | sds.Other) -> dict[str, Any]:
@@ -38,15 +57,32 @@ def _bits(bits: Bits) -> dict[str, Any]:
 
 def _text(message: sds.Text) -> dict[str, Any]:
     known: dict[str, Any] = {"kind": "text", "pid": message.pid, "coding": message.coding, "text": message.text}
-    if message.header is not None:
-        header = message.header
-        known["delivery_report_request"] = header.delivery_report_request
-        known["standard_report_only"] = header.standard_report_only
-        known["reference"] = header.reference
-        known["storage"] = None if header.storage is None else _bits(header.storage)
+    known |= _header(message.header)
     if message.stamp is not None:
-        known["stamp"] = _bits(message.stamp)
+        known["stamp"] = msgspec.structs.asdict(message.stamp)
+    if message.user_header is not None:
+        part = message.user_header.part
+        known["user_header"] = {"part": part and _part(part), "raw": message.user_header.octets.hex().upper()}
+    if message.flag:
+        known["flag"] = True
+    if message.raw is not None:
+        known["letters"] = _bits(message.raw)
     return known
+
+
+def _header(header: sds.Header | None) -> dict[str, Any]:
+    if header is None:
+        return {}
+    storage = header.storage
+    kept = None
+    if storage is not None:
+        kept = {"validity": storage.validity, "forward_type": storage.forward_type} | _bits(storage.forward)
+    return {
+        "delivery_report_request": header.delivery_report_request,
+        "standard_report_only": header.standard_report_only,
+        "reference": header.reference,
+        "storage": kept,
+    }
 
 
 def from_dict(known: dict[str, Any]) -> sds.Sds:
@@ -62,18 +98,42 @@ def _read_bits(known: dict[str, Any]) -> Bits:
 
 
 def _read_text(known: dict[str, Any]) -> sds.Text:
-    header = None
-    if "reference" in known:
-        storage = _read_bits(known["storage"]) if known.get("storage") else None
-        request, standard_only = known["delivery_report_request"], known["standard_report_only"]
-        header = sds.Header(request, standard_only, known["reference"], storage)
-    stamp = _read_bits(known["stamp"]) if "stamp" in known else None
-    return sds.Text(known["pid"], known["coding"], known["text"], header, stamp)
+    user = known.get("user_header")
+    return sds.Text(
+        known["pid"],
+        known["coding"],
+        known["text"],
+        _read_header(known),
+        parts.TimeStamp(**known["stamp"]) if "stamp" in known else None,
+        _read_user_header(user) if user else None,
+        bool(known.get("flag")),
+        _read_bits(known["letters"]) if "letters" in known else None,
+    )
+
+
+def _read_header(known: dict[str, Any]) -> sds.Header | None:
+    if "reference" not in known:
+        return None
+    kept = known.get("storage")
+    storage = parts.Storage(kept["validity"], kept["forward_type"], _read_bits(kept)) if kept else None
+    return sds.Header(known["delivery_report_request"], known["standard_report_only"], known["reference"], storage)
+
+
+def _read_user_header(known: dict[str, Any]) -> parts.UserHeader:
+    part = parts.Part(**known["part"]) if known["part"] else None
+    return parts.UserHeader(part, bytes.fromhex(known["raw"]))
 
 
 def _read_delivery(known: dict[str, Any]) -> sds.Delivery:
     acknowledgement = known["kind"] == "acknowledgement"
-    return sds.Delivery(known["pid"], known["status"], known["reference"], acknowledgement=acknowledgement)
+    rest = _read_bits(known["rest"]) if "rest" in known else Bits(0, 0)
+    control = known.get("control", 0)
+    return sds.Delivery(known["pid"], known["status"], known["reference"], acknowledgement, control, rest)
+
+
+def _read_fragment(known: dict[str, Any]) -> sds.Fragment:
+    part = parts.Part(**known["part"])
+    return sds.Fragment(known["pid"], part, _read_bits(known), known["inner"], _read_header(known))
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], sds.Sds]] = {
@@ -81,6 +141,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], sds.Sds]] = {
     "short_report": lambda known: sds.ShortReport(known["outcome"], known["reference"]),
     "number": lambda known: sds.Number(_read_bits(known)),
     "text": _read_text,
+    "fragment": _read_fragment,
     "report": _read_delivery,
     "acknowledgement": _read_delivery,
     "lip": lambda known: sds.Lip(lip_json.from_dict(known["lip"])),

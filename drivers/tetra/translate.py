@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from drivers.tetra import lip, sds
+from drivers.tetra import assembly, lip, sds
 from drivers.tetra.lip_short import ShortReport
-from drivers.tetra.pei import Address
+from drivers.tetra.pei import Address, address
+from drivers.tetra.sds_parts import UTC_FRAME, TimeStamp
 from drivers.tetra.session import Call, SdsIndication
-from gateway.domain.events import EmergencyReport, Event, Origin, PositionReport, StatusReport, TextReport
+from gateway.domain.events import (
+    Delivery,
+    DeliveryReport,
+    EmergencyReport,
+    Event,
+    Origin,
+    PositionReport,
+    Reach,
+    ReachReport,
+    StatusReport,
+    TextReport,
+)
 from gateway.domain.ids import Issi
 from gateway.domain.position import Fix
 from gateway.domain.time import Instant, Stamp
@@ -21,15 +33,27 @@ AGE_S: tuple[float | None, ...] = (2.0, 150.0, 900.0, None)
 LATE_FROM = 2
 AHEAD = timedelta(minutes=5)
 """How far a radio's clock may be ahead of ours before its time is taken for last month's."""
+LATE_AFTER = timedelta(minutes=5)
+"""A fix older than this moves no live position: the border between classes 1 and 2 of a fix's age."""
 KMH_TO_MPS = 1 / 3.6
+REACH: Mapping[int, Reach] = {0: "ok", 1: "off", 8: "dmo", 9: "ok", 10: "no_service", 12: "low_battery"}
+"""LIP reasons that say whether the terminal can be reached."""
+_OUTCOMES: tuple[tuple[Delivery, int, bool], ...] = (
+    ("failed", 0x50, False),
+    ("failed", 0x53, True),
+    ("received", 0x00, False),
+    ("consumed", 0x02, False),
+)
+"""Short reports: protocol unsupported, memory full, received, consumed; with the status that says it nearest."""
 
 
 class Translator:
     """Short data of one link to domain events."""
 
-    def __init__(self, via: str, status_codes: Mapping[int, int] | None = None) -> None:
+    def __init__(self, via: str, status_codes: Mapping[int, int] | None = None, patience_s: float = 60.0) -> None:
         self._via = via
         self._codes = DEFAULT_STATUS_CODES if status_codes is None else status_codes
+        self._assembler = assembly.Assembler(patience_s)
 
     def origin(self, calling: Address | None) -> Origin:
         """Who speaks; an identity that is no ISSI leaves the event without one, and never drops it."""
@@ -38,13 +62,30 @@ class Translator:
     def short_data(self, heard: SdsIndication, arrived: Instant) -> list[Event]:
         """The events of one SDS, an emergency first; WireError where it cannot be read."""
         origin, message = self.origin(heard.calling), sds.decode(heard.service, heard.bits)
+        if assembly.part_of(message) is not None and isinstance(message, sds.Text | sds.Fragment):
+            caller = "" if heard.calling is None else heard.calling.digits
+            return self._wholes(self._assembler.take(caller, message, arrived.mono_s), arrived)
+        return self._events(message, origin, arrived)
+
+    def overdue(self, arrived: Instant) -> list[Event]:
+        """Messages in parts of which the rest never came: what there is, its gaps marked."""
+        return self._wholes(self._assembler.overdue(arrived.mono_s), arrived)
+
+    def _wholes(self, wholes: list[assembly.Whole], arrived: Instant) -> list[Event]:
+        return [
+            event
+            for whole in wholes
+            for event in self._events(whole.message, self.origin(address(whole.caller)), arrived)
+        ]
+
+    def _events(self, message: sds.Sds, origin: Origin, arrived: Instant) -> list[Event]:
         if isinstance(message, sds.Status):
             return self._status(message.value, origin, Stamp(arrived))
         if isinstance(message, sds.Text):
-            return [TextReport(origin, Stamp(arrived), message.text)]
+            return [TextReport(origin, text_stamp(message.stamp, arrived), message.text)]
         if isinstance(message, sds.Lip) and isinstance(message.pdu, lip.Report):
             return self._report(message.pdu, origin, arrived)
-        return []
+        return _delivery(message, origin, Stamp(arrived))
 
     def call(self, heard: Call, arrived: Instant) -> list[Event]:
         """A call at emergency priority."""
@@ -59,21 +100,62 @@ class Translator:
     def _report(self, report: lip.Report, origin: Origin, arrived: Instant) -> list[Event]:
         stamp, fix = stamp_of(report, arrived), fix_of(report)
         events: list[Event] = []
-        if report.reason_code == lip.EMERGENCY:
+        code, status = report.reason_code, report.status_value
+        if code == lip.EMERGENCY:
             events.append(EmergencyReport(origin, stamp, "lip_reason", fix))
-        if report.status_value is not None:
-            events += self._status(report.status_value, origin, Stamp(arrived))
-        reason = None if report.reason_code is None else str(report.reason_code)
-        late = (report.time_elapsed_code or 0) >= LATE_FROM
+        if status is not None:
+            events += self._status(status, origin, Stamp(arrived))
+        if code is not None and code in REACH:
+            events.append(ReachReport(origin, Stamp(arrived), REACH[code]))
+        late = (report.time_elapsed_code or 0) >= LATE_FROM or arrived.utc - stamp.at > LATE_AFTER
+        reason = None if code is None else str(code)
         events.append(PositionReport(origin, stamp, fix, "lip", reason=reason, late=late))
         return events
 
 
+def _delivery(message: sds.Sds, origin: Origin, stamp: Stamp) -> list[Event]:
+    """What became of an SDS of ours; an SDS-ACK, and all that says nothing to us, is no event."""
+    if isinstance(message, sds.ShortReport):
+        delivery, status, temporary = _OUTCOMES[message.outcome]
+        return [DeliveryReport(origin, stamp, message.reference, delivery, status, temporary)]
+    if isinstance(message, sds.Delivery) and not message.acknowledgement:
+        temporary = 0x20 <= message.status <= 0x3F
+        return [DeliveryReport(origin, stamp, message.reference, outcome_of(message.status), message.status, temporary)]
+    return []
+
+
+def outcome_of(status: int) -> Delivery:
+    """The class of a delivery status (EN 300 392-2 clause 29.4.3.2)."""
+    if status in {0x00, 0x01, 0x06}:
+        return "received"
+    if status in {0x02, 0x03}:
+        return "consumed"
+    if status in {0x04, 0x05} or 0x60 <= status <= 0x63:
+        return "sent"  # handed on, or held up for a while: no news of the person yet
+    return "failed"
+
+
+def text_stamp(written: TimeStamp | None, arrived: Instant) -> Stamp:
+    """When a text was written, where its time is UTC: a local one names no zone (clause 29.5.4)."""
+    if written is None or written.frame != UTC_FRAME:
+        return Stamp(arrived)
+    latest = arrived.utc.astimezone(UTC) + AHEAD
+    for year in (latest.year, latest.year - 1):
+        try:
+            moment = datetime(year, written.month, written.day, written.hour, written.minute, tzinfo=UTC)
+        except ValueError:
+            continue  # no such day in that year, or no such time at all
+        if moment <= latest:
+            return Stamp(arrived, moment, "device")
+    return Stamp(arrived)
+
+
 def fix_of(report: lip.Report) -> Fix | None:
     """The geometric part; None where the radio has no fix. Unknown stays None."""
-    if report.position is None:
+    position = report.position
+    if position is None:
         return None
-    latitude, longitude = report.position
+    latitude, longitude = position
     speed = report.speed_kmh
     return Fix(
         latitude,

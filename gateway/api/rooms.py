@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
+from gateway.dispatch.dispatch import Dispatch
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.vault.reading import Reader
 from gateway.feed.feed import Feed
@@ -37,6 +38,7 @@ class Rooms:
     roster: Callable[[], Roster]
     roster_store: RosterStore
     feed: Feed
+    dispatch: Dispatch
     evidence: EvidenceRoom | None
     inputs: Callable[[], dict[str, InputHealth]]
     parts: Callable[[], dict[str, str]]

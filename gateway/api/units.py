@@ -1,4 +1,4 @@
-"""Units: snapshot, one, nearest, and the live stream."""
+"""Units: snapshot, one, nearest, the live stream, and their status as the control room sets it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aiohttp import web
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.feed.consumer import GOING_AWAY, Consumer
+from gateway.feed.duty import DutyRecord
 from gateway.feed.encode import Feature
 from gateway.feed.filters import Filters
-from gateway.feed.messages import Message
 from gateway.feed.nearest import Candidate, Wanted
 
 ROUTES = Routes()
@@ -86,11 +86,12 @@ class Ranked(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Inbox(msgspec.Struct, frozen=True):
-    """Messages from officers, oldest first."""
+class SetDuty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A status as the control room sets it: its code (1..11), the incident it belongs to, why it was set."""
 
-    messages: list[Message]
-    v: int = 1
+    code: Annotated[int, msgspec.Meta(ge=1, le=11)]
+    incident: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=400)] | None = None
 
 
 def filters(asked: Shown) -> Filters:
@@ -143,10 +144,23 @@ async def unit(call: Call[Nothing]) -> web.StreamResponse:
     return web.Response(body=feature, content_type=GEOJSON)
 
 
-@ROUTES.add("GET /v1/messages", "feed:read", Answer("Messages from officers", shape=Inbox))
-async def messages(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer statuses 12 to 16 and texts."""
-    return as_json(Inbox(list(call.rooms.feed.messages())))
+@ROUTES.add("PUT /v1/units/{unit}/duty", "duty:write", Answer("The status as it stands", shape=DutyRecord), SetDuty)
+async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
+    """Set anyone's status; the latest act wins, whoever's it is. Who did it, and why, is logged."""
+    asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
+    if not feed.set_duty(name, asked.code, incident=asked.incident):
+        raise ProblemError(404, f"no unit {name!r} is on the roster")
+    call.rooms.dispatch.duty(name, asked.code, call.who.account)
+    structlog.get_logger().info(
+        "duty_set",
+        unit=name,
+        code=asked.code,
+        incident=asked.incident,
+        reason=asked.reason,
+        account=call.who.account,
+        person=call.who.person,
+    )
+    return as_json(feed.duty(name))
 
 
 @ROUTES.add("GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Shown)

@@ -19,12 +19,14 @@ VERBS = {
     "encode": "gateway.cli.decode:encode",
     "roster": "gateway.cli.roster:roster",
     "book": "gateway.cli.book:book",
+    "response-times": "gateway.cli.response_times:response_times",
     "evidence": "gateway.cli.evidence:evidence",
     "log": "gateway.cli.log:log",
     "keys": "gateway.cli.keys:keys",
     "user": "gateway.cli.user:user",
     "token": "gateway.cli.token:token",
     "quarantine": "gateway.cli.quarantine:quarantine",
+    "doctor": "gateway.cli.doctor:doctor",
 }
 DONE, FAILED, USAGE, INTEGRITY = 0, 1, 2, 3
 

@@ -72,7 +72,34 @@ class CameraReport(msgspec.Struct, frozen=True):
     body: dict[str, Any]
 
 
-Event = PositionReport | StatusReport | TextReport | EmergencyReport | CameraReport
+Delivery = Literal["sent", "received", "consumed", "failed"]
+Reach = Literal["ok", "dmo", "no_service", "off", "low_battery", "unknown"]
+
+
+class DeliveryReport(msgspec.Struct, frozen=True):
+    """What became of a message we sent: SDS-TL report or short report (TS 100 392-2 clause 29.4.2).
+
+    reference is the 8-bit message reference it answers, status the delivery status as sent,
+    temporary whether another try may help (status 0x20..0x3F).
+    """
+
+    origin: Origin
+    stamp: Stamp
+    reference: int
+    delivery: Delivery
+    status: int
+    temporary: bool = False
+
+
+class ReachReport(msgspec.Struct, frozen=True):
+    """Whether a terminal can be reached, as it said itself (LIP reasons 0, 1, 8, 9, 10, 12)."""
+
+    origin: Origin
+    stamp: Stamp
+    reach: Reach
+
+
+Event = PositionReport | StatusReport | TextReport | EmergencyReport | CameraReport | DeliveryReport | ReachReport
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -16,10 +16,12 @@ import structlog
 from gateway.domain.events import EmergencyReport, PositionReport
 from gateway.domain.ids import PersonId
 from gateway.domain.position import Fix
+from gateway.domain.time import Instant
 from gateway.feed import encode
 from gateway.feed.annals import Annals
 from gateway.feed.board import Board, usable
 from gateway.feed.emergencies import Emergencies, Emergency, EmergencyPlace, Outcome
+from gateway.feed.escalation import Escalation
 from gateway.feed.hub import Hub
 from gateway.feed.standing import EmergencyMark
 from gateway.feed.urgent_lines import UrgentRecord
@@ -67,6 +69,8 @@ class Alarm:
         self.counts: Counter[str] = Counter()
         self._directory, self._board, self._hub = directory, board, hub
         self._log, self._annals = log, annals
+        self._escalation = Escalation(board.settings.emergency_repeat_s, board.settings.emergency_alarm_s)
+        self.unacknowledged = 0
         self._placed_s: dict[str, float] = {}
         self.left: Callable[[str, str], None] = lambda _unit, _reason: None
 
@@ -75,6 +79,10 @@ class Alarm:
 
     def raised(self, report: EmergencyReport, who: Resolved, *, journalled: bool) -> None:
         """Somebody pressed the button."""
+        with self._aside("repetition"):
+            if self.emergencies.redelivered(report, who):
+                self.counts["emergencies_redelivered"] += 1
+                return
         self.counts["emergencies"] += 1
         pressed: Emergency | None = None
         with self._aside("register"):
@@ -82,6 +90,8 @@ class Alarm:
         if pressed is None:
             self._last_resort(report, journalled=journalled)
             return
+        # While the log refuses nothing is said to be kept; what waits for it is said to be when it is.
+        pressed.kept = pressed.kept and not self._log.refusing
         with self._aside("unit"):
             pressed.unit = pressed.unit or self._unit_of(pressed.person)
         with self._aside("place"):
@@ -177,6 +187,17 @@ class Alarm:
         found.place = _placed(fix, report.stamp.at.timestamp())
         self.announce(found)
 
+    def escalate(self, now: Instant) -> None:
+        """What nobody acknowledges is sent again, and then said loudly for as long as that lasts."""
+        due = self._escalation.due(self.emergencies.open(), now.mono_s)
+        self.unacknowledged = due.unacknowledged
+        for one in due.again:
+            self.counts["emergencies_sent_again"] += 1
+            self.announce(one)
+        for one in due.loud:
+            self.counts["emergency_alarms"] += 1
+            _log.critical("emergency_unacknowledged", emergency=one.id, unit=one.unit, issi=one.issi)
+
     def acknowledge(self, number: str, by: str) -> Emergency | None:
         """A named person has it in hand; None for one unknown or over."""
         return self._after(self.emergencies.acknowledge(number, by))
@@ -198,6 +219,13 @@ class Alarm:
         if emergency is not None:
             self.announce(emergency)
         return emergency
+
+    def journal_recovered(self) -> None:
+        """The journal has the frames that it had refused: say so of those of which the contrary was said."""
+        for one in list(self.emergencies.known.values()):
+            if not one.journalled:
+                one.journalled = True
+                self.announce(one)
 
     def on_disk(self, keys: Keys) -> None:
         """The log has these now: say so of those of which the contrary was said."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from gateway.domain.ids import UnitId
@@ -9,9 +11,20 @@ from gateway.domain.time import from_rfc3339
 from gateway.feed import urgent_lines
 from gateway.feed.board import Board
 from gateway.feed.duty import STATES, DutyRecord
-from gateway.feed.emergencies import Emergencies, EmergencyRecord
+from gateway.feed.emergencies import CLEARED_KEPT, Emergencies, EmergencyRecord
 from gateway.feed.hub import Hub
+from gateway.feed.messages import Message, Messages
+from gateway.feed.proofs import Proof, Proofs
 from gateway.feed.urgent_lines import Restored, UrgentRecord
+
+
+class Known(NamedTuple):
+    """Those who take up again what they knew."""
+
+    board: Board
+    emergencies: Emergencies
+    messages: Messages
+    proofs: Proofs
 
 
 class Annals:
@@ -21,36 +34,46 @@ class Annals:
         self._hub = hub
         self._latest: dict[str, UrgentRecord] = {}
         self._last_emergency: UrgentRecord | None = None
+        self._over: dict[str, UrgentRecord] = {}
         self.epoch = ""
         self.unreadable = 0
 
     def note(self, record: UrgentRecord, *, over: bool = False) -> None:
-        """This is the latest of its key; what is over needs no remembering."""
+        """This is the latest of its key; of emergencies that are over the newest are remembered."""
         if record.event == "emergency":
             self._last_emergency = record
-        if over or record.event == "removed":
+        if record.event == "removed":
             self._latest.pop(record.key, None)
+        elif over:
+            self._latest.pop(record.key, None)
+            self._over[record.key] = record
+            if len(self._over) > CLEARED_KEPT:
+                del self._over[next(iter(self._over))]
         else:
             self._latest[record.key] = record
 
     def forget(self, unit: str) -> None:
         """The roster no longer has this unit."""
-        self._latest.pop(f"duty {unit}", None)
+        self.drop(f"duty {unit}")
+
+    def drop(self, key: str) -> None:
+        """What this key names is no longer known."""
+        self._latest.pop(key, None)
 
     def image(self) -> bytes:
         """The whole log anew: states up to the horizon, every record behind it."""
-        hub, states = self._hub, list(self._latest.values())
+        hub, states = self._hub, [*self._latest.values(), *self._over.values()]
         if self._last_emergency is not None:
             states.append(self._last_emergency)
         before = {record.seq: record for record in states if record.seq <= hub.horizon}
         self.epoch = hub.sequence.epoch
         return urgent_lines.image(self.epoch, hub.horizon, [*(before[seq] for seq in sorted(before)), *hub.kept])
 
-    def restore(self, restored: Restored, board: Board, emergencies: Emergencies) -> None:
-        """Take up duty states and emergencies; where the log is whole, its records for those who resume."""
+    def restore(self, restored: Restored, known: Known) -> None:
+        """Take up what is known; where the log is whole, also its records for those who resume."""
         for record in restored.records:
             try:
-                self._take_up(record, board, emergencies)
+                self._take_up(record, known)
             except (msgspec.DecodeError, ValueError):
                 self.unreadable += 1
                 continue
@@ -58,14 +81,20 @@ class Annals:
                 self._hub.keep(record)
         self._hub.horizon = max(self._hub.horizon, restored.horizon)
 
-    def _take_up(self, record: UrgentRecord, board: Board, emergencies: Emergencies) -> None:
+    def _take_up(self, record: UrgentRecord, known: Known) -> None:
         if record.event == "emergency":
             content = msgspec.json.decode(record.payload, type=EmergencyRecord)
-            raised = emergencies.restore(content, from_rfc3339(content.raised_at).timestamp())
+            raised = known.emergencies.restore(content, from_rfc3339(content.raised_at).timestamp())
             self.note(record, over=raised.state == "cleared")
         elif record.event == "duty":
             duty = msgspec.json.decode(record.payload, type=DutyRecord)
             if 0 < duty.code < len(STATES):
                 since_s = from_rfc3339(duty.since).timestamp()
-                board.set_duty(UnitId(duty.unit), duty.code, since_s, duty.source, duty.incident)
+                known.board.set_duty(UnitId(duty.unit), duty.code, since_s, duty.source, duty.incident)
+            self.note(record)
+        elif record.event == "message":
+            known.messages.restore(msgspec.json.decode(record.payload, type=Message))
+            self.note(record)
+        elif record.event == "proven":
+            known.proofs.restore(msgspec.json.decode(record.payload, type=Proof))
             self.note(record)

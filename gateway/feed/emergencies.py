@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from gateway.domain.events import EmergencyReport, Origin, Trigger
+from gateway.domain.time import from_rfc3339
 from gateway.errors import RefusedError
 from gateway.ports import Resolved
 
@@ -16,6 +17,7 @@ Outcome = Literal["assisted", "false_activation", "test"]
 OUTCOMES: tuple[Outcome, ...] = ("assisted", "false_activation", "test")
 CLEARED_KEPT = 1_000
 PRESSES_KEPT = 32
+BROUGHT_AGAIN: tuple[Trigger, ...] = ("camera_panic", "beacon_sos")
 
 
 class EmergencyPlace(msgspec.Struct, frozen=True):
@@ -25,6 +27,13 @@ class EmergencyPlace(msgspec.Struct, frozen=True):
     longitude: float
     accuracy_m: float | None
     fix_time: str
+
+
+class Press(msgspec.Struct, frozen=True):
+    """One press, by the time that its device gave, else the time of its arrival."""
+
+    trigger: Trigger
+    at: str
 
 
 class EmergencyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,6 +58,7 @@ class EmergencyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     last_held_by: str | None = None
     cleared_by: str | None = None
     outcome: Outcome | None = None
+    pressed: tuple[Press, ...] = ()
 
 
 class Emergency(msgspec.Struct, eq=False):
@@ -76,7 +86,7 @@ class Emergency(msgspec.Struct, eq=False):
     journalled: bool = True
     kept: bool = True
     seq: int = 0
-    seen_s: list[tuple[str, float]] = msgspec.field(default_factory=list)
+    seen_s: list[tuple[Trigger, float]] = msgspec.field(default_factory=list)
 
 
 def key_of(person: str | None, origin: Origin, who: Resolved) -> str:
@@ -96,6 +106,11 @@ def _numbered(number: str) -> tuple[str, int]:
     """Day and count of an emergency's id; of what is none, nothing that a number could clash with."""
     day, _, count = number.removeprefix("EM-").partition("-")
     return (day, int(count)) if count.isdecimal() else ("", 0)
+
+
+def _among(one: Emergency, trigger: Trigger, at_s: float) -> bool:
+    """Whether this press is one of those counted; to the millisecond, as they are written down."""
+    return any(trigger == seen and round(at_s * 1000) == round(seen_s * 1000) for seen, seen_s in one.seen_s)
 
 
 class Emergencies:
@@ -118,18 +133,30 @@ class Emergencies:
             number = self._next_id(report.stamp.arrived.utc)
             found = Emergency(number, key, raised_s, who.person, who.unit, issi, device, who.last_held_by)
             self._keep(found)
-        self._count(found, report.trigger, raised_s)
+        self._count(found, report.trigger, report.stamp.at.timestamp())
         found.unit = who.unit or found.unit
         found.journalled = found.journalled and journalled
         return found
 
     def _count(self, found: Emergency, trigger: Trigger, at_s: float) -> None:
-        if (trigger, at_s) in found.seen_s:
+        if _among(found, trigger, at_s):
             return
-        found.seen_s = [*found.seen_s[-PRESSES_KEPT:], (trigger, at_s)]
+        found.seen_s = [*found.seen_s[1 - PRESSES_KEPT :], (trigger, at_s)]
         found.presses += 1
         if trigger not in found.triggers:
             found.triggers.append(trigger)
+
+    def redelivered(self, report: EmergencyReport, who: Resolved) -> bool:
+        """Whether a broker brings once more a press that is over: the same device at the same time by its clock.
+
+        Only what comes by MQTT is kept and brought again. A radio is never taken for one that repeats itself:
+        the time in its report is its last fix's, and an officer indoors may well press twice at one fix.
+        """
+        device, told = report.origin.device, report.stamp.device_time
+        if report.trigger not in BROUGHT_AGAIN or told is None or self.at(who.person, report.origin, who) is not None:
+            return False
+        over = [one for one in self.known.values() if one.device == device and one.state == "cleared"]
+        return any(_among(one, report.trigger, told.timestamp()) for one in over)
 
     def _keep(self, emergency: Emergency) -> None:
         self.known[emergency.id] = emergency
@@ -171,6 +198,8 @@ class Emergencies:
             record.position,
             record.journalled,
             seq=record.seq,
+            seen_s=[(press.trigger, from_rfc3339(press.at).timestamp()) for press in record.pressed]
+            or [(trigger, raised_s) for trigger in record.triggers],
         )
         if record.state == "cleared":
             self._open.pop(emergency.key, None)

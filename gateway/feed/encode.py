@@ -9,8 +9,10 @@ import msgspec
 from gateway.domain.ids import ISSI_MAX
 from gateway.domain.people import Person
 from gateway.feed.duty import Duty, DutyRecord
-from gateway.feed.emergencies import Emergency, EmergencyPlace, EmergencyRecord
+from gateway.feed.emergencies import Emergency, EmergencyPlace, EmergencyRecord, Press
+from gateway.feed.messages import Message
 from gateway.feed.nearest import haversine_m
+from gateway.feed.proofs import Proof
 from gateway.feed.roll import powers_of
 from gateway.feed.standing import EmergencyMark, Sighting, Standing
 from gateway.feed.wording import time_text
@@ -107,7 +109,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         _issi(first.issi) if first else None,
         first.collar if first else None,
         _members(standing),
-        "unknown",
+        standing.reach,
         roll.unit.agency,
         roll.role,
         roll.unit.kind,
@@ -178,14 +180,28 @@ def _issi(number: int | None) -> int | None:
 
 def duty(standing: Standing, seq: int) -> bytes:
     """A unit's duty as a record of its own."""
+    return _ENCODER.encode(duty_record(standing, seq))
+
+
+def duty_record(standing: Standing, seq: int) -> DutyRecord:
+    """A unit's duty as consumers and the urgent log have it."""
     now = standing.duty
-    record = DutyRecord(1, seq, standing.id, now.code, now.state, now.deployable, now.since, now.incident, now.source)
-    return _ENCODER.encode(record)
+    return DutyRecord(1, seq, standing.id, now.code, now.state, now.deployable, now.since, now.incident, now.source)
 
 
 def removed(unit: str, seq: int, reason: str) -> bytes:
     """The word that a unit has left the feed."""
     return _ENCODER.encode({"v": 1, "seq": seq, "unit": unit, "reason": reason})
+
+
+def message(said: Message, seq: int) -> bytes:
+    """A message from an officer, and who dealt with it, as a record."""
+    return _ENCODER.encode({"v": 1, "seq": seq, **msgspec.structs.asdict(said)})
+
+
+def proven(proof: Proof, seq: int) -> bytes:
+    """The word that a handset's emergency path works, as a record."""
+    return _ENCODER.encode({"v": 1, "seq": seq, **msgspec.structs.asdict(proof)})
 
 
 def emergency(raised: Emergency, seq: int) -> bytes:
@@ -216,7 +232,14 @@ def emergency_record(raised: Emergency, seq: int | None = None) -> EmergencyReco
         raised.last_held_by if unknown else None,
         raised.cleared_by,
         raised.outcome,
+        _pressed(raised),
     )
+
+
+def _pressed(raised: Emergency) -> tuple[Press, ...]:
+    """Every press; none where there was one, for that is the `raised_at` and the only trigger."""
+    presses = tuple(Press(trigger, time_text(at_s)) for trigger, at_s in raised.seen_s)
+    return () if [press.at for press in presses] == [time_text(raised.raised_s)] else presses
 
 
 def _place(place: EmergencyPlace | None) -> EmergencyPlace | None:

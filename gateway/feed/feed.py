@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from gateway.domain.events import CameraReport, EmergencyReport, Origin, PositionReport, StatusReport, TextReport
+from gateway.domain.events import (
+    CameraReport,
+    EmergencyReport,
+    Origin,
+    PositionReport,
+    Reach,
+    ReachReport,
+    StatusReport,
+    TextReport,
+)
 from gateway.domain.ids import PersonId, UnitId
 from gateway.domain.time import Instant, Stamp, rfc3339
 from gateway.errors import RefusedError
 from gateway.feed import encode
 from gateway.feed.alarm import Alarm, what_failed
-from gateway.feed.annals import Annals
+from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer
-from gateway.feed.duty import EMERGENCY, STATES, DutySource
+from gateway.feed.duty import EMERGENCY, STATES, DutyRecord, DutySource
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
+from gateway.feed.handsets import Handset, roll_of_handsets
 from gateway.feed.hub import Hub
-from gateway.feed.messages import Message, Messages
+from gateway.feed.letters import Letters
+from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import Standing
-from gateway.feed.urgent_lines import Restored
+from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
 from gateway.ports import Clock, Directory, Resolved
 
@@ -55,7 +68,8 @@ class Feed:
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
         self._alarm.left = self._leave
-        self._messages = Messages(settings.messages_kept)
+        self._letters = Letters(settings.messages_kept, self._annals, self._tell)
+        self._contacts = Contacts(self.board)
         self._counts: Counter[str] = Counter()
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
@@ -71,10 +85,12 @@ class Feed:
         self._log.reserved, self._log.kept, self._log.refused = self._reserved, self._alarm.on_disk, self._alarm.refused
         self._hub.sequence = await self._begin(restored)
         self._refresh(now)
-        self._annals.restore(restored, self.board, self._alarm.emergencies)
+        letters = self._letters
+        self._annals.restore(restored, Known(self.board, self._alarm.emergencies, letters.messages, letters.proofs))
         self._alarm.show_all()
         if not restored.whole and restored.found:
             self._alarm.emergencies.skip_to_thousand()
+            self._letters.messages.skip_to_thousand()
         self._log.rewrite()
         await self._log.write()
         self._hub.boot_seq = self._hub.sequence.last
@@ -117,6 +133,7 @@ class Feed:
         if now.mono_s - self._roster_s >= self.settings.roster_s:
             self._refresh(now)
         self.board.age(now)
+        self._alarm.escalate(now)
         self._hub.flush(now)
         if now.mono_s - self._beat_s >= self.settings.heartbeat_s:
             self._beat_s = now.mono_s
@@ -157,6 +174,7 @@ class Feed:
         """Move a unit on the board."""
         try:
             self.board.place(report, who, quality)
+            self._heard(report, who)
             if self._alarm.emergencies.any_open:
                 self._alarm.moved(report, who)
         except Exception as error:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
@@ -166,11 +184,15 @@ class Feed:
     def status(self, report: StatusReport, who: Resolved) -> None:
         """Change a unit's duty state; 0 is an emergency, 12 to 16 are messages."""
         code = report.code
-        if code == EMERGENCY:
+        self._heard(report, who)
+        if report.value == self.settings.test_status:
+            self._counts["test_statuses"] += 1
+            self._letters.prove(report, who)
+        elif code == EMERGENCY:
             self.emergency(EmergencyReport(report.origin, report.stamp, "tetra_status"), who, journalled=True)
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
-            self._messages.add(report, who)
+            self._letters.message(report, who)
         elif who.unit is None or self._set_duty(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
             self._counts["status_unattributed"] += 1
 
@@ -195,19 +217,47 @@ class Feed:
         return standing
 
     def _tell_duty(self, standing: Standing) -> None:
-        make = lambda seq: encode.duty(standing, seq)  # noqa: E731
-        record = self._hub.publish("duty", f"duty {standing.id}", standing.id, make)
-        self._annals.note(record)
-        self._log.add(record)
+        """Its record and its feature, in one flush."""
+        self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
+        self._hub.show(standing, self._clock.now())
 
     def text(self, report: TextReport, who: Resolved) -> None:
         """A text from an officer."""
         self._counts["messages"] += 1
-        self._messages.add(report, who)
+        self._heard(report, who)
+        self._letters.message(report, who)
+
+    def _tell(self, event: UrgentEvent, key: str, unit: str | None, make: Callable[[int], bytes]) -> None:
+        """Out to everybody whom it concerns; then to disk."""
+        record = self._hub.publish(event, key, unit, make)
+        self._annals.note(record)
+        self._log.add(record)
+
+    def reach_report(self, report: ReachReport, who: Resolved) -> None:
+        """A radio says of itself whether it can be reached; a change goes out at once."""
+        self._counts["reach_reports"] += 1
+        self._show(self._contacts.said(report, who))
+
+    def _heard(self, report: PositionReport | StatusReport | TextReport | EmergencyReport, who: Resolved) -> None:
+        """Whoever is heard can be reached."""
+        self._show(self._contacts.heard(report.origin, report.stamp.arrived, who))
+
+    def _show(self, changed: list[Standing]) -> None:
+        for standing in changed:
+            self._hub.show(standing, self._clock.now())
 
     def emergency(self, report: EmergencyReport, who: Resolved, *, journalled: bool) -> None:
         """Raise or add to an emergency; out to every consumer at once."""
         self._alarm.raised(report, who, journalled=journalled)
+        try:
+            self._heard(report, who)
+        except Exception as error:  # noqa: BLE001 - the alarm is out; what its radio's reach is must not undo that
+            self._counts["reach_faults"] += 1
+            _log.error("a radio's reach can't be told", problem=what_failed(error))
+
+    def journal_recovered(self) -> None:
+        """What the journal had refused is on disk now."""
+        self._alarm.journal_recovered()
 
     def camera(self, report: CameraReport, who: Resolved) -> None:
         """Camera telemetry: its battery stands for a unit of which no other is known."""
@@ -230,8 +280,17 @@ class Feed:
         """The control room sets a status; False for no such unit, RefusedError for no such state."""
         if not 0 < code < len(STATES):
             raise RefusedError(422, f"{code} is no duty state (1..{len(STATES) - 1})")
-        now_s = self._clock.now().utc.timestamp()
-        return self._set_duty(UnitId(unit), code, now_s, "api", incident) is not None
+        standing = self.board.units.get(UnitId(unit))
+        if standing is None:
+            return False
+        # The latest act wins: a radio's clock that is ahead of ours must not make ours the earlier one.
+        at_s = max(self._clock.now().utc.timestamp(), standing.duty_s)
+        return self._set_duty(UnitId(unit), code, at_s, "api", incident) is not None
+
+    def duty(self, unit: str) -> DutyRecord | None:
+        """A unit's duty as it stands, off duty or on; None for no such unit."""
+        standing = self.board.units.get(UnitId(unit))
+        return None if standing is None else encode.duty_record(standing, self.seq)
 
     def raise_manual(self, *, unit: str | None = None, person: str | None = None) -> EmergencyRecord:
         """Somebody heard it rather than saw it: an emergency by the control room's word."""
@@ -263,8 +322,8 @@ class Feed:
         self._alarm.delivered(number)
 
     def deal(self, message: int, by: str) -> Message | None:
-        """Somebody has dealt with a message."""
-        return self._messages.deal(message, by)
+        """A named person has dealt with a message; told to everybody once. None for one unknown."""
+        return self._letters.deal(message, by, self._clock.now().utc.timestamp())
 
     # --- queries
 
@@ -301,7 +360,15 @@ class Feed:
 
     def messages(self) -> tuple[Message, ...]:
         """Statuses 12 to 16 and texts, oldest first."""
-        return self._messages.all()
+        return self._letters.messages.all()
+
+    def reach(self, unit: str) -> Reach:
+        """Whether a unit can be reached by radio; unknown for one not heard yet."""
+        return self._contacts.of(unit)
+
+    def handsets(self) -> tuple[Handset, ...]:
+        """Every radio of the roster or heard, by ISSI: its reach, and when its emergency path was proven."""
+        return roll_of_handsets(self.board.units.values(), self._contacts.radios(), self._letters.proofs.latest)
 
     @property
     def epoch(self) -> str:
@@ -321,6 +388,7 @@ class Feed:
         """Plain counters."""
         counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
+        counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
         counts["units"] = len(self.board.units)
         counts["consumers"] = len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated

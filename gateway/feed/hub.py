@@ -84,6 +84,14 @@ class Hub:
     def flush(self, now: Instant) -> int:
         """Send each changed unit's feature; say how many."""
         changed, self._board.dirty = list(self._board.dirty.values()), {}
+        return self._send(changed, now)
+
+    def show(self, standing: Standing, now: Instant) -> None:
+        """Send this unit's feature now rather than at the next tick."""
+        if self._board.dirty.pop(standing.id, None) is not None:
+            self._send([standing], now)
+
+    def _send(self, changed: list[Standing], now: Instant) -> int:
         frames = [frame for standing in changed if (frame := self._frame(standing, now)) is not None]
         if frames:
             whole = b"".join([frame.frame for frame in frames])
@@ -212,7 +220,10 @@ class Hub:
 
 
 def _concerns(record: UrgentRecord, group: Group) -> bool:
-    """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it."""
-    if group.filters == ALL or record.event in ("emergency", "removed"):
+    """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it.
+
+    What nobody's unit says (a message from a radio not on the roster) is everybody's too.
+    """
+    if group.filters == ALL or record.unit is None or record.event in ("emergency", "removed"):
         return True
     return record.unit in group.shown

@@ -27,6 +27,7 @@ class Message(msgspec.Struct):
     issi: int | None
     device: str | None
     dealt_with_by: str | None = None
+    dealt_at: str | None = None
 
 
 class Messages:
@@ -52,19 +53,31 @@ class Messages:
             who.issi if who.issi is not None else report.origin.issi,
             who.device or report.origin.device,
         )
-        self._next += 1
-        self._all[message.id] = message
-        if len(self._all) > self._kept:
-            del self._all[next(iter(self._all))]
+        self._keep(message)
         return message
+
+    def _keep(self, message: Message) -> None:
+        self._all[message.id] = message
+        self._next = max(self._next, message.id + 1)
+        if len(self._all) > self._kept:
+            del self._all[min(self._all)]
+
+    def restore(self, message: Message) -> None:
+        """Take up one that was recorded before; later records of the same one replace it."""
+        self._keep(message)
+
+    def skip_to_thousand(self) -> None:
+        """After a damaged log go on at the next thousand: a number must never name two messages."""
+        self._next = (self._next // 1000 + 1) * 1000
 
     def all(self) -> tuple[Message, ...]:
         """Oldest first."""
-        return tuple(self._all.values())
+        return tuple(self._all[number] for number in sorted(self._all))
 
-    def deal(self, number: int, by: str) -> Message | None:
-        """Somebody has dealt with it; the first name stays. None for one unknown."""
+    def deal(self, number: int, by: str, at_s: float) -> tuple[Message | None, bool]:
+        """Somebody has dealt with it; the first name stays. None for one unknown; True where that is news."""
         message = self._all.get(number)
-        if message is not None and message.dealt_with_by is None:
-            message.dealt_with_by = by
-        return message
+        if message is None or message.dealt_with_by is not None:
+            return message, False
+        message.dealt_with_by, message.dealt_at = by, time_text(at_s)
+        return message, True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from gateway.domain.people import UnitKind
@@ -32,6 +34,9 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     consumers_max: int = 500
     urgent_kept: int = 10_000
     messages_kept: int = 1_000
+    emergency_repeat_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    emergency_alarm_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    test_status: Annotated[int, msgspec.Meta(ge=0x8000, le=0xFFFF)] | None = None
 
     def interval_s(self, source: PositionSource) -> float:
         """How often this source reports when all is well."""

@@ -6,6 +6,7 @@ from collections import deque
 
 import msgspec
 
+from gateway.domain.events import Reach
 from gateway.domain.ids import UnitId
 from gateway.domain.position import Fix, PositionSource
 from gateway.domain.time import TimeQuality
@@ -74,6 +75,7 @@ class Standing(msgspec.Struct, eq=False):
     sightings: dict[str, Sighting] = msgspec.field(default_factory=dict)
     devices: dict[str, str | None] = msgspec.field(default_factory=dict)
     battery_pct: int | None = None
+    reach: Reach = "unknown"
     emergency: EmergencyMark | None = None
     shown_fresh: Fresh = "never"
     members_json: msgspec.Raw | None = None

@@ -16,7 +16,7 @@ from gateway.feed.sequence import Mark
 
 SEQ_END = 2**53
 """Beyond this a JSON number is no longer exact everywhere."""
-UrgentEvent = Literal["emergency", "duty", "removed"]
+UrgentEvent = Literal["emergency", "duty", "removed", "message", "proven"]
 
 
 class UrgentRecord(msgspec.Struct, frozen=True):
@@ -104,10 +104,25 @@ def _record(text: bytes) -> UrgentRecord | None:
     seq, unit = content.get("seq"), content.get("unit")
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 < seq < SEQ_END:
         return None
-    if "triggers" in content and isinstance(content.get("id"), str):
-        return UrgentRecord(seq, "emergency", f"emergency {content['id']}", unit, text)
-    if not isinstance(unit, str):
+    named = _named(content)
+    if named is None or not (isinstance(unit, str) or named[0] in _OF_NO_UNIT):
         return None
-    if "reason" in content:
-        return UrgentRecord(seq, "removed", f"removed {unit}", unit, text)
-    return UrgentRecord(seq, "duty", f"duty {unit}", unit, text) if "code" in content else None
+    event, of = named
+    return UrgentRecord(seq, event, f"{event} {of}", unit, text)
+
+
+_OF_NO_UNIT = ("emergency", "message", "proven")
+"""Events that a radio on nobody's roster can raise too."""
+
+
+def _named(content: dict[str, Any]) -> tuple[UrgentEvent, object] | None:
+    """Which event it is, and of what: by a key that only this event carries."""
+    unit, number = content.get("unit"), content.get("id")
+    events: tuple[tuple[bool, UrgentEvent, object], ...] = (
+        ("triggers" in content and isinstance(number, str), "emergency", number),
+        ("kind" in content and isinstance(number, int), "message", number),
+        ("proven_at" in content, "proven", content.get("issi")),
+        ("reason" in content, "removed", unit),
+        ("code" in content, "duty", unit),
+    )
+    return next(((event, of) for is_it, event, of in events if is_it), None)

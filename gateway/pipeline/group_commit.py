@@ -32,7 +32,7 @@ class GroupCommit(Generic[Item]):
     and are tried again every retry_s; whoever waits, or comes before a try succeeds, is told
     Receipt(journalled=False) at once: a broker hands on only so many messages that nobody acknowledges,
     and an emergency may be behind them. An item that can't be written while others of its batch can
-    is given up, counted and said loudly.
+    is given up, counted and said loudly. `recovered` is called once it takes them again.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class GroupCommit(Generic[Item]):
         self._waiting: asyncio.Future[Receipt] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.healthy = True
+        self.recovered: Callable[[], None] = lambda: None
         self.written = 0
         self.failures = 0
         self.unwritable = 0
@@ -112,6 +113,7 @@ class GroupCommit(Generic[Item]):
         if kept and not self.healthy:
             self.healthy = True
             structlog.get_logger().warning("disk_recovered", part=self._name)
+            self.recovered()
         return kept
 
     async def _one_by_one(self, entries: list[Entry[Item]], defect: Exception) -> None:

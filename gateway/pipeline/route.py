@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import structlog
 
-from gateway.domain.events import CameraReport, EmergencyReport, Event, PositionReport, StatusReport, TextReport
+from gateway.domain.events import (
+    CameraReport,
+    DeliveryReport,
+    EmergencyReport,
+    Event,
+    PositionReport,
+    ReachReport,
+    StatusReport,
+    TextReport,
+)
 from gateway.pipeline.resolve import resolve
 from gateway.pipeline.screen import doubts
 from gateway.ports import Directory, FeedSink, Resolved
 
 
+class RadioFeed(FeedSink, Protocol):
+    """The feed, which also hears of a radio's reach."""
+
+    def reach_report(self, report: ReachReport, who: Resolved) -> None:
+        """A radio says of itself whether it can be reached."""
+        ...
+
+
+class TaskSink(Protocol):
+    """Where what radios say of tasks goes. Synchronous, in memory."""
+
+    def delivery(self, report: DeliveryReport) -> None:
+        """What became of a message we sent."""
+        ...
+
+    def status(self, report: StatusReport, who: Resolved) -> None:
+        """A status, which may answer a task."""
+        ...
+
+    def reach(self, report: ReachReport, who: Resolved) -> None:
+        """A terminal came within reach, or went out of it."""
+        ...
+
+
 class Router:
     """Resolves, screens and hands on; counts what it saw."""
 
-    def __init__(self, directory: Directory, feed: FeedSink) -> None:
-        self._directory, self._feed = directory, feed
+    def __init__(self, directory: Directory, feed: RadioFeed, tasks: TaskSink | None = None) -> None:
+        self._directory, self._feed, self._tasks = directory, feed, tasks
         self.counts: dict[str, int] = {}
 
     def emergency(self, event: EmergencyReport, *, journalled: bool) -> None:
@@ -40,7 +75,23 @@ class Router:
             self._feed.text(event, who)
         elif isinstance(event, CameraReport):
             self._feed.camera(event, who)
+        elif isinstance(event, ReachReport):
+            self._feed.reach_report(event, who)
+        if self._tasks is not None:
+            self._tell(self._tasks, event, who)
         return who.unit is not None and self._feed.off_duty(who.unit)
+
+    def _tell(self, tasks: TaskSink, event: Event, who: Resolved) -> None:
+        """What may move a task; the feed has it already."""
+        try:
+            if isinstance(event, DeliveryReport):
+                tasks.delivery(event)
+            elif isinstance(event, StatusReport):
+                tasks.status(event, who)
+            elif isinstance(event, ReachReport):
+                tasks.reach(event, who)
+        except Exception:  # noqa: BLE001 - logged; a defect in dispatch must not cost the frame its place in the journal
+            structlog.get_logger().exception("dispatch_failed", report=type(event).__name__)
 
     def _count(self, event: Event) -> None:
         name = type(event).__name__

@@ -153,6 +153,7 @@ class Reader:
     def __init__(self) -> None:
         self.units: dict[str, dict] = {}
         self.emergencies: dict[str, dict] = {}
+        self.messages: dict[int, dict] = {}
         self.urgent: list[tuple[int, str]] = []
         self.ids: list[int] = []
         self.cursor: str | None = None
@@ -187,6 +188,15 @@ class Reader:
     def _duty(self, content):
         assert content["seq"] == self.ids[-1]
         self.urgent.append((content["seq"], "duty"))
+
+    def _message(self, content):
+        assert content["seq"] == self.ids[-1]
+        self.urgent.append((content["seq"], "message"))
+        self.messages[content["id"]] = content
+
+    def _proven(self, content):
+        assert content["seq"] == self.ids[-1]
+        self.urgent.append((content["seq"], "proven"))
 
     def _removed(self, content):
         if content["reason"] != "filter":

@@ -121,8 +121,10 @@ def test_duty_by_status(scene) -> None:
     consumer = scene.feed.subscribe()
     consumer.take()
     scene.duty(2)
-    ((event, content),) = events(consumer.take())
+    (event, content), (shown, feature) = events(consumer.take())
     assert (event, content["state"], content["unit"]) == ("duty", "available", scene.one)
+    assert (shown, feature["id"], feature["properties"]["duty"]["code"]) == ("position", scene.one, 2)
+    assert feature["properties"]["seq"] == content["seq"] + 1
     scene.duty(2)
     late = status(scene.clock.now(), 5)
     scene.duty(6)

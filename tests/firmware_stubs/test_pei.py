@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_stubs.dialects import DIALECTS
+from firmware_stubs.handset import lip_frame
 from firmware_stubs.lip import ShortReport
 from firmware_stubs.pei import Cell, MobileTermination
 from firmware_stubs.sds import simple_text, status, transfer_text
-from firmware_stubs.terminal import lip_frame
 
 HEARD = frozenset({2341001, 2341002})
 
@@ -169,3 +169,166 @@ def test_any_bytes_are_survived(data):
     mt.receive(data, 1.0)
     mt.receive(b"\x1bAT+CMGS=1,8\r" + data, 1.0)
     mt.tick(100.0)
+
+
+def test_a_late_result_and_what_waits_behind_it():
+    """The radio answers in order; a command that came before the late result is a breach, AT alone is not."""
+    mt = radio()
+    mt.delay_result(1.0)
+    assert say(mt, "AT+CREG?") == "\r\n+CREG: 1,17,023409999\r\n"
+    assert say(mt, "AT", 1.5) == ""
+    assert mt.violations == []
+    assert say(mt, "AT+CTOM?", 1.6) == ""
+    assert mt.violations == ["AT+CTOM? overtook a result"]
+    mt.tick(2.1)
+    assert mt.to_send() == b"\r\nOK\r\n"
+    mt.tick(2.11)
+    assert mt.to_send() == b""
+    mt.tick(2.2)
+    assert mt.to_send() == b"\r\nOK\r\n"
+    mt.tick(2.3)
+    assert mt.to_send() == b"\r\n+CTOM: 0\r\n\r\nOK\r\n"
+    assert say(mt, "AT+CTOM?", 2.4) == "\r\n+CTOM: 0\r\n\r\nOK\r\n"
+    assert len(mt.violations) == 1
+
+
+def test_after_a_late_result_a_patient_client_breaks_nothing():
+    """Once everything outstanding is answered the next command is welcome at once."""
+    mt = radio()
+    mt.delay_result(1.0)
+    say(mt, "AT+CSQ?")
+    say(mt, "AT", 1.9)
+    mt.tick(2.0)
+    assert mt.to_send().count(b"OK") == 1
+    assert say(mt, "AT+CSQ?", 2.01) == ""
+    assert mt.violations == ["AT+CSQ? overtook a result"]
+    mt.tick(2.1)
+    mt.tick(2.2)
+    assert mt.to_send().count(b"OK") == 2
+    say(mt, "AT+CREG?", 2.21)
+    assert len(mt.violations) == 1
+
+
+def test_a_dropped_result_never_comes():
+    """One command, and only one, stays without its end."""
+    mt = radio()
+    mt.drop_result()
+    assert say(mt, "AT") == ""
+    assert "OK" in say(mt, "AT")
+
+
+def test_a_reboot_takes_everything_but_the_mode():
+    """Registrations, echo, data entry and short data on the air are gone."""
+    mt = radio()
+    say(mt, "AT+CTSP=1,3,10")
+    say(mt, "AT+CTSDS=12,0")
+    say(mt, "AT+CMGS=2341001,64")
+    mt.reboot(5.0)
+    assert say(mt, "AT", 6.0) == ""
+    assert say(mt, "AT", 9.0) == "AT\r\r\nOK\r\n\n"
+    assert not mt.memory.registered
+    assert "3" in say(mt, "AT+CMGS=2341001,64", 9.0)
+
+
+def test_a_burst_costs_the_registrations():
+    """Errors that answer nothing."""
+    mt = radio()
+    say(mt, "AT+CTSP=1,3,10")
+    mt.burst((1, 2, 30))
+    assert mt.to_send() == b"\r\n+CME ERROR: 1\r\n\r\n+CME ERROR: 2\r\n\r\n+CME ERROR: 30\r\n"
+    assert "OK" in say(mt, "AT+CTSP=1,3,10")
+
+
+def test_the_table_fills():
+    """Error 39 when nothing more fits."""
+    mt = radio()
+    answers = [say(mt, f"AT+CTSP=1,3,{number}") for number in range(65)]
+    assert all("OK" in answer for answer in answers[:64])
+    assert "39" in answers[64]
+
+
+def test_a_confused_radio_wants_a_bare_at():
+    """Everything is a syntax error until then."""
+    mt = radio()
+    mt.confuse()
+    assert "35" in say(mt, "AT+CREG?")
+    assert "35" in say(mt, "ATE0")
+    assert "OK" in say(mt, "AT")
+    assert "OK" in say(mt, "AT+CREG?")
+
+
+def test_a_change_of_mode_costs_the_registrations_and_is_told():
+    """Direct mode refuses short data; the network is gone for whoever asked to hear of it."""
+    mt = radio()
+    for command in ("AT+CREG=2", "AT+CTSP=2,2,20", "AT+CTSDS=12,0"):
+        say(mt, command)
+    assert say(mt, "AT+CTOM=0") == "\r\nOK\r\n"
+    assert mt.memory.registered
+    assert say(mt, "AT+CTOM=1") == "\r\n+CREG: 0,17,023409999\r\n\r\nOK\r\n"
+    assert not mt.memory.registered
+    assert "40" in say(mt, "AT+CMGS=2341001,64")
+    assert say(mt, "AT+CSQ?") == "\r\n+CSQ: 99,99\r\n\r\nOK\r\n"
+
+
+@pytest.mark.parametrize(("dialect", "code"), [("motorola", "42"), ("sepura", "3")])
+def test_a_call_refuses_short_data(dialect, code):
+    """Each make with its own error, until the call is over."""
+    mt = radio(dialect)
+    for command in ("AT+CTSP=2,0,0", "AT+CTSDS=12,0"):
+        say(mt, command)
+    mt.begin_call(2341001, 2340001, 15)
+    assert "+CTICN: 1,0,0,0,2341001,1,1,0,1,1,0,2340001,15" in mt.to_send().decode()
+    assert f"+CME ERROR: {code}\r\n" in say(mt, "AT+CMGS=2341001,64")
+    mt.end_call()
+    assert "+CTCR: 1,13" in mt.to_send().decode()
+    assert "OK" in send(mt, 2341001, "8204010174657374")
+
+
+def test_motorola_wants_a_gap_between_two():
+    """Busy at once after the first."""
+    mt = radio("motorola")
+    say(mt, "AT+CTSDS=12,0")
+    assert "OK" in send(mt, 2341001, "8204010174657374", 2.0)
+    mt.tick(2.35)
+    mt.to_send()
+    assert "42" in say(mt, "AT+CMGS=2341001,64", 2.4)
+    assert "OK" in send(mt, 2341001, "8204010174657374", 2.6)
+
+
+def test_too_long_and_what_fits():
+    """The radio says how much it takes, and refuses more."""
+    mt = radio()
+    say(mt, "AT+CTSDS=12,0")
+    assert "(8-1184)" in say(mt, "AT+CMGS=?")
+    assert "34" in say(mt, "AT+CMGS=2341001,1192")
+
+
+def test_out_of_reach_is_a_failure_on_the_air():
+    """Status 5, and nothing arrives."""
+    mt = radio()
+    mt.memory.unreachable.add(2341001)
+    say(mt, "AT+CTSDS=12,0")
+    send(mt, 2341001, "8204010174657374")
+    mt.tick(2.0)
+    assert mt.to_send() == b"\r\n+CMGS: 0,5,1\r\n"
+    assert mt.downlinks == []
+
+
+def test_two_commands_at_once_are_a_breach():
+    """Whoever sends the second before the first is answered takes one answer for the other."""
+    mt = radio()
+    mt.receive(b"AT\r\nAT\r\n", 1.0)
+    assert mt.violations == []
+    mt.receive(b"AT+CRE", 1.0)
+    mt.receive(b"G?\r\nAT+CTOM?\r\n", 1.0)
+    assert mt.violations == ["AT+CTOM? overtook a result"]
+
+
+def test_a_burst_answers_what_was_under_way():
+    """The late result does not come any more."""
+    mt = radio()
+    mt.delay_result(1.0)
+    say(mt, "AT")
+    mt.burst((2,))
+    mt.tick(5.0)
+    assert mt.to_send() == b"\r\n+CME ERROR: 2\r\n"

@@ -1,10 +1,8 @@
 """Texts, statuses and reports as the reference's vectors have them."""
 
-from firmware_stubs.replies import replies_to
 from firmware_stubs.sds import (
     CONSUMED,
     RECEIVED,
-    Downlink,
     delivery_report,
     emergency,
     short_delivery_report,
@@ -32,18 +30,3 @@ def test_delivery_reports():
     assert delivery_report(1, 0xC9, RECEIVED).hexadecimal == "821000C9"
     assert short_delivery_report(1, 0xCA, RECEIVED).hexadecimal == "7ECA"
     assert short_delivery_report(1, 0xCA, CONSUMED).hexadecimal == "7FCA"
-
-
-def test_a_text_with_both_reports_wanted_is_answered():
-    """Received, consumed, en route, at scene, in that order."""
-    down = Downlink(7, 12, "820E050147")
-    assert (down.reference, down.report_request, down.short_form) == (5, 3, False)
-    replies = replies_to(down, 0x8000)
-    assert [frame.hexadecimal for _, frame in replies] == ["82100005", "82100205", "8005", "8006"]
-    assert sorted(delay for delay, _ in replies) == [delay for delay, _ in replies]
-
-
-def test_a_status_or_report_is_not_answered():
-    """Only an SDS-TRANSFER has a reference."""
-    assert replies_to(Downlink(7, 13, "8003"), 0x8000) == []
-    assert replies_to(Downlink(7, 12, "82100005"), 0x8000) == []

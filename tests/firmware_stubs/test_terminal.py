@@ -1,126 +1,183 @@
-"""A terminal on a real pseudo-terminal, with plain file calls on the other end."""
+"""The terminal as a process: cues in, happenings out; a bad day; another program on its port."""
 
+import fcntl
 import os
-import re
 import select
+import signal
+import subprocess
+import sys
 import threading
 import time
 import tty
 
 import pytest
 
-from firmware_stubs.dialects import DIALECTS
-from firmware_stubs.lip import ShortReport
-from firmware_stubs.pei import Cell, MobileTermination
-from firmware_stubs.sds import status
-from firmware_stubs.terminal import Terminal, lip_frame
+from firmware_stubs.faults import FIRST_ISSI
+from tests.faults.terminal_process import TerminalProcess
+from tests.firmware_stubs.conftest import ROOT
+from tests.scenarios.gateway_process import until
 
-HEARD = frozenset({2341001, 2341002})
+OFFICER = 2341001
+REGISTER = (
+    b"ATE0",
+    b"AT+CTSP=1,3,10",
+    b"AT+CTSP=2,2,20",
+    b"AT+CTSP=1,3,24",
+    b"AT+CTSP=1,3,25",
+    b"AT+CTSP=2,0,0",
+    b"AT",
+)
+
+
+class Equipment(threading.Thread):
+    """The gateway's end of the line, patient: it opens the port again, registers again, and keeps what it read."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.seen, self.fd = path, b"", -1
+        self._ends = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self._ends.is_set():
+            try:
+                self._serve()
+            except OSError:
+                time.sleep(0.02)
+
+    def _serve(self):
+        self.fd = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            tty.setraw(self.fd)
+            renew = 0.0
+            while not self._ends.is_set():
+                if time.monotonic() > renew:
+                    os.write(self.fd, b"\r\n".join((*REGISTER, b"")))
+                    renew = time.monotonic() + 0.5
+                if select.select([self.fd], [], [], 0.02)[0]:
+                    self.seen += self._read()
+        finally:
+            os.close(self.fd)
+
+    def _read(self):
+        octets = os.read(self.fd, 4096)
+        if not octets:
+            raise OSError("hung up")
+        return octets
+
+    def says(self, what, patience_s=5.0):
+        until(lambda: what in self.seen, patience_s, f"{what!r} in {self.seen[-300:]!r}")
+
+    def send(self, digits, called=OFFICER):
+        command = b"AT+CTSDS=12,0\r\nAT+CMGS=%d,%d\r\n%s\x1a" % (called, 4 * len(digits), digits)
+        os.write(self.fd, command)
+
+    def close(self):
+        self._ends.set()
+        self.join(5)
 
 
 @pytest.fixture
-def terminal(tmp_path):
-    made = Terminal(tmp_path / "terminal-1", MobileTermination(DIALECTS["motorola"], Cell(), HEARD), seed=3)
-    made.open()
-    made.start()
-    yield made
-    made.close()
+def rig(tmp_path):
+    """A terminal that does nothing of its own, officers in a hurry, and equipment on its port."""
+    link = tmp_path / "terminal-1"
+    terminal = TerminalProcess(
+        link,
+        "--cues",
+        "--quiet",
+        "--hurry",
+        10,
+        "--dialect",
+        "sepura",
+        "--answers",
+        "15@3,5@4",
+        "--reboot-seconds",
+        0.2,
+    )
+    equipment = Equipment(link)
+    equipment.says(b"OK")
+    yield terminal, equipment
+    equipment.close()
+    assert terminal.close()["event"] == "summary"
 
 
-class Equipment:
-    """The gateway's end of the line."""
-
-    def __init__(self, path):
-        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self.fd)
-        self.seen = b""
-
-    def say(self, *commands):
-        for command in commands:
-            before = self.seen.count(b"\nOK\r")
-            os.write(self.fd, command.encode() + b"\r\n")
-            self.until(lambda seen, before=before: seen.count(b"\nOK\r") > before)
-
-    def until(self, good, patience_s=5.0):
-        ends = time.monotonic() + patience_s
-        while not good(self.seen) and time.monotonic() < ends:
-            if select.select([self.fd], [], [], 0.05)[0]:
-                self.seen += os.read(self.fd, 4096)
-        assert good(self.seen), self.seen
+def test_a_text_is_on_the_screen_and_answered(rig):
+    """A JSON line for the screen; reports and statuses on the line."""
+    terminal, equipment = rig
+    equipment.send(b"820E050148656C6C6F")
+    until(lambda: terminal.of("screen"), 5, "the text is shown")
+    assert terminal.of("screen") == [{"event": "screen", "issi": OFFICER, "text": "Hello", "reference": 5}]
+    for answer in (b"+CMGS: 0,4,1", b"\r\n82100005\r\n", b"\r\n82100205\r\n", b"\r\n800F\r\n", b"\r\n8005\r\n"):
+        equipment.says(answer)
 
 
-def wait(true, patience_s=5.0):
-    ends = time.monotonic() + patience_s
-    while not true() and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert true()
+def test_its_own_trigger_fires_and_a_set_one_too(rig):
+    """Every 30 s of the officers' time (3 of ours) from each radio; a request is answered within one."""
+    _, equipment = rig
+    equipment.send(b"0A4580")
+    equipment.says(b"+CTSDSR: 12,%d,0,2349001,0,84,0\r\n0A" % OFFICER, 3)
+    equipment.says(b"+CTSDSR: 12,%d,0,2349001,0,84,0\r\n0A" % (OFFICER + 2), 6)
 
 
-def test_every_frame_counted_as_sent_arrives(terminal):
-    """In pieces, among answers, none lost."""
-    equipment = Equipment(terminal.link)
-    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
-    wait(lambda: terminal.ready)
-    for number in range(200):
-        terminal.hear(lip_frame(2341001, ShortReport(52.57 + number * 1e-5, -0.24), DIALECTS["motorola"]))
-        if number == 50:
-            os.write(equipment.fd, b"AT+CSQ?\r\n")
-    terminal.hear(status(2341002, 0))
-    equipment.until(lambda seen: b"\r\n0000\r\n" in seen, 20)
-    assert len(re.findall(rb"\+CTSDSR: 12,2341001,0,2349001,0,88\r\n0A[0-9A-F]{20}\r\n", equipment.seen)) == 200
-    assert b"\r\n+CSQ: " in equipment.seen
-    wait(terminal.drained)
-    assert terminal.sent == {"lip": 200, "status": 1}
-    os.close(equipment.fd)
+def test_cues(rig):
+    """What a test can make happen, and that nonsense is said."""
+    terminal, equipment = rig
+    for cue, expected in (
+        (f"emergency {OFFICER}", b"\r\n0000\r\n"),
+        (f"status {OFFICER} 7", b"\r\n8007\r\n"),
+        (f"value {OFFICER} 0x9001", b"\r\n9001\r\n"),
+        (f"text {OFFICER} All well", b"\r\n0201416C6C2077656C6C\r\n"),
+        (f"call {OFFICER} 15", b"+CTICN: 1,0,0,0,2341001,1,1,0,1,1,0,2340001,15"),
+        ("hangup", b"+CTCR: 1,13"),
+        ("burst", b"+CME ERROR: 30"),
+        ("confuse", b"+CME ERROR: 35"),
+    ):
+        terminal.cue(cue)
+        equipment.says(expected)
+    terminal.cue(f"reach {OFFICER} service_loss")
+    terminal.cue("nonsense")
+    until(lambda: terminal.of("not_understood"), 5, "nonsense is said")
+    equipment.seen = b""
+    terminal.cue("unplug 0.1")
+    equipment.says(b"OK")
+    terminal.cue("stop")
+    until(lambda: not terminal.running, 10, "it stops")
 
 
-def test_what_nobody_listens_to_is_not_counted_as_sent(terminal):
-    """Unplugged, or plugged in and not yet registered."""
-    terminal.hear(status(2341001, 0x8001))
-    wait(terminal.drained)
-    equipment = Equipment(terminal.link)
-    equipment.say("ATE0")
-    terminal.hear(status(2341001, 0x8001))
-    wait(terminal.drained)
-    assert terminal.unheard == {"status": 2}
-    assert not terminal.sent
-    os.close(equipment.fd)
-    wait(lambda: not terminal.ready)
+def test_a_bad_day_is_accounted_for(tmp_path):
+    """What it says was read was read, each once; what was cut off is said as well."""
+    link = tmp_path / "terminal-1"
+    terminal = TerminalProcess(link, "--faults", 12, "--seed", 5, "--dialect", "sepura", "--reboot-seconds", 0.1)
+    equipment = Equipment(link)
+    until(lambda: terminal.of("summary"), 60, "it is over")
+    equipment.close()
+    terminal.close()
+    assert len(terminal.of("fault")) == 12
+    read = [each["issi"] for each in terminal.of("sds") if each["read"]]
+    assert len(read) >= 12
+    assert len(set(read)) == len(read)
+    for issi in read:
+        assert issi > FIRST_ISSI
+        assert equipment.seen.count(b"+CTSDSR: 12,%d," % issi) + equipment.seen.count(b"+CTSDSR: 13,%d," % issi) == 1
 
 
-def test_a_line_plugged_in_again_goes_on(terminal):
-    """Registrations outlive the cable; traffic waits for the first command."""
-    first = Equipment(terminal.link)
-    first.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
-    os.close(first.fd)
-    wait(lambda: not terminal.ready)
-    second = Equipment(terminal.link)
-    time.sleep(0.1)
-    assert not terminal.ready
-    second.say("AT")
-    wait(lambda: terminal.ready)
-    os.close(second.fd)
-
-
-def test_closing_waits_until_everything_is_read(terminal):
-    """A slow reader still gets what was counted as sent."""
-    equipment = Equipment(terminal.link)
-    equipment.say("ATE0", "AT+CTSP=1,3,10", "AT+CTSP=2,2,20")
-    for _ in range(20):
-        terminal.hear(status(2341001, 0x8001))
-    wait(terminal.drained)
-    closing = threading.Thread(target=terminal.close)
-    closing.start()
-    time.sleep(0.5)
-    equipment.until(lambda seen: seen.count(b"\r\n8001\r\n") == 20)
-    closing.join()
-    os.close(equipment.fd)
-
-
-def test_closing_removes_the_link(tmp_path):
-    """Nothing is left behind."""
-    made = Terminal(tmp_path / "t", MobileTermination(DIALECTS["sepura"], Cell(), HEARD))
-    made.open()
-    assert made.link.is_symlink()
-    made.close()
-    assert not made.link.is_symlink()
+def test_another_program_on_the_port(tmp_path):
+    """It holds the port and its lock until it is ended, and eats what comes."""
+    link = tmp_path / "terminal-1"
+    terminal = TerminalProcess(link, "--quiet")
+    occupant = subprocess.Popen(
+        [sys.executable, "-m", "firmware_stubs.occupant", "--port", str(link), "--lock", "--eat"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert b'"holding"' in occupant.stdout.readline()
+    port = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    occupant.send_signal(signal.SIGTERM)
+    assert b'"summary"' in occupant.stdout.readline()
+    assert occupant.wait(5) == 0
+    fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(port)
+    occupant.stdout.close()
+    terminal.close()

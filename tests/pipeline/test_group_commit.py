@@ -61,6 +61,8 @@ async def test_nothing_is_said_durable_that_the_disk_refused() -> None:
     disk = Disk()
     disk.full = True
     commit: GroupCommit[str] = GroupCommit("t", disk.write, backlog_bytes=1000, retry_s=0.01)
+    told: list[list[str]] = []
+    commit.recovered = lambda: told.append(list(disk.rows))
     async with running(commit):
         first = await commit.put("a", 1, urgent=True)
         second = await commit.put("b", 1)
@@ -72,6 +74,7 @@ async def test_nothing_is_said_durable_that_the_disk_refused() -> None:
         assert (await commit.put("c", 1)).journalled
     assert disk.rows == ["a", "b", "c"]
     assert commit.healthy
+    assert [rows[:2] for rows in told] == [["a", "b"]], "told once, with what was refused on disk"
     assert commit.dropped == 0
 
 

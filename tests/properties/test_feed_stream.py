@@ -9,13 +9,16 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.domain.events import Origin, Reach, ReachReport
+from gateway.domain.ids import Issi
+from gateway.domain.time import Stamp
 from gateway.feed.feed import Feed
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.settings import FeedSettings
 from tests.feed.shift import MemoryFiles, Reader, Roster, SetClock, at, press, status, who
 
 UNITS = 2
-TIGHT = FeedSettings(buffer_high_bytes=1500, urgent_queue=6, urgent_kept=100_000)
+TIGHT = FeedSettings(buffer_high_bytes=1500, urgent_queue=6, urgent_kept=100_000, test_status=0x80F0)
 unit_numbers = st.integers(0, UNITS - 1)
 steps = st.one_of(
     st.tuples(st.just("move"), unit_numbers),
@@ -23,6 +26,10 @@ steps = st.one_of(
     st.tuples(st.just("duty"), unit_numbers, st.sampled_from([2, 7])),
     st.tuples(st.just("press"), unit_numbers),
     st.tuples(st.just("clear"), st.integers(0, 20)),
+    st.tuples(st.just("say"), unit_numbers, st.sampled_from([12, 14, None])),
+    st.tuples(st.just("prove"), unit_numbers),
+    st.tuples(st.just("deal"), st.integers(1, 5)),
+    st.tuples(st.just("reach"), unit_numbers, st.sampled_from(["off", "dmo", "no_service", "low_battery", "ok"])),
     st.tuples(st.just("ack"), st.integers(0, 20)),
     st.tuples(st.just("tick"), st.floats(0.05, 45)),
     st.tuples(st.just("tick"), st.just(0.1)),
@@ -75,6 +82,19 @@ class Story:
     async def do_press(self, number: int) -> None:
         report = press(self.clock.on(1), issi=2340000 + number)
         self.feed.emergency(report, who(self.units[number], f"P-{number}"), journalled=True)
+
+    async def do_say(self, number: int, code: int | None) -> None:
+        self.feed.status(status(self.clock.on(1), code, 2340000 + number), who(self.units[number], f"P-{number}"))
+
+    async def do_prove(self, number: int) -> None:
+        self.feed.status(status(self.clock.on(1), 0xF0, 2340000 + number), who(self.units[number], f"P-{number}"))
+
+    async def do_deal(self, number: int) -> None:
+        self.feed.deal(number, "P-9")
+
+    async def do_reach(self, number: int, reach: Reach) -> None:
+        report = ReachReport(Origin("radio", None, Issi(2340000 + number)), Stamp(self.clock.on(1)), reach)
+        self.feed.reach_report(report, who(self.units[number], f"P-{number}"))
 
     def _some(self, number: int) -> str:
         known = self.feed.emergencies()
@@ -138,6 +158,9 @@ async def _tell(story_steps) -> None:
     assert {seq for seq, what in story.said if what == "emergency"} <= {seq for seq, _ in available.urgent}
     _compare(story, everything, ALL)
     _compare(story, available, Filters(duty=("available",)))
+    assert {one.id: one.dealt_with_by for one in story.feed.messages()} == {
+        number: content["dealt_with_by"] for number, content in everything.messages.items()
+    }
     for one in story.feed.emergencies():
         assert everything.emergencies[one.id]["state"] == one.state
         assert everything.emergencies[one.id]["presses"] == one.presses

@@ -12,7 +12,7 @@ from gateway.domain.events import EmergencyReport
 from gateway.domain.time import Instant
 from gateway.errors import WireError
 
-many = settings(derandomize=True, max_examples=200, deadline=None)
+many = settings(deadline=None)
 START = datetime(2026, 11, 21, tzinfo=UTC)
 EMERGENCY = b"\r\n+CTSDSR: 13,777,0,2,0,16\r\n0000\r\n"
 

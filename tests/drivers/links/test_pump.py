@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drivers.links.pump import pump
+from drivers.links.pump import Bell, pump
 from gateway.domain.time import Instant
 from gateway.errors import LinkError
 
@@ -122,3 +122,23 @@ async def test_steady_bytes_do_not_starve_the_tick():
         async with asyncio.timeout(5):
             await pump(session, Steady(), LoopClock(), lambda event, now: None)
     assert session.ticks == 1
+
+
+async def test_a_bell_ends_a_wait_without_end():
+    """What was given to the session from outside goes out at once; a bell that nobody waits for is nothing."""
+    link, heard, session, bell = Queue(), [], Echo(), Bell()
+    bell.ring()
+
+    def give():
+        session.out += b"from outside"
+        bell.ring()
+        bell.ring()
+
+    asyncio.get_running_loop().call_later(0.02, give)
+    asyncio.get_running_loop().call_later(0.05, link.put, b"x")
+    asyncio.get_running_loop().call_later(0.08, link.put, None)
+    with pytest.raises(LinkError):
+        async with asyncio.timeout(5):
+            await pump(session, link, LoopClock(), lambda event, now: heard.append(event), bell)
+    assert link.sent == [b"from outside", b"x"]
+    assert heard == [b"x"]

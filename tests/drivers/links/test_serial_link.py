@@ -3,12 +3,15 @@
 import asyncio
 import os
 import pty
+import subprocess
+import sys
+import termios
 import tty
 
 import pytest
 
 from drivers.links import serial_link
-from drivers.links.serial_link import SerialLink
+from drivers.links.serial_link import HeldError, SerialLink, held_by, holders
 from gateway.errors import LinkError
 
 
@@ -109,7 +112,7 @@ async def test_a_port_has_one_owner(terminal):
     """A second gateway on the same port is refused."""
     _, name, _ = terminal
     async with SerialLink(name):
-        with pytest.raises(LinkError, match="lock"):
+        with pytest.raises(LinkError, match="held by"):
             SerialLink(name).open()
     async with SerialLink(name):
         pass
@@ -178,3 +181,71 @@ async def test_what_waited_is_sent_in_order_when_the_port_takes_it(terminal):
                 except BlockingIOError:
                     continue
         assert got == sent
+
+
+def program(text, *arguments):
+    """Another program, once it has said that it is there."""
+    started = subprocess.Popen([sys.executable, "-c", text, *arguments], stdout=subprocess.PIPE)
+    started.stdout.readline()
+    return started
+
+
+OPENS = "import os, sys, time; os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); print(flush=True); time.sleep(60)"
+LOCKS = "import fcntl, os, sys, time; f = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); fcntl.flock(f, fcntl.LOCK_EX);"
+LOCKS += "print(flush=True); time.sleep(60)"
+IS_A_RADIO = "import os, pty, sys, time; m, s = pty.openpty(); os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY);"
+IS_A_RADIO += "print(flush=True); time.sleep(60)"
+
+
+async def test_a_program_that_locked_the_port_is_named(terminal):
+    """Its pid and its name; the port is ours once it has gone."""
+    _, name, _ = terminal
+    rival = program(LOCKS, name)
+    try:
+        with pytest.raises(HeldError, match=rf"held by pid {rival.pid} \(python"):
+            SerialLink(name).open()
+    finally:
+        rival.kill()
+        rival.communicate()
+    async with SerialLink(name):
+        pass
+
+
+async def test_a_program_that_has_the_port_open_is_found(terminal):
+    """Without a lock, too; the other end of a pseudo-terminal is the radio and no rival, nor are we ourselves."""
+    _, name, _ = terminal
+    assert holders(name) == []
+    rival, radio = program(OPENS, name), program(IS_A_RADIO, name)
+    try:
+        assert [holder.pid for holder in holders(name)] == [rival.pid]
+    finally:
+        for one in (rival, radio):
+            one.kill()
+            one.communicate()
+    assert holders(name) == []
+    assert "not see" in held_by([])
+
+
+async def test_processes_that_vanish_while_we_look_are_nobody(tmp_path):
+    """A name in /proc without its files."""
+    (tmp_path / "12").mkdir()
+    (tmp_path / "self").mkdir()
+    assert holders("/dev/null", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("baud", "code"), [(9600, termios.B9600), (115_200, termios.B115200), (460_800, termios.B460800)]
+)
+async def test_the_speed_can_be_changed_while_open(terminal, baud, code):
+    """The other end sees it."""
+    master, name, _ = terminal
+    link = SerialLink(name)
+    with pytest.raises(LinkError, match="not open"):
+        link.set_speed(9600, "none")
+    async with link:
+        link.set_speed(baud, "none")
+        assert termios.tcgetattr(master)[5] == code
+        os.write(master, b"x")
+        assert await link.read() == b"x"
+        with pytest.raises(LinkError, match="baud"):
+            link.set_speed(-1, "none")

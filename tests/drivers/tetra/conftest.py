@@ -1,6 +1,7 @@
 """What the tests of the TETRA driver share: vectors, an intake that remembers, a radio on a pseudo-terminal."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -101,11 +102,12 @@ class Radio:
         os.set_blocking(self.master, False)
         self.port = os.ttyname(slave)
         self._slave = slave
-        self._line, self._waiting = bytearray(), bytearray()
+        self._line, self._waiting, self._unsent = bytearray(), bytearray(), bytearray()
         self._at_line_end = True
         self.commands: list[str] = []
         self.answers: dict[str, bytes] = {}
         self.mute = False
+        self.listens = lambda: True
         self.listening = asyncio.get_running_loop()
         self.listening.add_reader(self.master, self._read)
 
@@ -118,11 +120,11 @@ class Radio:
         while b"\n" in self._line:
             line, _, rest = bytes(self._line).partition(b"\n")
             self._line[:] = rest
-            self._command(line.strip().decode())
+            self._command(line.rpartition(b"\x1a")[2].strip().decode("latin-1"))
 
     def _command(self, text: str) -> None:
         self.commands.append(text)
-        if self.mute:
+        if self.mute or not self.listens():
             return
         self._waiting += self.answers.get(text, b"\r\nOK\r\n")
         if self._at_line_end:
@@ -134,7 +136,17 @@ class Radio:
         if self._at_line_end:
             data += bytes(self._waiting)
             self._waiting.clear()
-        os.write(self.master, data)
+        self._unsent += data
+        self._write()
+
+    def _write(self) -> None:
+        """What the port takes; the rest a little later, as a radio at its own speed would."""
+        if self.master < 0 or not self._unsent:
+            return
+        with contextlib.suppress(BlockingIOError):
+            del self._unsent[: os.write(self.master, self._unsent)]
+        if self._unsent:
+            self.listening.call_later(0.002, self._write)
 
     def unplug(self) -> None:
         """Pull the cable."""

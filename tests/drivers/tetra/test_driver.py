@@ -1,6 +1,9 @@
 """The driver on a real pseudo-terminal against a small scripted radio."""
 
 import asyncio
+import subprocess
+import sys
+import termios
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -8,8 +11,12 @@ import pytest
 
 from drivers import registry
 from drivers.tetra.driver import Settings, build, status_codes
-from gateway.domain.events import EmergencyReport, PositionReport, StatusReport, TextReport
-from gateway.errors import LinkError
+from drivers.tetra.outbox import FAILED_ON_AIR
+from drivers.tetra.sending import TOO_LONG
+from drivers.tetra.settings import chosen_dialect
+from gateway.domain.events import DeliveryReport, EmergencyReport, PositionReport, StatusReport, TextReport
+from gateway.errors import LinkError, RefusedError
+from gateway.ports import Outgoing
 
 
 def settings(radio, **more) -> Settings:
@@ -177,7 +184,10 @@ def test_settings_are_closed():
     """Unknown keys, ranges, dialects and tables are refused with their name."""
     for wrong, said in [
         ({"prot": "x"}, "prot"),
-        ({"port": "x", "baud": 0}, "baud"),
+        ({"port": "x", "baud": 50}, "baud"),
+        ({"port": "x", "baud": "fast"}, "baud"),
+        ({"port": "x", "profiles": ["ATZ"]}, "profiles"),
+        ({"port": "x", "charset": "\r\nATZ"}, "command"),
         ({"port": "x", "flow": "xon"}, "flow"),
         ({"port": "x", "dialect": "klingon"}, "klingon"),
         ({"port": "x", "status_map": {"7C00": 1}}, "7C00"),
@@ -202,3 +212,192 @@ def test_both_forms_of_a_status_map():
 def test_the_registry_finds_it():
     """By its kind."""
     assert registry.settings_type("tetra") is Settings
+
+
+def test_what_the_operator_changes_of_a_dialect():
+    """Registrations, charset, limits: data, not code."""
+    changed = chosen_dialect(
+        Settings(port="x", profiles=["2,2,20", "1,3,10"], charset='"UTF8"', limit_bits=800, interval_by="basic")
+    )
+    assert [command.text for command in changed.setup if "CTSP" in command.text] == ["AT+CTSP=2,2,20", "AT+CTSP=1,3,10"]
+    assert 'AT+CSCS="UTF8"' in [command.text for command in changed.setup]
+    assert (changed.limit_bits, changed.interval_by, changed.spacing_s) == (800, "basic", 1.0)
+
+
+async def test_a_program_on_the_port_is_named(radio, context):
+    """Held: said with its pid, in health as well."""
+    rival = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-c",
+            "import os, sys, time; os.open(sys.argv[1], os.O_RDWR); print(flush=True); time.sleep(60)",
+        ),
+        radio.port,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        await rival.stdout.readline()
+        driver = build(settings(radio), context)
+        with pytest.raises(LinkError, match=f"port held by pid {rival.pid} "):
+            await driver.run()
+        assert driver.health().state == "held"
+        assert str(rival.pid) in driver.health().problem
+    finally:
+        rival.kill()
+        await rival.communicate()
+
+
+@pytest.mark.parametrize("baud", [9600, 38_400, 115_200])
+async def test_the_speed_is_found_out(radio, intake, context, baud):
+    """A radio that answers only at its own speed, as the master sees it; the emergency said meanwhile is heard."""
+    code = getattr(termios, f"B{baud}")
+    radio.listens = lambda: termios.tcgetattr(radio.master)[5] == code
+    driver = build(settings(radio, baud=0, probe_s=0.1), context)
+    radio.answers["AT"] = b"\r\nOK\r\n\r\n+CTSDSR: 13,777,0,2,0,16\r\n0000\r\n"
+    async with running(driver):
+        await up(driver)
+        assert driver.health().counters["baud"] == baud
+        radio.answers.clear()
+    assert [type(event) for event in intake.events][:1] == [EmergencyReport]
+    radio.commands.clear()
+    async with running(driver):
+        await up(driver)
+    assert radio.commands[:2] == ["", "AT"], "the speed of last time is tried first"
+
+
+async def test_no_speed_is_answered(radio, intake, context):
+    """Said with what was tried; what was heard is kept."""
+    radio.mute = True
+    driver = build(settings(radio, baud="probe", flow="probe", probe_s=0.01), context)
+    radio.say(b"\x80\x81")
+    with pytest.raises(LinkError, match="no answer at 38400, 9600"):
+        async with asyncio.timeout(10):
+            await driver.run()
+    assert intake.quarantined[0][0].payload == b"\x80\x81"
+
+
+async def up(driver):
+    """Wait until the radio is ready."""
+    async with asyncio.timeout(10):
+        while driver.health().state != "up":
+            await asyncio.sleep(0.005)
+
+
+def takes(radio, *fates):
+    """A radio that takes messages and says what became of each."""
+    told = iter(fates)
+
+    def command(text):
+        radio.commands.append(text)
+        fate = next(told, b"") if text.startswith("AT+CMGS=") else b""
+        radio.say(b"\r\nOK\r\n" + fate)
+
+    radio._command = command
+
+
+async def test_a_text_is_sent_and_its_reports_come_back(radio, intake, context):
+    """Sent returns with the reference that the delivery report carries."""
+    driver = build(settings(radio, spacing_s=0.01), context)
+    with pytest.raises(LinkError):
+        await driver.downlink.send(Outgoing("t0", 4711, "text", text="too early"))
+    async with running(driver):
+        await up(driver)
+        assert driver.downlink.ready
+        takes(radio, b"\r\n+CMGS: 0,4,65\r\n", b"\r\n+CMGS: 0,4,66\r\n")
+        first = await driver.downlink.send(Outgoing("t1", 4711, "text", text="Attend Queen St"))
+        second = await driver.downlink.send(Outgoing("t2", 4711, "text", text="€"))
+        assert second.reference == (first.reference + 1) & 0xFF
+        radio.say(f"\r\n+CTSDSR: 12,4711,0,9,0,32\r\n821000{first.reference:02X}\r\n".encode())
+        await intake.until(lambda: any(isinstance(event, DeliveryReport) for event in intake.events))
+        assert driver.health().counters["sent"] == 2
+        assert driver.downlink.waiting == 0
+    sent = [command for command in radio.commands if "CTSDS=" in command or "CMGS=" in command]
+    assert sent == ["AT+CTSDS=12,0,0,0,1", "AT+CMGS=4711,152", "AT+CMGS=4711,48"]
+    (report,) = [event for event in intake.events if isinstance(event, DeliveryReport)]
+    assert (report.reference, report.delivery) == (first.reference, "received")
+    assert not driver.downlink.ready
+
+
+async def test_what_the_radio_refuses_and_what_is_cut_off(radio, intake, context):
+    """Its own code; and a port that goes while a message waits."""
+    driver = build(settings(radio, spacing_s=0.01), context)
+    async with running(driver) as stop:
+        await up(driver)
+        takes(radio, b"\r\n+CMGS: 0,5,1\r\n")
+        with pytest.raises(RefusedError) as refused:
+            await driver.downlink.send(Outgoing("s", 4711, "status", value=0x8003))
+        assert refused.value.code == FAILED_ON_AIR
+        with pytest.raises(RefusedError) as refused:
+            await driver.downlink.send(Outgoing("t", 4711, "text", text="x" * 500))
+        assert refused.value.code == TOO_LONG
+        radio.say(b"\r\n+CTICN: 1,0,0,5,7,1,1,0,1,1,5,9,0\r\n")
+        async with asyncio.timeout(5):
+            while driver.downlink.ready:
+                await asyncio.sleep(0.005)
+        async with asyncio.TaskGroup() as group:
+            waits = group.create_task(gone(driver.downlink, Outgoing("u", 4711, "location_request", urgent=True)))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await driver.downlink.send(Outgoing("v", 4711, "interval", seconds=30))
+            assert driver.downlink.waiting == 1, "who waits no longer has taken it back"
+            stop.cancel()
+            await waits
+
+
+async def gone(downlink, message):
+    """Send what cannot be sent."""
+    with pytest.raises(LinkError):
+        await downlink.send(message)
+
+
+def test_what_fits(context):
+    """Octets over the limit of the bearer: ISO 8859-1 one a letter, else UTF-16 two."""
+    downlink = build(Settings(port="x", limit_bits=120), context).downlink
+    assert [downlink.fits("x" * letters) for letters in (10, 11, 12)] == [-1, 0, 1]
+    assert downlink.fits("€" * 6) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "more", "bits"),
+    [
+        (Outgoing("a", 1, "location_request"), {}, "0A4580"),
+        (Outgoing("a", 1, "interval", seconds=60), {}, "0A59E6840C08"),
+        (Outgoing("a", 1, "interval"), {}, "0A5DA13810"),
+        (Outgoing("a", 1, "interval", seconds=60), {"interval_by": "basic"}, "0A550D80"),
+        (Outgoing("a", 1, "status", value=0x800B), {}, "800B"),
+    ],
+)
+def test_what_each_kind_of_message_is_on_the_air(context, message, more, bits):
+    """LIP requests by the dialect, statuses as they are."""
+    reference, parcel = build(Settings(port="x", **more), context).downlink._parcel(message)
+    assert reference is None
+    assert parcel.bits.hex() == bits
+    assert parcel.bits.length % 8 == 0
+
+
+async def test_a_text_whose_rest_never_comes(radio, intake, context):
+    """It comes out with its gap marked, and is counted."""
+    driver = build(settings(radio, parts_s=0.05), context)
+    async with running(driver):
+        radio.say(PART)
+        await intake.until(lambda: any(isinstance(event, TextReport) for event in intake.events))
+        assert driver.health().counters["incomplete"] == 1
+    (text,) = [event for event in intake.events if isinstance(event, TextReport)]
+    assert (text.text, text.origin.issi) == ("Hi[…]", 777)
+
+
+PART = b"\r\n+CTSDSR: 12,777,0,2,0,96\r\n8A000701050003C902014869\r\n"
+
+
+async def test_named_states_and_figures(radio, intake, context):
+    """No service, then direct mode, each with its words; figures beside the counters."""
+    driver = build(settings(radio), context)
+    radio.answers["AT+CSQ?"] = b"\r\n+CSQ: 20,99\r\nOK\r\n"
+    async with running(driver):
+        await up(driver)
+        radio.say(b"\r\n+CREG: 0,1,9\r\n")
+        await intake.until(lambda: driver.health().state == "no_service")
+        assert "searching" in driver.health().problem
+        assert driver.health().counters["registration"] == 0
+        radio.say(b"\r\n+CTOM: 1\r\n")
+        await intake.until(lambda: driver.health().state == "direct")

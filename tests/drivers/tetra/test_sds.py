@@ -7,6 +7,7 @@ import pytest
 from drivers.tetra import gsm7, sds
 from drivers.tetra.bits import Bits, from_hex
 from drivers.tetra.sds_json import as_dict, from_dict
+from drivers.tetra.sds_parts import Part, Storage, TimeStamp, user_header
 from drivers.tetra.text import coding_for, encode_text
 from gateway.errors import WireError
 
@@ -124,14 +125,16 @@ def test_gsm_septets_as_published():
 
 def test_a_time_stamp_is_kept_and_skipped():
     """The 24 bits before the text are no text."""
-    message = sds.Text(0x82, 1, "ok", sds.Header(0, standard_report_only=True, reference=7), stamp=Bits(0x5BADC0, 24))
+    message = sds.Text(
+        0x82, 1, "ok", sds.Header(0, standard_report_only=True, reference=7), stamp=TimeStamp(1, 11, 21, 23, 59)
+    )
     assert sds.decode(12, sds.encode(message)) == message
     assert from_dict(as_dict(message)) == message
 
 
 def test_store_and_forward_block_is_stepped_over():
     """Validity 5 bits, address type SSI, 24 bits, then the text as usual."""
-    header = sds.Header(3, standard_report_only=True, reference=9, storage=Bits(0b00011_001 << 24 | 1234, 32))
+    header = sds.Header(3, standard_report_only=True, reference=9, storage=Storage(3, 1, Bits(1234, 24)))
     message = sds.Text(0x82, 1, "stored", header)
     assert sds.decode(12, sds.encode(message)) == message
     assert from_dict(as_dict(message)) == message
@@ -155,3 +158,61 @@ def test_objects_that_are_no_sds_are_wire_errors(wrong):
     """The encoder's input is checked."""
     with pytest.raises(WireError):
         from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        sds.Text(0x8A, 1, "one", sds.Header(1, False, 9), user_header=user_header(Part(0xC9, 2, 1))),
+        sds.Text(
+            0x8A, 26, "two", sds.Header(1, False, 9), TimeStamp(2, 4, 11, 10, 15), user_header(Part(700, 3, 2, True))
+        ),
+        sds.Text(0x02, 1, "flag", flag=True),
+        sds.Text(0x82, 27, "V", sds.Header(0, False, 1), raw=Bits(0x56, 8)),
+        sds.Text(0x82, 1, "x", sds.Header(0, False, 1, Storage(31, 3, Bits(3 << 16 | 0x1230, 24)))),
+        sds.Text(0x82, 1, "x", sds.Header(0, False, 1, Storage(1, 7))),
+        sds.Fragment(0x8C, Part(3, 2, 1), Bits(0xABCD, 16), 0x82, sds.Header(0, False, 0xB9)),
+        sds.Fragment(0x8C, Part(0x345, 2, 2, True), Bits(0xABC, 12), None, sds.Header(0, False, 0xB9)),
+        sds.Fragment(0x0C, Part(15, 255, 255), Bits(0, 0)),
+        sds.Delivery(0x82, 0, 9, control=0b1001, rest=Bits(0x1234, 16)),
+    ],
+)
+def test_every_kind_of_message_prints_and_reads_back(message):
+    """Headers of parts, storage, flags: print, read, and JSON both ways."""
+    assert sds.decode(12, sds.encode(message)) == message
+    assert from_dict(json.loads(json.dumps(as_dict(message)))) == message
+
+
+def test_a_user_data_header_of_other_elements_is_kept():
+    """Unknown elements before the one that names the part; a header that names none."""
+    whole = from_hex("8A000701" + "08" + "700142" + "0003C90201" + "48")
+    message = sds.decode(12, whole)
+    assert isinstance(message, sds.Text)
+    assert message.user_header.part == Part(0xC9, 2, 1)
+    assert (message.text, sds.encode(message)) == ("H", whole)
+    bare = sds.decode(12, from_hex("8A000701" + "03" + "700142" + "48"))
+    assert bare.user_header.part is None
+
+
+@pytest.mark.parametrize(
+    "cut", ["82", "8", "8210", "82100", "8A00070105", "8C000700", "8C000720FF01", "0C01", "820107011E"]
+)
+def test_cut_off_messages_are_wire_errors(cut):
+    """Too short, or a PDU type of which nothing is known."""
+    with pytest.raises(WireError):
+        sds.decode(12, from_hex(cut))
+
+
+def test_what_a_concatenated_sds_carries():
+    """Text, LIP or anything, by the PID of its first part."""
+    text = sds.decode_inner(0x82, None, from_hex("0148"))
+    assert isinstance(text, sds.Text)
+    assert text.text == "H"
+    assert sds.decode_inner(0xC3, None, Bits(1, 8)) == sds.Other(0xC3, Bits(1, 8))
+    assert isinstance(sds.decode_inner(0x0A, None, from_hex("30000000000007FFE810")), sds.Lip)
+
+
+def test_a_text_that_no_scheme_can_print_is_a_wire_error():
+    """`lapel encode sds` answers the line."""
+    with pytest.raises(WireError, match="27"):
+        sds.encode(sds.Text(0x02, 27, "x"))

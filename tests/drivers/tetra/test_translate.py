@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from drivers.tetra import lip, sds
@@ -10,8 +11,9 @@ from drivers.tetra.lip_elements import Element
 from drivers.tetra.lip_long import LongReport
 from drivers.tetra.lip_short import ShortReport
 from drivers.tetra.pei import Address
+from drivers.tetra.sds_parts import TimeStamp
 from drivers.tetra.session import Call, SdsIndication
-from drivers.tetra.translate import Translator, moment_of
+from drivers.tetra.translate import Translator, moment_of, text_stamp
 from gateway.domain.events import EmergencyReport, Origin, PositionReport, StatusReport, TextReport
 from gateway.errors import WireError
 
@@ -149,10 +151,81 @@ def test_a_forces_own_table(arrived):
     assert event.code == 1
 
 
-@pytest.mark.parametrize("value", ["7C00", "7ECA", "7FFF"])
-def test_reports_on_our_own_sds_are_no_status(translator, arrived, value):
-    """No event."""
-    assert translator.short_data(heard(13, value), arrived) == []
+@pytest.mark.parametrize(
+    ("value", "reference", "delivery"),
+    [("7C00", 0, "failed"), ("7D01", 1, "failed"), ("7ECA", 0xCA, "received"), ("7FFF", 0xFF, "consumed")],
+)
+def test_short_reports_on_our_own_sds_are_no_status(translator, arrived, value, reference, delivery):
+    """A delivery report; a full memory may be empty another time."""
+    (report,) = translator.short_data(heard(13, value), arrived)
+    assert (report.reference, report.delivery, report.temporary) == (reference, delivery, value == "7D01")
+
+
+@pytest.mark.parametrize(
+    ("status", "delivery", "temporary"),
+    [
+        (0x00, "received", False),
+        (0x02, "consumed", False),
+        (0x04, "sent", False),
+        (0x20, "failed", True),
+        (0x22, "failed", True),
+        (0x4A, "failed", False),
+        (0x60, "sent", False),
+        (0x81, "failed", False),
+    ],
+)
+def test_delivery_reports_by_their_status(translator, arrived, status, delivery, temporary):
+    """Each class of the delivery status; an SDS-ACK says nothing of ours."""
+    (report,) = translator.short_data(heard(12, f"8210{status:02X}C9"), arrived)
+    assert (report.reference, report.delivery, report.status, report.temporary) == (0xC9, delivery, status, temporary)
+    assert translator.short_data(heard(12, f"8220{status:02X}C9"), arrived) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "reach"), [(0, "ok"), (1, "off"), (8, "dmo"), (9, "ok"), (10, "no_service"), (12, "low_battery")]
+)
+def test_reasons_that_say_whether_a_terminal_can_be_reached(translator, arrived, reason, reach):
+    """Beside the position, in the same report."""
+    events = translator.short_data(heard(12, f"0A30000000000007FFE{reason:02X}0"), arrived)
+    assert [type(event).__name__ for event in events] == ["ReachReport", "PositionReport"]
+    assert events[0].reach == reach
+
+
+def test_a_text_in_parts_is_one_text(translator, arrived):
+    """The event comes with the last part; what never becomes whole comes by its time-out."""
+    first, second = ("8A000701" + f"050003C902{number:02X}" + letters for number, letters in ((1, "4869"), (2, "21")))
+    assert translator.short_data(heard(12, first), arrived) == []
+    (text,) = translator.short_data(heard(12, second), arrived)
+    assert text.text == "Hi!"
+    translator.short_data(heard(12, first), arrived)
+    assert translator.overdue(arrived) == []
+    (text,) = translator.overdue(msgspec.structs.replace(arrived, mono_s=arrived.mono_s + 61))
+    assert (text.text, text.origin.issi) == ("Hi[…]", 2341014)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "device_time"),
+    [
+        (TimeStamp(1, 11, 21, 23, 30), datetime(2026, 11, 21, 23, 30, tzinfo=UTC)),
+        (TimeStamp(1, 12, 31, 23, 59), datetime(2025, 12, 31, 23, 59, tzinfo=UTC)),
+        (TimeStamp(2, 11, 21, 23, 30), None),
+        (TimeStamp(1, 2, 31, 0, 0), None),
+    ],
+)
+def test_when_a_text_was_written(arrived, stamp, device_time):
+    """UTC alone is a time; local names no zone, and no such day is no time."""
+    assert text_stamp(stamp, arrived).device_time == device_time
+
+
+def test_a_position_of_long_ago_is_late(translator, arrived):
+    """A stated time more than five minutes back moves no live position."""
+    fields = {"pdu_type": 1, "extension": 3, "time_type": 2, "day": 21, "hour": 23, "minute": 20, "second": 0}
+    fields |= {"shape": 1, "longitude": 5, "latitude": 5, "velocity_type": 0}
+    fields |= {"ack_request": 0, "additional_type": 0, "additional": 0}
+    for minute, late in ((20, True), (30, False)):
+        pdu = lip.encode(LongReport(fields | {"minute": minute}))
+        events = translator.short_data(heard(12, lip.with_pid(pdu).hex()), arrived)
+        assert events[-1].late is late
 
 
 def test_text(translator, arrived):
@@ -164,8 +237,8 @@ def test_text(translator, arrived):
 
 
 def test_what_is_not_for_the_domain_gives_nothing(translator, arrived):
-    """LIP requests, unknown PIDs, delivery reports: kept by their frame, no event."""
-    for line in ("0A4580", "0A5000", "C3AABB", "821000C9", "0AFF"):
+    """LIP requests, unknown PIDs, acknowledgements: kept by their frame, no event."""
+    for line in ("0A4580", "0A5000", "C3AABB", "822000C9", "0AFF"):
         assert translator.short_data(heard(12, line), arrived) == []
 
 

@@ -1,0 +1,52 @@
+"""What a session tells: short data, calls, and how the radio is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from drivers.tetra import outbox, pei
+
+SdsIndication = pei.SdsIndication
+Unreadable = pei.Unreadable
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The radio is set up: its make and model, its own number where it told."""
+
+    make: str = ""
+    model: str = ""
+    number: pei.Address | None = None
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """The radio does not answer; it is asked again and again. garbled: it says things that are no text."""
+
+    command: str
+    garbled: bool = False
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A needed command was refused; it is tried again later. Code as in dialects.CME."""
+
+    command: str
+    code: int
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A group or individual call at emergency priority (+CTICN)."""
+
+    calling: pei.Address | None
+    priority: int
+    raw: bytes
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A line of the radio's own accord that means nothing to us; kept because it was sent."""
+
+    channel: str
+    raw: bytes
+
+
+SessionEvent = (
+    SdsIndication | Unreadable | Ready | Silent | Refused | Call | Heard | outbox.Transmitted | outbox.NotSent
+)

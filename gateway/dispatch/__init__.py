@@ -1,0 +1,1 @@
+"""Tasks to officers' radios: to whom, by which gateway terminal, and what became of them."""

@@ -1,0 +1,102 @@
+"""The queue of one radio."""
+
+import msgspec
+import pytest
+
+from drivers.tetra import dialects
+from drivers.tetra.bits import Bits
+from drivers.tetra.outbox import GONE, MOST_WAITING, NO_ANSWER, NotSent, Outbox, Parcel, Transmitted
+
+PARCEL = Parcel(1, 4711, 12, Bits(0xABC, 12))
+
+
+@pytest.fixture
+def outbox():
+    """An outbox of the generic dialect."""
+    return Outbox(dialects.GENERIC)
+
+
+def on_air(outbox, now_s=0.0):
+    """Send the parcel at the front to the radio."""
+    for _ in range(2):
+        command = outbox.command()
+        assert outbox.answered(command, None, now_s) == []
+    return command
+
+
+def test_urgent_goes_ahead_of_the_rest_in_its_own_order(outbox):
+    """Urgent ones first come first served, too."""
+    for key, urgent in ((1, False), (2, True), (3, False), (4, True)):
+        assert outbox.post(msgspec.structs.replace(PARCEL, key=key, urgent=urgent), 0.0)
+    keys = []
+    while outbox.waiting:
+        on_air(outbox)
+        keys += [fate.key for fate in outbox.reported("0,4", 0.0)]
+        outbox.forget_service()
+    assert keys == [2, 4, 1, 3]
+
+
+def test_digits_are_whole_octets_and_the_length_is_in_bits(outbox):
+    """12 bits are two octets on the port."""
+    outbox.post(PARCEL, 0.0)
+    command = on_air(outbox)
+    assert (command.text, command.body) == ("AT+CMGS=4711,12", "ABC0")
+
+
+def test_the_queue_is_bounded(outbox):
+    """The one in flight counts."""
+    for key in range(MOST_WAITING):
+        assert outbox.post(msgspec.structs.replace(PARCEL, key=key), 0.0)
+    assert not outbox.post(PARCEL, 0.0)
+
+
+def test_a_message_can_be_taken_back_while_it_waits(outbox):
+    """Not once the radio has it."""
+    outbox.post(PARCEL, 0.0)
+    assert outbox.withdraw(1)
+    assert not outbox.withdraw(1)
+    outbox.post(PARCEL, 0.0)
+    outbox.command()
+    assert not outbox.withdraw(1)
+
+
+def test_a_report_of_another_reference_is_another_messages(outbox):
+    """A late one of the message before."""
+    outbox.post(PARCEL, 0.0)
+    on_air(outbox)
+    assert outbox.reported("0,3,65", 0.0) == []
+    assert outbox.reported("0,4,64", 0.0) == []
+    assert outbox.reported("0,4,65", 0.0) == [Transmitted(1, 65)]
+    assert outbox.reported("0,4,65", 0.0) == []
+
+
+def test_the_report_may_be_quicker_than_the_ok(outbox):
+    """The OK behind it belongs to nothing."""
+    outbox.post(PARCEL, 0.0)
+    outbox.answered(outbox.command(), None, 0.0)
+    command = outbox.command()
+    assert outbox.reported("0,4,1", 0.0) == [Transmitted(1, 1)]
+    assert outbox.answered(command, None, 0.0) == []
+    assert outbox.answered(command, 3, 0.0) == []
+
+
+def test_time_runs_out(outbox):
+    """On the air, held, or without an answer to the choice of service."""
+    outbox.post(PARCEL, 0.0)
+    assert outbox.tick(dialects.GENERIC.hold_s) == [NotSent(1, GONE)]
+    outbox.post(PARCEL, 0.0)
+    on_air(outbox)
+    assert outbox.deadline() == dialects.GENERIC.sent_s
+    assert outbox.tick(dialects.GENERIC.sent_s) == [NotSent(1, NO_ANSWER)]
+    outbox.post(PARCEL, 0.0)
+    outbox.forget_service()
+    assert outbox.unanswered(outbox.command(), 0.0) == []
+    assert outbox.unanswered(outbox.command(), 0.0) == [NotSent(1, NO_ANSWER)]
+
+
+@pytest.mark.parametrize("text", ["", ",", "0,4,x", "0,²,1", "0,9,1", "x,y,z,,"])
+def test_odd_reports_raise_nothing(outbox, text):
+    """Whatever a radio says behind +CMGS."""
+    outbox.post(PARCEL, 0.0)
+    on_air(outbox)
+    assert len(outbox.reported(text, 0.0)) <= 1

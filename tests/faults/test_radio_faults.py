@@ -1,0 +1,140 @@
+"""A terminal that breaks off, garbles, reboots, is unplugged and answers late: nothing read is lost or told twice.
+
+LAPEL_RADIO_FAULTS=1000 makes the long count; 100 is the default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from drivers import registry
+from firmware_stubs.faults import FIRST_ISSI
+from gateway.errors import GatewayError, LinkError
+from gateway.ports import DriverContext, Outgoing
+from tests.faults.terminal_process import KeepingIntake, TerminalProcess, WallClock
+
+FAULTS = int(os.environ.get("LAPEL_RADIO_FAULTS", "100"))
+SECONDS_A_FAULT = 4.0
+KEEPALIVE_S, REPLY_S, RENEW_S, REBOOT_S = 0.25, 0.4, 2.0, 0.2
+HEARD_ISSI = 2341001
+
+
+class Rig:
+    """The real driver on the stub's port, restarted as the supervisor would, but without its pauses."""
+
+    def __init__(self, port: Path, renew_s: float = RENEW_S) -> None:
+        self.intake, self.restarts = KeepingIntake(), 0
+        settings = msgspec.convert(
+            {"port": str(port), "keepalive_s": KEEPALIVE_S, "reply_s": REPLY_S, "renew_s": renew_s},
+            registry.settings_type("tetra"),
+        )
+        self.driver = registry.build("tetra", settings, DriverContext("terminal-1", WallClock(), self.intake))
+        self.outcomes: dict[str, Any] = {}
+
+    async def serve(self) -> None:
+        """Run the driver again whenever its port has gone."""
+        while True:
+            try:
+                await self.driver.run()
+            except* LinkError:
+                self.restarts += 1
+            await asyncio.sleep(0.05)
+
+    async def send(self) -> None:
+        """Texts down all the while, one after another; what became of each is kept by its words."""
+        downlink = getattr(self.driver, "downlink", None)
+        number = 0
+        while downlink is not None:
+            number += 1
+            words = f"Task {number}"
+            self.outcomes[words] = "under way"
+            try:
+                async with asyncio.timeout(20):
+                    self.outcomes[words] = await downlink.send(Outgoing(words, HEARD_ISSI, "text", text=words))
+            except (GatewayError, TimeoutError) as refused:
+                self.outcomes[words] = refused
+            await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def running(rig: Rig):
+    """Driver and sender beside whatever the test does."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(rig.serve()), group.create_task(rig.send())]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+class Run:
+    """One run of faults and what both sides say of it."""
+
+    def __init__(self, terminal: TerminalProcess, rig: Rig, summary: dict[str, Any]) -> None:
+        self.terminal, self.rig, self.summary = terminal, rig, summary
+
+
+async def suffer(folder: Path, dialect: str) -> Run:
+    """Half of the faults on a radio of that make."""
+    more = ("--faults", FAULTS // 2, "--seed", 11, "--dialect", dialect, "--reboot-seconds", REBOOT_S)
+    terminal = await asyncio.to_thread(TerminalProcess, folder / "terminal-1", *more)
+    rig = Rig(folder / "terminal-1")
+    try:
+        async with running(rig), asyncio.timeout(30 + FAULTS * SECONDS_A_FAULT / 2):
+            while terminal.running and not terminal.of("summary"):
+                await asyncio.sleep(0.05)
+    finally:
+        summary = await asyncio.to_thread(terminal.close)
+    return Run(terminal, rig, summary)
+
+
+@pytest.fixture(scope="module", params=["motorola", "sepura"])
+def run(request, tmp_path_factory):
+    """One run for all the judges of it."""
+    return asyncio.run(suffer(tmp_path_factory.mktemp("radio"), request.param))
+
+
+@pytest.mark.timeout(60 + FAULTS * SECONDS_A_FAULT)
+def test_every_kind_of_fault_happened(run):
+    """The stub did what it was asked to."""
+    assert len(run.terminal.of("fault")) == FAULTS // 2
+    assert FAULTS < 100 or len({each["kind"] for each in run.terminal.of("fault")}) == 7
+    assert run.rig.restarts >= sum(each["kind"] == "unplug" for each in run.terminal.of("fault")) / 2
+
+
+def test_what_was_read_is_an_event_exactly_once(run):
+    """What the stub saw read before a fault against what the driver made of it."""
+    seen = run.rig.intake.senders(FIRST_ISSI)
+    read = {each["issi"]: each for each in run.terminal.of("sds") if each["read"]}
+    assert len(read) > FAULTS / 4
+    assert [each for issi, each in read.items() if not seen[issi]] == []
+    assert {issi: count for issi, count in seen.items() if count > 1} == {}
+
+
+def test_after_the_faults_everything_arrives(run):
+    """The last ten came when it was quiet again: the radio was registered for all of them."""
+    seen = run.rig.intake.senders(FIRST_ISSI)
+    last = [each["issi"] for each in run.terminal.of("sds")][-10:]
+    assert [issi for issi in last if not seen[issi]] == []
+    assert last[-1] - last[0] == 9
+
+
+@pytest.mark.xfail(strict=False, reason="errors of a burst are taken, one by one, for answers to what is sent next")
+def test_no_command_overtakes_an_answer(run):
+    """A command sent before the earlier one's result would be paired with the wrong answer."""
+    assert run.summary["violations"] == []
+
+
+def test_what_was_told_as_sent_is_on_the_screen(run):
+    """Each text that the driver says was sent, with the reference that the officer's radio saw."""
+    shown = {each["text"]: each["reference"] for each in run.terminal.of("screen")}
+    sent = {words: each.reference for words, each in run.rig.outcomes.items() if hasattr(each, "reference")}
+    assert {
+        words: (reference, shown.get(words)) for words, reference in sent.items() if shown.get(words) != reference
+    } == {}
