@@ -25,8 +25,11 @@ soak: .venv/.done system
 bench: .venv/.done
 	$(BIN)/python -m tests.bench
 
+FUZZ_SECONDS ?= 600
+
 fuzz: .venv/.done
-	LAPEL_EXAMPLES=20000 $(BIN)/python -m pytest tests/properties
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+	LAPEL_EXAMPLES=20000 $(BIN)/python -m pytest --timeout=3600 tests/properties
 
 clean:
 	rm -rf .venv var .mypy_cache .ruff_cache .hypothesis dist

@@ -1,7 +1,8 @@
 """`make soak`: the long counts, part by part, with a dated record in docs/soak.md.
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
-LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_EXAMPLES (20000), LAPEL_DEMO_S (600); LAPEL_SEED varies the moments.
+LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1),
+LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600); LAPEL_SEED varies the moments.
 """
 
 from __future__ import annotations
@@ -32,10 +33,23 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   survives. All that was told durable or receipted is there. The negative control takes the gateway's syncs
   away and must be caught. Not emulated: a drive that loses what it was not told to flush.
 - **properties**: the Hypothesis tests of tests/properties with that many examples each.
+- **radio faults**: a terminal as a process of its own on a pseudo-terminal breaks off, garbles, reboots, is
+  unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
+- **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
+  roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
+- **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the radio's parsers.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
-LENGTHS = ("LAPEL_KILLS", "LAPEL_CUTS", "LAPEL_EXAMPLES", "LAPEL_DEMO_S")
+LENGTHS = (
+    "LAPEL_KILLS",
+    "LAPEL_CUTS",
+    "LAPEL_EXAMPLES",
+    "LAPEL_RADIO_FAULTS",
+    "LAPEL_EMERGENCIES",
+    "LAPEL_FUZZ_S",
+    "LAPEL_DEMO_S",
+)
 Figures = list[dict[str, Any]]
 
 
@@ -98,6 +112,26 @@ def properties(number: int) -> Outcome:
     return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
 
 
+def radio_faults(number: int) -> Outcome:
+    """So many faults of a terminal in one run."""
+    paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
+    return tests("radio faults", f"{number} faults", paths, LAPEL_RADIO_FAULTS=number)
+
+
+def emergencies(_number: int) -> Outcome:
+    """The tight bound, in the worst of company."""
+    return tests("emergencies", "99 % in 100 ms", ["-m", "soak", "tests/scenarios", "--timeout=600"])
+
+
+def fuzz(seconds: int) -> Outcome:
+    """The radio's parsers, guided by coverage."""
+    began_s = time.monotonic()
+    command = [sys.executable, "-m", "tests.fuzz", "--seconds", str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = "\n".join(done.stdout.strip().splitlines()[-8:]) + ("" if done.returncode == 0 else done.stderr[-2000:])
+    return Outcome("fuzz", f"{seconds} s", done.returncode == 0, time.monotonic() - began_s, [], words)
+
+
 def demonstration(seconds: int) -> Outcome:
     """The whole path on emulated devices."""
     began_s = time.monotonic()
@@ -123,6 +157,9 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_KILLS", 200, kills),
     ("LAPEL_CUTS", 25, cuts),
     ("LAPEL_EXAMPLES", 20_000, properties),
+    ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
+    ("LAPEL_EMERGENCIES", 1, emergencies),
+    ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_DEMO_S", 600, demonstration),
 ]
 

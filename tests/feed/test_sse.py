@@ -16,7 +16,7 @@ def test_a_frame_is_as_in_the_example() -> None:
     assert sse.heartbeat("2026-11-21T23:29:45Z") == b": heartbeat 2026-11-21T23:29:45Z\n"
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True)
 @given(st.lists(st.tuples(st.integers(1, 2**53), st.sampled_from(["position", "duty"]), st.binary(max_size=20))))
 def test_what_is_framed_is_read(records) -> None:
     """With comments and a retry between."""

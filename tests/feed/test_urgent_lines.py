@@ -40,7 +40,7 @@ def test_what_is_written_is_read() -> None:
     assert (found.epoch, found.first, found.horizon, found.records) == ("E1", 1000, 2, RECORDS)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True)
 @given(st.integers(0, 400))
 def test_any_torn_tail_is_the_trace_of_a_crash(cut) -> None:
     """Whole lines count, the epoch goes on, unless the first line itself is gone."""
@@ -85,7 +85,7 @@ def test_nothing_at_all() -> None:
     assert not read(MARK, b"").whole
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True)
 @given(st.binary(max_size=200), st.binary(max_size=300))
 def test_no_bytes_break_it(mark, log) -> None:
     """Whatever lies on the disk."""

@@ -13,7 +13,7 @@ from gateway.feed.wording import time_text
 moments = st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(derandomize=True)
 @given(moments.map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)))
 def test_it_prints_as_the_domain_does(moment) -> None:
     """To the millisecond, and back."""

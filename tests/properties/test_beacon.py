@@ -14,7 +14,7 @@ from tests.drivers.links.rig import NOW
 
 TOPICS = Topics()
 TOPIC = "lapel/v1/beacon/bcn-1/position"
-QUIET = settings(max_examples=200, derandomize=True, deadline=None)
+QUIET = settings(derandomize=True, deadline=None)
 NUMBERS = st.one_of(st.floats(), st.integers(), st.text(max_size=8), st.none(), st.booleans(), st.just("NaN"))
 WORDS = "_type class lat lon tst acc alt vel cog batt t event latitude longitude fix_time accuracy_m battery_pct sos v"
 KEYS = st.sampled_from(WORDS.split())

@@ -16,7 +16,7 @@ from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, 
 from gateway.domain.ids import DeviceId
 from tests.drivers.links.rig import NOW
 
-QUIET = settings(max_examples=200, derandomize=True, deadline=None)
+QUIET = settings(derandomize=True, deadline=None)
 KEY = RecordingKey(DeviceId("cam-1"), "rec-1")
 LEVEL = st.one_of(
     st.text(max_size=12), st.sampled_from(["init", "fin", "status", "abort", "0", "file", "a" * 64, "17"])

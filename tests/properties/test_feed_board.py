@@ -29,7 +29,7 @@ reports = st.lists(
 SOURCES = {"bcn-1": "mqtt", "trm-1": "lip", "cam-1": "bwc"}
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(reports)
 def test_the_live_position_never_goes_back(story) -> None:
     """Late, doubled, skewed or from another device: fix times of what is shown rise, and each feature is valid."""

@@ -19,7 +19,7 @@ units = st.lists(
 )
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(units, latitudes, longitudes, st.integers(1, 7), st.booleans())
 def test_the_nearest_are_the_nearest(crowd, lat, lon, limit, only_pcn) -> None:
     """Anywhere on the globe, over the antimeridian and at the poles, with any filter."""
@@ -49,7 +49,7 @@ def _place(crowd, unit: str) -> tuple[float, float]:
     return crowd[int(unit.rpartition("-")[2])][:2]
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(latitudes, longitudes, latitudes, longitudes)
 def test_distance_and_bearing_are_sane(lat, lon, to_lat, to_lon) -> None:
     """Symmetric, at most half way round, and a bearing in [0, 360)."""

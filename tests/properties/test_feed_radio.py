@@ -93,7 +93,7 @@ def test_every_unanswered_emergency_is_said_again_and_loudly(story) -> None:
     assert len(again) == len(set(again))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=8), st.integers(1, 12)), max_size=40), st.integers(1, 5))
 def test_messages_are_the_newest_and_come_back_as_they_were(story, kept) -> None:
     """A text adds one, a number is dealt with; what is written down gives the same box again."""
@@ -129,7 +129,7 @@ records = st.sampled_from(
 )
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(st.lists(records, max_size=20))
 def test_each_kind_of_urgent_record_is_read_as_what_it_was(story) -> None:
     """The log says no kinds: what only one kind carries tells it."""

@@ -136,7 +136,7 @@ class Story:
             await self.step("read", True)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=15, max_size=60))
 def test_no_urgent_record_and_no_latest_position_is_missed(story_steps) -> None:
     """Over cuts, slow reading, a refusing disk and restarts."""
