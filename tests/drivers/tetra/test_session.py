@@ -325,8 +325,8 @@ def test_a_late_ok_never_answers_the_next_command(whole):
     marker = talk.session._markers[0].text
     assert talk.wait() == ["AT+CREG?"]
     assert talk.wait() == ["AT"]
-    assert talk.hear(b"\r\n+CREG: 1,1,1\r\n\r\nOK\r\n" if whole else b"\r\nOK\r\n") == [marker]
-    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.hear(b"\r\n+CREG: 1,1,1\r\n\r\nOK\r\n" if whole else b"\r\nOK\r\n") == []
+    assert talk.hear(b"\r\nOK\r\n") == [marker], "at once, when nothing more is owed"
     assert talk.hear(f"\r\n+{marker[3:-1]}: 1,2\r\n\r\nOK\r\n".encode()) == ["AT+CREG?"]
 
 
@@ -337,10 +337,12 @@ def test_an_answer_to_an_older_question_does_not_count():
     named = [f"\r\n+{text[3:-1]}: 1,2\r\n\r\nOK\r\n".encode() for text in (first, second)]
     talk.wait()
     talk.wait()
-    assert talk.hear(b"\r\nOK\r\n") == [first]
+    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.wait() == [first]
     assert talk.wait()[-1].endswith("AT")
     assert talk.session.deadline() == pytest.approx(talk.now_s + 2 * Timing().probe_s)
-    assert talk.hear(b"\r\nOK\r\n") == [second]
+    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.wait() == [second]
     assert talk.hear(named[0]) == [], "the first one's answer"
     assert talk.hear(named[1]) == ["AT+CREG?"], "the second one's"
 
