@@ -53,7 +53,7 @@ class Outbox:
         self._current: Parcel | None = None
         self._reference: int | None = None
         self._last_reference: int | None = None
-        self._status = ""
+        self._status, self._unsure = "", False
         self._on_air_by: float | None = None
         self._ready_at = 0.0
         self._service: int | None = None
@@ -94,7 +94,7 @@ class Outbox:
         """The next command for the message at the front: which service, where that has to change, then itself."""
         if self._current is None:
             self._current, _ = self._queue.popleft()
-            self._reference, self._status, self._tries = None, "", 0
+            self._reference, self._status, self._tries, self._unsure = None, "", 0, False
         parcel = self._current
         if self._service != parcel.service:
             return Command(self._selection(parcel.service), sending=True)
@@ -118,7 +118,8 @@ class Outbox:
 
     def unanswered(self, command: Command, now_s: float) -> list[Fate]:
         """No result in time. Never sent twice: what the radio may have taken is waited for as if it had."""
-        self._service, self._status, self._reference = None, "", None
+        self._service, self._status = None, ""
+        self._unsure = self._reference is None
         if self._current is not None and command.body:
             self._on_air_by = now_s + self._dialect.sent_s
         elif self._current is not None:
@@ -132,7 +133,7 @@ class Outbox:
         fields = [field.strip() for field in text.split(",")]
         number = fields[2] if len(fields) > 2 else ""
         reference = int(number) if number.isascii() and number.isdigit() and len(number) <= 5 else None
-        if self._current is None or self._anothers(reference):
+        if self._current is None or self._unsure or self._anothers(reference):
             return []
         self._status = fields[1] if len(fields) > 1 else ""
         self._reference = reference

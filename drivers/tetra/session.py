@@ -237,8 +237,7 @@ class Session:
         if command is None:
             self._events.append(Heard("result", item.raw))
         elif command is _DOUBT and self._doubted is not None:
-            self._put_back(self._doubted[0], now)
-            self._send(_AT, now)
+            self._doubtful(*self._doubted, item, now)
         elif item.code in dialects.IN_DATA_ENTRY:
             self._answers = True
             if command not in (_AT, _HUSH) and command is not self._marking:
@@ -250,6 +249,14 @@ class Session:
         else:
             self._answers = True
             self._result_of(command, item.code, now)
+
+    def _doubtful(self, asked: Command, code: int, item: pei.Result, now: Instant) -> None:
+        """A second result: the refusal of a message's data, its command being refused; or else a burst."""
+        if asked.body and item.code in dialects.IN_DATA_ENTRY:
+            self._answered(asked, code, now)
+        else:
+            self._put_back(asked, now)
+            self._send(_AT, now)
 
     def _result_of(self, command: Command, code: int | None, now: Instant) -> None:
         """Success is believed at once; an error may be one of a burst that answers nothing."""
@@ -312,10 +319,8 @@ class Session:
 
         A radio does one thing after another: once the last question is answered, nothing older is owed.
         """
-        if not self._markers:
-            self._hush(now, self._timing.settle_s)
-        elif self._rounds >= 2 * len(self._markers):
-            self._hush(now, self._timing.reply_s)
+        if self._rounds >= 2 * len(self._markers):
+            self._hush(now, self._timing.reply_s if self._markers else self._timing.settle_s)
         else:
             self._marking = self._markers[self._rounds % len(self._markers)]
             self._rounds += 1

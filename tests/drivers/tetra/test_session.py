@@ -535,8 +535,20 @@ def test_a_burst_never_makes_a_message_go_twice():
     talk.session.post(PARCEL, talk.now)
     talk.take()
     talk.hear(b"\r\nOK\r\n")
-    talk.hear(b"\r\n+CME ERROR: 1\r\n+CME ERROR: 1\r\n")
+    talk.hear(b"\r\n+CMGS: 0,0,7\r\n+CME ERROR: 1\r\n+CME ERROR: 1\r\n")
+    talk.hear(b"\r\n+CMGS: 0,4,6\r\n")
+    assert not talk.kinds(Transmitted)
     talk.hear(b"\r\n+CMGS: 0,4,7\r\n")
     assert talk.kinds(Transmitted) == [Transmitted(1, 7)]
     talk.answer(boot)
     assert sum("CMGS" in command for command in talk.sent) == 1
+
+
+def test_a_refused_message_whose_data_is_refused_too_is_refused():
+    """CME 3 to the command, CME 36 to its data: no burst."""
+    talk = Talk().start(boot)
+    talk.session.post(PARCEL, talk.now)
+    talk.take()
+    talk.hear(b"\r\nOK\r\n")
+    assert talk.hear(b"\r\n+CME ERROR: 3\r\n\r\n+CME ERROR: 36\r\n") == []
+    assert talk.kinds(NotSent) == [NotSent(1, 3)]
