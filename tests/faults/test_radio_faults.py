@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from firmware_stubs.faults import FIRST_ISSI, KINDS
 from gateway.errors import GatewayError, LinkError
 from gateway.ports import DriverContext, Outgoing
 from tests.faults.terminal_process import KeepingIntake, TerminalProcess, WallClock
+from tests.scenarios.gateway_process import ROOT
 
 FAULTS = int(os.environ.get("LAPEL_RADIO_FAULTS", "100"))
 SECONDS_A_FAULT = 4.0
@@ -31,10 +34,10 @@ HEARD_ISSI = 2341001
 class Rig:
     """The real driver on the stub's port, restarted as the supervisor would, but without its pauses."""
 
-    def __init__(self, port: Path, renew_s: float = RENEW_S) -> None:
+    def __init__(self, port: Path, renew_s: float = RENEW_S, **more: Any) -> None:
         self.intake, self.restarts = KeepingIntake(), 0
         settings = msgspec.convert(
-            {"port": str(port), "keepalive_s": KEEPALIVE_S, "reply_s": REPLY_S, "renew_s": renew_s},
+            {"port": str(port), "keepalive_s": KEEPALIVE_S, "reply_s": REPLY_S, "renew_s": renew_s, **more},
             registry.settings_type("tetra"),
         )
         self.driver = registry.build("tetra", settings, DriverContext("terminal-1", WallClock(), self.intake))
@@ -177,4 +180,38 @@ async def test_registrations_come_back(tmp_path, loss):
                 terminal.cue(f"text {FIRST_ISSI} Still here")
                 await asyncio.sleep(0.2)
     finally:
+        await asyncio.to_thread(terminal.close)
+
+
+@pytest.mark.parametrize("speed", [9600, 38400, 115200])
+async def test_the_speed_is_found(tmp_path, speed):
+    """A radio that answers at one speed alone, found by trying."""
+    more = ("--quiet", "--every", 0.05, "--speed", speed)
+    terminal = await asyncio.to_thread(TerminalProcess, tmp_path / "t", *more)
+    rig = Rig(tmp_path / "t", baud="probe", probe_s=0.2)
+    try:
+        async with running(rig, sending=False), asyncio.timeout(30):
+            while not any(each["ready"] for each in terminal.of("progress")):
+                await asyncio.sleep(0.02)
+    finally:
+        await asyncio.to_thread(terminal.close)
+
+
+async def test_another_program_on_the_port_is_named(tmp_path):
+    """The problem says who has it; once it is gone the radio is served."""
+    terminal = await asyncio.to_thread(TerminalProcess, tmp_path / "t", "--quiet", "--every", 0.05)
+    words = [sys.executable, "-m", "firmware_stubs.occupant", "--port", str(tmp_path / "t"), "--lock"]
+    occupant = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)
+    rig = Rig(tmp_path / "t")
+    try:
+        await asyncio.to_thread(occupant.stdout.readline)
+        async with running(rig, sending=False), asyncio.timeout(30):
+            while str(occupant.pid) not in (rig.driver.health().problem or ""):
+                await asyncio.sleep(0.02)
+            occupant.terminate()
+            while not any(each["ready"] for each in terminal.of("progress")):
+                await asyncio.sleep(0.02)
+    finally:
+        occupant.kill()
+        occupant.communicate()
         await asyncio.to_thread(terminal.close)
