@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firmware_stubs.handset import lip_frame
@@ -20,6 +20,7 @@ LATE_S = (0.05, 1.0)
 STEP_S = 0.005
 GARBAGE = b"\x00\x07\x7f\x80\xfe\xff#%&?+:,0A\r\n"
 CODES = (0, 1, 2, 30, 31, 33, 35, 42, 44)
+KINDS = ("cme_burst", "dropped_ok", "fragment", "garbage", "late_ok", "reboot", "unplug")
 
 
 @dataclass
@@ -53,18 +54,21 @@ class Faults:
             "cme_burst": lambda: radio.burst(self._chance.choices(CODES, k=self._chance.randint(1, 6))),
         }
 
-    def run(self, count: int) -> None:
-        """So many faults, then quiet, and a last few that must all arrive."""
+    def run(self, count: int, kinds: Sequence[str] = KINDS) -> None:
+        """So many faults of these kinds, then quiet, and a last few that must all arrive."""
+        deck: list[str] = []
         for number in range(count):
             self._await(lambda: self._terminal.ready, READY_S)
             if self._stop.is_set():
                 break
-            self._round(number)
+            # Every kind in turn, in an order that changes: a short run has them all too.
+            if number % len(kinds) == 0:
+                deck = self._chance.sample(kinds, len(kinds))
+            self._round(number, deck.pop())
         self._settle()
 
-    def _round(self, number: int) -> None:
+    def _round(self, number: int, kind: str) -> None:
         """Some short data, sometimes a torn one, and a fault on its heels or a moment later."""
-        kind = self._chance.choice(sorted(self._kinds))
         for _ in range(self._chance.randint(0, 3)):
             self._terminal.hear(self._next())
         if kind in {"reboot", "unplug", "garbage"} and self._chance.random() < 0.4:

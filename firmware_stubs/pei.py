@@ -137,14 +137,17 @@ class MobileTermination:
         return self._late is not None or now < self._resting_until
 
     def _note_overtaking(self, data: bytes) -> None:
-        """A command before the earlier one's result would get its answer. AT alone, ESC and ^Z are resynchronising."""
+        """A command before the earlier one's result would get its answer.
+
+        AT alone, a question (its answer names it), ESC and ^Z are ways back into step.
+        """
         owing = self._late is not None or b"\r" in self._inbox
         self._ahead += data
         *lines, rest = re.split(rb"[\r\x1a\x1b]", bytes(self._ahead))
         self._ahead = bytearray(rest[-LINE_CAP:])
         for line in (each.strip() for each in lines):
             is_command = line.upper().startswith(b"AT")
-            if owing and is_command and line.upper() != b"AT":
+            if owing and is_command and re.fullmatch(rb"(?i)AT(\+\w+\?)?", line) is None:
                 self.violations.append(f"{line.decode('ascii', 'replace')} overtook a result")
             owing = owing or is_command
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from firmware_stubs.crew import Crew
 from firmware_stubs.cues import Cues
 from firmware_stubs.dialects import DIALECTS
-from firmware_stubs.faults import Faults
+from firmware_stubs.faults import KINDS, Faults
 from firmware_stubs.handset import Habits, lip_frame
 from firmware_stubs.jsonline import say
 from firmware_stubs.lip import ShortReport
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say({"event": "ready", "terminal": str(given.link), "issis": issis, "pid": os.getpid()})
     if given.faults:
         faults = Faults(terminal, given.seed, crew.step, stop)
-        faults.run(given.faults)
+        faults.run(given.faults, given.kinds)
         say({"event": "faults_over", "suffered": faults.suffered, "completed": faults.completed})
     else:
         _serve(given, terminal, crew, stop)
@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fragment", action="store_true", help="write in arbitrary pieces")
     parser.add_argument("--faults", type=int, default=0, help="so many random faults, then end")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of these kinds only")
     parser.add_argument("--reboot-seconds", type=float, default=REBOOT_S, help="how long it hears nothing then")
     parser.add_argument("--cues", action="store_true", help="do what lines on standard input say")
     parser.add_argument("--trace", action="store_true", help="print what goes over the line")

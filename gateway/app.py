@@ -99,9 +99,9 @@ class Beats:
         return self.feed.reach(unit)
 
     def stale(self, unit: str) -> bool:
-        """Whether its position is old or none."""
+        """Whether its position is old or none; one that the feed does not show (off duty) is not looked for."""
         feature = self.feed.unit(unit)
-        return feature is None or msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
+        return feature is not None and msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
 
     def emergencies(self) -> Iterable[EmergencyRecord]:
         """All that are open, and the latest that are over."""

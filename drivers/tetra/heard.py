@@ -1,4 +1,4 @@
-"""What a session tells: short data, calls, and how the radio is."""
+"""What a session tells: short data, calls, and how the radio is; and how patient it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from drivers.tetra import outbox, pei
 
 SdsIndication = pei.SdsIndication
 Unreadable = pei.Unreadable
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """How patient the session is, in seconds."""
+
+    reply_s: float = 5.0
+    keepalive_s: float = 30.0
+    probe_s: float = 3.0
+    renew_s: float = 300.0
+    retry_s: float = 20.0
+    settle_s: float = 1.0
+    doubt_s: float = 0.2
 
 
 class Ready(msgspec.Struct, frozen=True):

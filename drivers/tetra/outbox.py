@@ -52,6 +52,8 @@ class Outbox:
         self._queue: deque[tuple[Parcel, float]] = deque()
         self._current: Parcel | None = None
         self._reference: int | None = None
+        self._last_reference: int | None = None
+        self._status, self._unsure = "", False
         self._on_air_by: float | None = None
         self._ready_at = 0.0
         self._service: int | None = None
@@ -92,7 +94,7 @@ class Outbox:
         """The next command for the message at the front: which service, where that has to change, then itself."""
         if self._current is None:
             self._current, _ = self._queue.popleft()
-            self._reference, self._tries = None, 0
+            self._reference, self._status, self._tries, self._unsure = None, "", 0, False
         parcel = self._current
         if self._service != parcel.service:
             return Command(self._selection(parcel.service), sending=True)
@@ -108,15 +110,16 @@ class Outbox:
             return []  # its +CMGS was quicker than its OK
         if code is not None:
             return self._over(NotSent(self._current.key, code), now_s)
-        if command.body:
-            self._on_air_by = now_s + self._dialect.sent_s
-        else:
+        if not command.body:
             self._service = self._current.service
-        return []
+            return []
+        self._on_air_by = now_s + self._dialect.sent_s
+        return self._decided(now_s)
 
     def unanswered(self, command: Command, now_s: float) -> list[Fate]:
         """No result in time. Never sent twice: what the radio may have taken is waited for as if it had."""
-        self._service = None
+        self._service, self._status = None, ""
+        self._unsure = self._reference is None
         if self._current is not None and command.body:
             self._on_air_by = now_s + self._dialect.sent_s
         elif self._current is not None:
@@ -130,13 +133,24 @@ class Outbox:
         fields = [field.strip() for field in text.split(",")]
         number = fields[2] if len(fields) > 2 else ""
         reference = int(number) if number.isascii() and number.isdigit() and len(number) <= 5 else None
-        if self._current is None or (None not in {self._reference, reference} and reference != self._reference):
+        if self._current is None or self._unsure or self._anothers(reference):
             return []
-        self._reference = reference if reference is not None else self._reference
-        status = fields[1] if len(fields) > 1 else ""
-        if status == SENT_STATUS:
+        self._status = fields[1] if len(fields) > 1 else ""
+        self._reference = reference
+        return [] if self._on_air_by is None else self._decided(now_s)
+
+    def _anothers(self, reference: int | None) -> bool:
+        """Told twice of the message before, or of another one than the radio took behind its OK."""
+        if reference is None:
+            return False
+        known = self._reference if self._on_air_by is not None else None
+        return reference == self._last_reference or known not in {None, reference}
+
+    def _decided(self, now_s: float) -> list[Fate]:
+        """The fate, where the radio has told it of this very message: the last word before its OK, or one behind."""
+        if self._current is not None and self._status == SENT_STATUS:
             return self._over(Transmitted(self._current.key, self._reference), now_s)
-        if status == FAILED_STATUS:
+        if self._current is not None and self._status == FAILED_STATUS:
             return self._over(NotSent(self._current.key, FAILED_ON_AIR), now_s)
         return []
 
@@ -163,5 +177,7 @@ class Outbox:
 
     def _over(self, fate: Fate, now_s: float) -> list[Fate]:
         self._current, self._on_air_by = None, None
+        if self._reference is not None:
+            self._last_reference = self._reference
         self._ready_at = now_s + self._dialect.spacing_s
         return [fate]

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 
-import msgspec
-
 from drivers.tetra import dialects, pei
 from drivers.tetra.dialects import Command, Dialect
-from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent
+from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent, Timing
 from drivers.tetra.outbox import NO_ANSWER, Outbox, Parcel
 from drivers.tetra.radio_state import RadioState
 from gateway.domain.time import Instant
@@ -23,21 +21,11 @@ from gateway.domain.time import Instant
 __all__ = ("Call", "Heard", "Ready", "Refused", "SdsIndication", "Session", "SessionEvent", "Silent", "Timing")
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """How patient the session is, in seconds."""
-
-    reply_s: float = 5.0
-    keepalive_s: float = 30.0
-    probe_s: float = 3.0
-    renew_s: float = 300.0
-    retry_s: float = 20.0
-    settle_s: float = 1.0
-    doubt_s: float = 0.2
-
-
 _AT = Command("AT")
 _HUSH = Command("")
 """Not sent: the time in which no late result may come any more, for a radio that answers no question."""
+_LATE = Command("")
+"""Not sent: the moment in which the result of what timed out may still come, before the next question is asked."""
 _DOUBT = Command("")
 """Not sent: the moment after an error in which a second result would say that it was one of a burst, and no answer."""
 _HASTY_TRIES = 3
@@ -61,6 +49,7 @@ class Session:
         self._markers: list[Command] = []
         self._marking: Command | None = None
         self._named_itself, self._rounds = False, 0
+        self._owed = 0
         self._doubted: tuple[Command, int] | None = None
         self._errors: deque[float] = deque(maxlen=_BURST)
         self._started = self._ready = self._setting_up = self._silent = self._answers = self._garbled = False
@@ -168,6 +157,7 @@ class Session:
 
     def _send(self, command: Command, now: Instant) -> None:
         self._current, self._named_itself = command, False
+        self._owed += 1
         self._out += dialects.permitted(command.text).encode("ascii") + b"\r\n"
         if command.body:
             self._out += command.body.encode("ascii") + b"\x1a"
@@ -194,6 +184,9 @@ class Session:
         """No result in time: resynchronise by AT, as often as it takes."""
         if command is _HUSH:
             self._synchronised(now)
+            return
+        if command is _LATE:
+            self._mark(now)
             return
         if command is _DOUBT and self._doubted is not None:
             self._answered(*self._doubted, now)
@@ -238,14 +231,13 @@ class Session:
             self._line(item, now)
 
     def _result(self, item: pei.Result, now: Instant) -> None:
-        command = self._current
+        command, self._owed = self._current, max(0, self._owed - 1)
         self._garbled = False
         self._burst(item.code, now)
         if command is None:
             self._events.append(Heard("result", item.raw))
         elif command is _DOUBT and self._doubted is not None:
-            self._put_back(self._doubted[0], now)
-            self._send(_AT, now)
+            self._doubtful(*self._doubted, item, now)
         elif item.code in dialects.IN_DATA_ENTRY:
             self._answers = True
             if command not in (_AT, _HUSH) and command is not self._marking:
@@ -258,9 +250,18 @@ class Session:
             self._answers = True
             self._result_of(command, item.code, now)
 
+    def _doubtful(self, asked: Command, code: int, item: pei.Result, now: Instant) -> None:
+        """A second result: the refusal of a message's data, its command being refused; or else a burst."""
+        if asked.body and item.code in dialects.IN_DATA_ENTRY:
+            self._answered(asked, code, now)
+        else:
+            self._put_back(asked, now)
+            self._send(_AT, now)
+
     def _result_of(self, command: Command, code: int | None, now: Instant) -> None:
         """Success is believed at once; an error may be one of a burst that answers nothing."""
         if code in {None, dialects.ALREADY_REGISTERED}:
+            self._owed = 0
             self._answered(command, code, now)
         else:
             self._doubted = (command, -1 if code is None else code)
@@ -293,8 +294,8 @@ class Session:
         """A result on the way back into step: it may be a late one, so only a question that named itself counts."""
         if command is _AT and item.code == dialects.SYNTAX:
             self._out_of_step(now, b"")
-        elif command is _AT:
-            self._mark(now)
+        elif command is _LATE or command is _AT:
+            self._overdue(now)
         elif command is _HUSH:
             self._events.append(Heard("result", item.raw))
             self._reply_by = now.mono_s + self._timing.settle_s
@@ -305,15 +306,21 @@ class Session:
         else:
             self._synchronised(now)
 
+    def _overdue(self, now: Instant) -> None:
+        """The radio answers again; while results are still owed, give them a moment to come."""
+        if self._owed and self._markers:
+            self._current = _LATE
+            self._reply_by = now.mono_s + self._timing.settle_s
+        else:
+            self._mark(now)
+
     def _mark(self, now: Instant) -> None:
         """The radio answers again: ask what names itself, another question each time.
 
         A radio does one thing after another: once the last question is answered, nothing older is owed.
         """
-        if not self._markers:
-            self._hush(now, self._timing.settle_s)
-        elif self._rounds >= 2 * len(self._markers):
-            self._hush(now, self._timing.reply_s)
+        if self._rounds >= 2 * len(self._markers):
+            self._hush(now, self._timing.reply_s if self._markers else self._timing.settle_s)
         else:
             self._marking = self._markers[self._rounds % len(self._markers)]
             self._rounds += 1
@@ -334,7 +341,7 @@ class Session:
 
     def _synchronised(self, now: Instant) -> None:
         """In step; a radio that had been silent may have restarted and forgotten everything."""
-        self._hasty, self._rounds, self._marking = 0, 0, None
+        self._hasty, self._rounds, self._owed, self._marking = 0, 0, 0, None
         if self._silent:
             self._silent = False
             self._current = None

@@ -202,17 +202,17 @@ class Dispatch:
         mark = self.settings.cancel_mark
         if task.notice != "due" or task.issi is None or task.handed:
             return
-        text = f"{mark}{task.incident or task.text}"
+        if mark is None:
+            self._book.put(msgspec.structs.replace(task, notice=None))
+            return
 
         def done(sent: bool) -> None:  # noqa: FBT001 - what an errand says when it is over
             known = self._book.get(task.id)
             if known is not None:
                 self._book.put(msgspec.structs.replace(known, notice="sent" if sent else "failed"))
 
-        if mark is None or self.share.over(text) > 0:
-            went_out = False
-            done(went_out)
-            return
+        which = task.incident or task.text
+        text = mark + which[: longest(lambda part: self.share.over(mark + part) <= 0, which)]
         self._errands.add(f"cancel {task.id}", Outgoing(f"{task.id}/cancel", task.issi, "text", text), done)
 
     # --- queries

@@ -227,6 +227,14 @@ def test_an_emergency_raises_the_interval(desk: Desk) -> None:
     wait_for(lambda: {message.kind for message in radio.heard} == {"interval", "location_request", "text"})
 
 
+def test_who_is_off_duty_is_not_looked_for(desk: Desk) -> None:
+    """A task to an officer who has gone off duty asks no terminal where its officer is."""
+    desk.site.status(11)
+    desk.state(desk.give().json()["id"], "sent")
+    time.sleep(0.1)
+    assert [message.kind for message in desk.radio.downlink.heard] == ["text"]
+
+
 def wait_for(so: Callable[[], bool]) -> None:
     """Until it is so."""
     late = time.monotonic() + PATIENCE_S

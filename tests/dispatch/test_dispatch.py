@@ -379,6 +379,22 @@ async def test_cancelled_in_the_radio_s_hands(lost, texts) -> None:
     assert (task.state, task.notice, rig.link.texts) == ("cancelled", None if lost else "sent", texts)
 
 
+async def test_what_is_said_of_a_long_task_that_is_cancelled() -> None:
+    """As much of it as fits; nothing where the force does not want it."""
+    rig = Rig()
+    async with rig.running() as dispatch:
+        task = await rig.give("x" * 120)
+        await dispatch.cancel(task.id, "control")
+        assert (await rig.now(task)).notice == "sent"
+        assert rig.link.texts[1] == "CANCELLED: " + "x" * 109
+    rig.settings = DispatchSettings(cancel_mark=None)
+    async with rig.running() as dispatch:
+        task = await rig.give()
+        await dispatch.cancel(task.id, "control")
+        task = await rig.now(task)
+    assert (task.state, task.notice, len(rig.link.texts)) == ("cancelled", None, 3)
+
+
 async def test_a_notice_is_not_forgotten_over_a_restart() -> None:
     """Cancelled while no gateway terminal was there: told after the restart."""
     rig = Rig()

@@ -71,13 +71,32 @@ def test_a_report_of_another_reference_is_another_messages(outbox):
 
 
 def test_the_report_may_be_quicker_than_the_ok(outbox):
-    """The OK behind it belongs to nothing."""
+    """It is believed with the OK: until then it may be the word on an older message."""
     outbox.post(PARCEL, 0.0)
     outbox.answered(outbox.command(), None, 0.0)
     command = outbox.command()
-    assert outbox.reported("0,4,1", 0.0) == [Transmitted(1, 1)]
-    assert outbox.answered(command, None, 0.0) == []
+    assert outbox.reported("0,4,1", 0.0) == []
+    assert outbox.reported("0,4,2", 0.0) == []
+    assert outbox.answered(command, None, 0.0) == [Transmitted(1, 2)]
     assert outbox.answered(command, 3, 0.0) == []
+
+
+def test_a_word_on_an_older_message_is_not_taken_for_this_one(outbox):
+    """Told twice; or told of a message whose own OK never came."""
+    outbox.post(PARCEL, 0.0)
+    on_air(outbox)
+    assert outbox.reported("0,4,7", 0.0) == [Transmitted(1, 7)]
+    outbox.post(msgspec.structs.replace(PARCEL, key=2), 0.0)
+    command = outbox.command()
+    assert outbox.reported("0,4,7", 0.0) == []
+    assert outbox.answered(command, None, 0.0) == []
+    assert outbox.reported("0,4,7", 0.0) == []
+    assert outbox.reported("0,4,8", 0.0) == [Transmitted(2, 8)]
+    outbox.post(msgspec.structs.replace(PARCEL, key=3), 0.0)
+    command = outbox.command()
+    outbox.reported("0,4,9", 0.0)
+    assert outbox.unanswered(command, 0.0) == []
+    assert outbox.tick(dialects.GENERIC.sent_s) == [NotSent(3, NO_ANSWER)]
 
 
 def test_time_runs_out(outbox):

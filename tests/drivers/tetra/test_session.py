@@ -325,8 +325,8 @@ def test_a_late_ok_never_answers_the_next_command(whole):
     marker = talk.session._markers[0].text
     assert talk.wait() == ["AT+CREG?"]
     assert talk.wait() == ["AT"]
-    assert talk.hear(b"\r\n+CREG: 1,1,1\r\n\r\nOK\r\n" if whole else b"\r\nOK\r\n") == [marker]
-    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.hear(b"\r\n+CREG: 1,1,1\r\n\r\nOK\r\n" if whole else b"\r\nOK\r\n") == []
+    assert talk.hear(b"\r\nOK\r\n") == [marker], "at once, when nothing more is owed"
     assert talk.hear(f"\r\n+{marker[3:-1]}: 1,2\r\n\r\nOK\r\n".encode()) == ["AT+CREG?"]
 
 
@@ -337,10 +337,12 @@ def test_an_answer_to_an_older_question_does_not_count():
     named = [f"\r\n+{text[3:-1]}: 1,2\r\n\r\nOK\r\n".encode() for text in (first, second)]
     talk.wait()
     talk.wait()
-    assert talk.hear(b"\r\nOK\r\n") == [first]
+    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.wait() == [first]
     assert talk.wait()[-1].endswith("AT")
     assert talk.session.deadline() == pytest.approx(talk.now_s + 2 * Timing().probe_s)
-    assert talk.hear(b"\r\nOK\r\n") == [second]
+    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.wait() == [second]
     assert talk.hear(named[0]) == [], "the first one's answer"
     assert talk.hear(named[1]) == ["AT+CREG?"], "the second one's"
 
@@ -533,8 +535,20 @@ def test_a_burst_never_makes_a_message_go_twice():
     talk.session.post(PARCEL, talk.now)
     talk.take()
     talk.hear(b"\r\nOK\r\n")
-    talk.hear(b"\r\n+CME ERROR: 1\r\n+CME ERROR: 1\r\n")
+    talk.hear(b"\r\n+CMGS: 0,0,7\r\n+CME ERROR: 1\r\n+CME ERROR: 1\r\n")
+    talk.hear(b"\r\n+CMGS: 0,4,6\r\n")
+    assert not talk.kinds(Transmitted)
     talk.hear(b"\r\n+CMGS: 0,4,7\r\n")
     assert talk.kinds(Transmitted) == [Transmitted(1, 7)]
     talk.answer(boot)
     assert sum("CMGS" in command for command in talk.sent) == 1
+
+
+def test_a_refused_message_whose_data_is_refused_too_is_refused():
+    """CME 3 to the command, CME 36 to its data: no burst."""
+    talk = Talk().start(boot)
+    talk.session.post(PARCEL, talk.now)
+    talk.take()
+    talk.hear(b"\r\nOK\r\n")
+    assert talk.hear(b"\r\n+CME ERROR: 3\r\n\r\n+CME ERROR: 36\r\n") == []
+    assert talk.kinds(NotSent) == [NotSent(1, 3)]
