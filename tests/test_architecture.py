@@ -34,6 +34,14 @@ gateway/feed/standing.py gateway/feed/wording.py
 gateway/pipeline/resolve.py gateway/pipeline/route.py gateway/pipeline/screen.py
 gateway/roster/directory.py
 gateway/cli/demo_account.py
+drivers/tetra/assembly.py
+drivers/tetra/heard.py
+drivers/tetra/lip_requests.py
+drivers/tetra/outbox.py
+drivers/tetra/probing.py
+drivers/tetra/radio_state.py
+drivers/tetra/sds_parts.py
+drivers/tetra/settings.py
 gateway/feed/reach.py
 gateway/feed/escalation.py
 gateway/feed/proofs.py
