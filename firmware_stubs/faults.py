@@ -30,6 +30,7 @@ class Given:
     frame: Frame
     ends: int
     written_s: float
+    hangups: int
 
 
 class Faults:
@@ -116,15 +117,15 @@ class Faults:
 
     def _written(self, frame: Frame, ends: int) -> None:
         if frame.issi >= FIRST_ISSI:
-            self._pending.append(Given(frame, ends, time.monotonic()))
+            self._pending.append(Given(frame, ends, time.monotonic(), self._terminal.hangups))
 
     def _settle_account(self, *, cut: bool = False) -> None:
         """Say of everything on the line whether it was read; what was not yet is said later, or at a cut."""
         unread = self._terminal.unread()
         read_to = -1 if unread is None else self._terminal.written - unread
-        while self._pending and (cut or self._pending[0].ends <= read_to):
+        while self._pending and (cut or self._closed(self._pending[0]) or self._pending[0].ends <= read_to):
             given = self._pending.popleft()
-            read = given.ends <= read_to
+            read = given.ends <= read_to and not self._closed(given)
             self.completed["read" if read else "unread"] += 1
             say(
                 {
@@ -136,6 +137,10 @@ class Faults:
                     "read": read,
                 }
             )
+
+    def _closed(self, given: Given) -> bool:
+        """Whether the equipment closed the port since: nobody can say then whether it had read it."""
+        return given.hangups != self._terminal.hangups
 
     def _unplug(self) -> None:
         self._settle_account(cut=True)

@@ -48,6 +48,7 @@ class Terminal(threading.Thread):
         self.on_written: Callable[[Frame, int], None] | None = None
         self.on_line: Callable[[str, bytes], None] | None = None
         self.written = 0
+        self.hangups = 0
         self.slowly = False
         self._speed = speed
         self._chance = random.Random(seed) if seed is not None else None
@@ -178,8 +179,13 @@ class Terminal(threading.Thread):
                 self._trace("in", data)
                 self.radio.receive(data, time.monotonic())
             elif mask & select.POLLHUP:
-                self._awake = False
+                self._left()
                 self._ended.wait(IDLE_S)
+
+    def _left(self) -> None:
+        """The equipment has closed the port; what it had not read went with that."""
+        self.hangups += self._awake
+        self._awake = False
 
     def _read(self) -> bytes:
         try:
@@ -245,7 +251,7 @@ class Terminal(threading.Thread):
             _, ready, _ = select.select([], [self._master], [], 0.2)
             hung_up = any(mask & select.POLLHUP for _, mask in self._poll.poll(0))
             if hung_up:
-                self._awake = False
+                self._left()
                 return False
             if ready:
                 return True
