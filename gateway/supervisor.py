@@ -22,7 +22,7 @@ class Supervised:
 
     def __init__(self, name: str, driver: Driver) -> None:
         self.name, self._driver = name, driver
-        self.state, self.restarts = "starting", 0
+        self.state, self.restarts, self.stopping = "starting", 0, False
         self.problem: str | None = None
         self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
 
@@ -46,6 +46,8 @@ class Supervised:
                 self._failed(log, _first(gone), None)
             except* Exception as defect:  # noqa: BLE001 - a driver's defect must not end the gateway: it is down, loudly
                 self._failed(log, f"defect: {_first(defect)}", defect)
+            if self.stopping:  # the link went at the very moment of our cancellation, and its fault took that one's place
+                return
             ran_s = asyncio.get_running_loop().time() - began_s
             await asyncio.sleep(self._backoff.next_s(ran_s, random.random()))  # noqa: S311 - spreads restarts, no secret
 
@@ -82,3 +84,8 @@ class Supervisor:
             for supervised in self.inputs.values():
                 group.create_task(supervised.run(), name=f"input {supervised.name}")
             started()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for supervised in self.inputs.values():
+                    supervised.stopping = True

@@ -99,3 +99,24 @@ async def test_cancelling_ends_every_input() -> None:
     one, two = Input(), Input()
     async with asyncio.timeout(1):
         await supervised(one, two)
+
+
+class Stubborn(Input):
+    """A driver whose link goes at the very moment at which it is cancelled."""
+
+    async def run(self) -> None:
+        """Serve; raise LinkError instead of going quietly."""
+        self.runs += 1
+        self.served.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ExceptionGroup("tasks", [LinkError("port gone")]) from None
+
+
+async def test_a_link_lost_while_stopping_does_not_start_again() -> None:
+    """The stop counts, whatever the driver raised in its place."""
+    stubborn = Stubborn()
+    async with asyncio.timeout(2):
+        await supervised(stubborn)
+    assert stubborn.runs == 1

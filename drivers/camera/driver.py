@@ -67,6 +67,7 @@ class CameraDriver:
     ) -> None:
         self._context = context
         self._last: datetime | None = None
+        self._stopping = False
         self._counters = {"frames": 0, "emergencies": 0, "quarantined": 0, "unjournalled": 0}
         client = f"{context.instance}-{context.name}"
         self._telemetry = MqttLink(broker, f"{client}-events", wire.TELEMETRY, self.receive)
@@ -77,6 +78,11 @@ class CameraDriver:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._telemetry.run(), name="camera telemetry")
             group.create_task(self._keep_footage_up(), name="camera footage")
+            self._stopping = False
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._stopping = True
 
     async def _keep_footage_up(self) -> None:
         loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
@@ -89,6 +95,8 @@ class CameraDriver:
             except* Exception as defect:  # noqa: BLE001 - footage is down, loudly; panic buttons go on
                 self.footage.failed(defect)
                 structlog.get_logger().error("footage_defect", input=self._context.name, exc_info=defect)
+            if self._stopping:  # a fault took the place of our cancellation
+                return
             await asyncio.sleep(backoff.next_s(loop.time() - began_s, random.random()))  # noqa: S311
 
     def health(self) -> InputHealth:

@@ -62,7 +62,9 @@ def from_hex(text: str, stated: int | None = None) -> Bits:
 
 
 def from_octets(octets: bytes) -> Bits:
-    """The bits of whole octets."""
+    """The bits of whole octets; WireError beyond what any short data holds."""
+    if 2 * len(octets) > MAX_DIGITS:
+        raise WireError(f"{len(octets)} octets where {MAX_DIGITS // 2} are the limit")
     return Bits(int.from_bytes(octets, "big"), 8 * len(octets))
 
 

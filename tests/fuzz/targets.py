@@ -61,8 +61,8 @@ def _at(now_s: float) -> Instant:
 
 def fuzz_sds(octets: bytes) -> None:
     """The first octet is the AI service; what is read prints back to the same bits, through JSON too."""
-    service, bits = (octets[0] % 16, from_octets(octets[1:])) if octets else (13, Bits(0, 0))
     try:
+        service, bits = (octets[0] % 16, from_octets(octets[1:])) if octets else (13, Bits(0, 0))
         message = sds.decode(service, bits)
     except WireError:
         return
@@ -74,8 +74,8 @@ def fuzz_sds(octets: bytes) -> None:
 
 def fuzz_lip(octets: bytes) -> None:
     """A PDU without its PID; what is read prints back, and no code has a meaning that raises."""
-    bits = from_octets(octets)
     try:
+        bits = from_octets(octets)
         pdu = lip.decode(bits)
     except WireError:
         return
