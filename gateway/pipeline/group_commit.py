@@ -14,6 +14,8 @@ from gateway.pipeline.channel import Channel, Overflow
 from gateway.ports import Receipt
 
 Item = TypeVar("Item")
+GATHER_S = 0.01
+FEW = 4
 
 
 class Entry(Generic[Item]):
@@ -47,6 +49,7 @@ class GroupCommit(Generic[Item]):
         )
         self._waiting: asyncio.Future[Receipt] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._few = self._urgent = False
         self.healthy = True
         self.recovered: Callable[[], None] = lambda: None
         self.written = 0
@@ -65,6 +68,7 @@ class GroupCommit(Generic[Item]):
 
     def put(self, item: Item, weight: int, *, urgent: bool = False) -> asyncio.Future[Receipt]:
         """Queue an item; the future is the whole batch's, done when it is durable or the disk refuses."""
+        self._urgent = self._urgent or urgent
         self._channel.put(Entry(item, weight, urgent=urgent))
         if not self.healthy:
             return _told(asyncio.get_running_loop().create_future(), kept=False)
@@ -76,6 +80,10 @@ class GroupCommit(Generic[Item]):
         """Write batches until cancelled."""
         while True:
             await self._channel.wait()
+            if self._few and not self._urgent:
+                # A sync for each of a few frames costs more than the frames: they wait a moment for company.
+                # A busy link fills its batches by itself and never waits; nothing is said durable meanwhile.
+                await asyncio.sleep(GATHER_S)
             if not await self._batch():
                 await asyncio.sleep(self._retry_s)
 
@@ -92,6 +100,7 @@ class GroupCommit(Generic[Item]):
 
     async def _batch(self) -> bool:
         entries, waiting = self._channel.take_all(), self._waiting
+        self._few, self._urgent = len(entries) <= FEW, False
         self._waiting = None
         kept = False
         try:

@@ -182,3 +182,21 @@ async def test_one_item_that_cannot_be_written_holds_up_no_other() -> None:
         assert (await commit.put("d", 1)).journalled
     assert kept == ["a", "c", "d"]
     assert commit.unwritable == 1
+
+
+async def test_a_few_frames_wait_for_company_and_an_urgent_one_does_not() -> None:
+    """After a small batch the next one gathers for a moment, unless somebody pressed the button."""
+    disk = Disk()
+    commit: GroupCommit[str] = GroupCommit("t", disk.write, backlog_bytes=1000)
+    async with running(commit):
+        await commit.put("first", 1)
+        gathered = commit.put("second", 1)
+        await asyncio.sleep(0.002)
+        assert not gathered.done()
+        assert commit.put("third", 1) is gathered
+        assert (await gathered).journalled
+        assert disk.batches == 2
+        began_s = asyncio.get_running_loop().time()
+        assert (await commit.put("press", 1, urgent=True)).journalled
+        assert asyncio.get_running_loop().time() - began_s < 0.5
+    assert disk.rows == ["first", "second", "third", "press"]
