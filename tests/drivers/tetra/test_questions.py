@@ -51,7 +51,7 @@ def test_one_that_is_owed_already_is_not_the_next():
 
 
 def test_asked_twice_is_not_sure_and_never_asked_three_times():
-    """Whose answer is it?"""
+    """Nobody can say then whose answer it is."""
     questions = start()
     said = []
     while (question := questions.ask()) is not None:
