@@ -45,6 +45,7 @@ class TetraDriver:
         self._problem, self._refused, self._rival = "not started", "", ""
         self._last: datetime | None = None
         self._session: Session | None = None
+        self._turn = 0
         self._speed: probing.Attempt | None = None
         self.downlink = RadioDownlink(context.name, self._dialect, context.clock)
 
@@ -58,7 +59,8 @@ class TetraDriver:
             renew_s=chosen.renew_s,
             settle_s=min(Timing().settle_s, chosen.reply_s),
         )
-        session = Session(self._dialect, timing)
+        session = Session(self._dialect, timing, self._turn)
+        self._turn += 1
         self._problem, self._refused, self._rival = "", "", ""
         over: State = "down"
         try:

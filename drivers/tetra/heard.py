@@ -8,6 +8,7 @@ from drivers.tetra import outbox, pei
 
 SdsIndication = pei.SdsIndication
 Unreadable = pei.Unreadable
+_CALL_FIELDS = 13
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -62,3 +63,12 @@ class Heard(msgspec.Struct, frozen=True):
 SessionEvent = (
     SdsIndication | Unreadable | Ready | Silent | Refused | Call | Heard | outbox.Transmitted | outbox.NotSent
 )
+
+
+def call(item: pei.Unsolicited, emergency_priority: int | None) -> Call | Heard:
+    """+CTICN of 13 fields: the fifth is the calling identity, the last the priority."""
+    fields = [field.strip() for field in item.text.split(",")]
+    priority = fields[-1]
+    if len(fields) == _CALL_FIELDS and priority == str(emergency_priority):
+        return Call(pei.address(fields[4]), int(priority), item.raw)
+    return Heard(item.name, item.raw)

@@ -53,7 +53,7 @@ class Outbox:
         self._current: Parcel | None = None
         self._reference: int | None = None
         self._last_reference: int | None = None
-        self._status, self._unsure = "", False
+        self._status, self._unsure, self._handed = "", False, False
         self._on_air_by: float | None = None
         self._ready_at = 0.0
         self._service: int | None = None
@@ -94,10 +94,12 @@ class Outbox:
         """The next command for the message at the front: which service, where that has to change, then itself."""
         if self._current is None:
             self._current, _ = self._queue.popleft()
-            self._reference, self._status, self._tries, self._unsure = None, "", 0, False
+            self._reference, self._status, self._tries = None, "", 0
+            self._unsure = self._handed = False
         parcel = self._current
         if self._service != parcel.service:
             return Command(self._selection(parcel.service), sending=True)
+        self._handed = True
         text = f"AT+CMGS={parcel.issi},{parcel.bits.length}"
         return Command(text, body=parcel.bits.hex(), sending=True)
 
@@ -133,7 +135,7 @@ class Outbox:
         fields = [field.strip() for field in text.split(",")]
         number = fields[2] if len(fields) > 2 else ""
         reference = int(number) if number.isascii() and number.isdigit() and len(number) <= 5 else None
-        if self._current is None or self._unsure or self._anothers(reference):
+        if self._current is None or not self._handed or self._unsure or self._anothers(reference):
             return []
         self._status = fields[1] if len(fields) > 1 else ""
         self._reference = reference

@@ -92,6 +92,12 @@ class RadioState:
         elif name == "+CTGS" and len(fields) > 1 and first == 1:
             self.talkgroup = address(fields[1])
 
+    def forgot(self, name: str, registered: bool | None, mode: int | None, *, asked: bool) -> bool:  # noqa: FBT001 - what was so before is no flag
+        """Registrations survive neither a change of mode nor a restart, which a return into service may be."""
+        if name == "+CREG":
+            return registered is False and self.registered is True
+        return name == "+CTOM" and (self.mode != mode or not asked)
+
     def problem(self) -> str:
         """What stands in the way of hearing and being heard, in words; empty where nothing is known."""
         if self.direct and self.mode is not None:

@@ -3,8 +3,9 @@
 Sans-IO: `receive` bytes, take `events`, send `to_send`, come back at `deadline` with `tick`. One command
 is in flight at a time; whatever arrives between it and its result is heard at once.
 
-After a time-out a result that comes late must answer nothing: the session asks AT until the radio
-answers, then a question whose answer names itself, and counts no result as long as that is owed.
+A result that comes late must answer nothing. At the start, after a time-out and after a burst of errors the
+session asks questions whose answers name themselves, and counts no result as long as such an answer is owed.
+A radio that answers none of them is believed after a quiet time and an AT.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 from collections import deque
 
 from drivers.tetra import dialects, pei
+from drivers.tetra.burst import Burst
 from drivers.tetra.dialects import Command, Dialect
-from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent, Timing
+from drivers.tetra.heard import Call, Heard, Ready, Refused, SdsIndication, SessionEvent, Silent, Timing, call
 from drivers.tetra.outbox import NO_ANSWER, Outbox, Parcel
+from drivers.tetra.questions import Questions
 from drivers.tetra.radio_state import RadioState
 from gateway.domain.time import Instant
 
@@ -30,15 +33,14 @@ _DOUBT = Command("")
 """Not sent: the moment after an error in which a second result would say that it was one of a burst, and no answer."""
 _HASTY_TRIES = 3
 _MOST_PATIENCE = 4
-_CALL_FIELDS = 13
-_BURST, _BURST_S = 3, 10.0
-"""So many errors in so short a time say that the radio has forgotten its registrations."""
+_HUSH_REPLIES = 1.5
+"""How long the quiet time is, in the longest that any result may take."""
 
 
 class Session:
     """Bytes in, events and bytes out; the caller has the port and the clock."""
 
-    def __init__(self, dialect: Dialect, timing: Timing | None = None) -> None:
+    def __init__(self, dialect: Dialect, timing: Timing | None = None, turn: int = 0) -> None:
         self._dialect, self._timing = dialect, timing or Timing()
         self._lines = pei.LineReader()
         self._events: deque[SessionEvent] = deque()
@@ -46,12 +48,12 @@ class Session:
         self._waiting: deque[Command] = deque()
         self._current: Command | None = None
         self._again: Command | None = None
-        self._markers: list[Command] = []
+        self._questions = Questions(turn)
         self._marking: Command | None = None
-        self._named_itself, self._rounds = False, 0
+        self._named_itself = self._nameless = self._last_word = False
         self._owed = 0
         self._doubted: tuple[Command, int] | None = None
-        self._errors: deque[float] = deque(maxlen=_BURST)
+        self._errors = Burst()
         self._started = self._ready = self._setting_up = self._silent = self._answers = self._garbled = False
         self._hasty = self._asked = 0
         self._reply_by = self._quiet_until = self._renew_at = 0.0
@@ -65,11 +67,13 @@ class Session:
 
     @property
     def condition(self) -> str:
-        """The state it is in, by name: starting, up, silent, wrong_speed, direct, no_service."""
+        """The state it is in, by name: starting, up, out_of_step, silent, wrong_speed, direct, no_service."""
         if self._silent:
             return "wrong_speed" if self._garbled else "silent"
         if not self._ready:
             return "starting"
+        if self._finding_place(self._current):
+            return "out_of_step"
         if self.state.direct:
             return "direct"
         return "no_service" if self.state.registered is False else "up"
@@ -124,7 +128,7 @@ class Session:
         self._events += self.outbox.tick(now.mono_s)
         if not self._started:
             self._started = True
-            self._set_up(now)
+            self._set_up(now, in_step=False)
         elif self._current is not None:
             if now.mono_s >= self._reply_by:
                 self._unanswered(self._current, now)
@@ -145,19 +149,26 @@ class Session:
     def _parcel_at(self) -> float:
         return max(self.outbox.due_at(), self.sendable_at())
 
-    def _set_up(self, now: Instant) -> None:
+    def _set_up(self, now: Instant, *, in_step: bool = True) -> None:
         """Queue the whole set-up: harmless to repeat, since a PID that is known already is no fault."""
         self._waiting = deque(self._dialect.setup)
         self._setting_up, self._again = True, None
         self._errors.clear()
         self.outbox.forget_service()
         self._renew_at = now.mono_s + self._timing.renew_s
-        if self._current is None:
+        if self._current is None and in_step:
             self._next(now)
+        elif self._current is None:
+            self._mark(now)
+
+    def _finding_place(self, command: Command | None) -> bool:
+        """Whether this is part of the way back into step."""
+        return any(command is one for one in (_AT, _LATE, _HUSH, self._marking)) and command is not None
 
     def _send(self, command: Command, now: Instant) -> None:
-        self._current, self._named_itself = command, False
+        self._current, self._named_itself, self._nameless = command, False, False
         self._owed += 1
+        self._questions.note(command.text)
         self._out += dialects.permitted(command.text).encode("ascii") + b"\r\n"
         if command.body:
             self._out += command.body.encode("ascii") + b"\x1a"
@@ -166,7 +177,7 @@ class Session:
     def _patience_s(self, command: Command) -> float:
         """On the way back into step it grows with each round: a radio may be slower than the first one allowed."""
         if command is _AT or command is self._marking:
-            return self._timing.probe_s * min(_MOST_PATIENCE, 1 + self._rounds)
+            return self._timing.probe_s * min(_MOST_PATIENCE, 1 + self._questions.rounds)
         return self._timing.reply_s
 
     def _next(self, now: Instant) -> None:
@@ -183,15 +194,20 @@ class Session:
     def _unanswered(self, command: Command, now: Instant) -> None:
         """No result in time: resynchronise by AT, as often as it takes."""
         if command is _HUSH:
-            self._synchronised(now)
-            return
-        if command is _LATE:
+            self._last_word = True
+            self._send(_AT, now)
+        elif command is _LATE:
             self._mark(now)
-            return
-        if command is _DOUBT and self._doubted is not None:
+        elif command is _DOUBT and self._doubted is not None:
             self._answered(*self._doubted, now)
-            return
-        self._answers = False
+        elif command is self._marking and self._nameless:
+            self._questions.refused(command)
+            self._mark(now)
+        else:
+            self._lost(command, now)
+
+    def _lost(self, command: Command, now: Instant) -> None:
+        self._answers = self._last_word = False
         if command is _AT or command is self._marking:
             self._fallen_silent(command, now)
             # A lost ^Z leaves a radio taking our commands for a message's digits: leave that state.
@@ -240,10 +256,10 @@ class Session:
             self._doubtful(*self._doubted, item, now)
         elif item.code in dialects.IN_DATA_ENTRY:
             self._answers = True
-            if command not in (_AT, _HUSH) and command is not self._marking:
+            if not self._finding_place(command):
                 self._put_back(command, now)
             self._out_of_step(now, self._dialect.leave_entry)
-        elif command in (_AT, _HUSH) or command is self._marking:
+        elif self._finding_place(command):
             self._answers = True
             self._resynchronise(command, item, now)
         else:
@@ -262,6 +278,7 @@ class Session:
         """Success is believed at once; an error may be one of a burst that answers nothing."""
         if code in {None, dialects.ALREADY_REGISTERED}:
             self._owed = 0
+            self._questions.settle()
             self._answered(command, code, now)
         else:
             self._doubted = (command, -1 if code is None else code)
@@ -274,61 +291,57 @@ class Session:
         elif code not in {None, dialects.ALREADY_REGISTERED}:
             self._refused(command, -1 if code is None else code, now)
         elif self._named_itself and command.text in dialects.MARKERS:
-            self._learn(Command(command.text))
+            self._questions.learn(Command(command.text))
         self._next(now)
-
-    def _learn(self, marker: Command) -> None:
-        """The radio answers this question with its name."""
-        if marker not in self._markers:
-            self._markers.append(marker)
 
     def _burst(self, code: int | None, now: Instant) -> None:
         """Errors one upon another, outside the set-up: the radio has lost its registrations."""
-        if code is None or self._setting_up or code == dialects.SYNTAX or code in dialects.IN_DATA_ENTRY:
-            return
-        self._errors.append(now.mono_s)
-        if len(self._errors) == _BURST and now.mono_s - self._errors[0] <= _BURST_S:
-            self._set_up(now)
+        if not self._setting_up and self._errors.add(code, now.mono_s):
+            self._set_up(now, in_step=False)
 
     def _resynchronise(self, command: Command, item: pei.Result, now: Instant) -> None:
         """A result on the way back into step: it may be a late one, so only a question that named itself counts."""
         if command is _AT and item.code == dialects.SYNTAX:
             self._out_of_step(now, b"")
+        elif command is _AT and self._last_word and item.code is None:
+            self._synchronised(now)
         elif command is _LATE or command is _AT:
             self._overdue(now)
         elif command is _HUSH:
             self._events.append(Heard("result", item.raw))
-            self._reply_by = now.mono_s + self._timing.settle_s
-        elif not self._named_itself:
-            self._events.append(Heard("result", item.raw))
-        elif self._rounds > len(self._markers):
-            self._hush(now, self._timing.reply_s)  # the same question was asked twice: whose answer is this?
+            self._reply_by = max(self._reply_by, now.mono_s + self._timing.settle_s)
+        elif item.code is None and self._named_itself:
+            self._marked(command, now)
         else:
+            self._events.append(Heard("result", item.raw))
+            if not self._questions.is_known(command):
+                self._nameless = True  # its own refusal, or a late result and its answer is about to come
+                self._reply_by = min(self._reply_by, now.mono_s + self._timing.doubt_s)
+
+    def _marked(self, question: Command, now: Instant) -> None:
+        """A question has an answer that names it."""
+        in_step = self._questions.named(question)
+        if in_step is None:
+            self._hush(now)  # the same question was asked twice: whose answer is this?
+        elif in_step:
             self._synchronised(now)
+        else:
+            self._mark(now)
 
     def _overdue(self, now: Instant) -> None:
         """The radio answers again; while results are still owed, give them a moment to come."""
-        if self._owed and self._markers:
-            self._current = _LATE
-            self._reply_by = now.mono_s + self._timing.settle_s
+        if self._owed and self._questions.known:
+            self._current, self._reply_by = _LATE, now.mono_s + self._timing.settle_s
         else:
             self._mark(now)
 
     def _mark(self, now: Instant) -> None:
-        """The radio answers again: ask what names itself, another question each time.
+        """The radio answers again, or has just been met: ask what names itself, another question each time."""
+        self._marking = self._questions.ask()
+        self._hush(now) if self._marking is None else self._send(self._marking, now)
 
-        A radio does one thing after another: once the last question is answered, nothing older is owed.
-        """
-        if self._rounds >= 2 * len(self._markers):
-            self._hush(now, self._timing.reply_s if self._markers else self._timing.settle_s)
-        else:
-            self._marking = self._markers[self._rounds % len(self._markers)]
-            self._rounds += 1
-            self._send(self._marking, now)
-
-    def _hush(self, now: Instant, patience_s: float) -> None:
-        self._current = _HUSH
-        self._reply_by = now.mono_s + patience_s
+    def _hush(self, now: Instant) -> None:
+        self._current, self._reply_by = _HUSH, now.mono_s + _HUSH_REPLIES * self._timing.reply_s
 
     def _out_of_step(self, now: Instant, first: bytes) -> None:
         """The radio takes our commands for something else: AT again, at once at first, later at its time-out."""
@@ -341,7 +354,8 @@ class Session:
 
     def _synchronised(self, now: Instant) -> None:
         """In step; a radio that had been silent may have restarted and forgotten everything."""
-        self._hasty, self._rounds, self._owed, self._marking = 0, 0, 0, None
+        self._hasty, self._owed, self._marking, self._last_word = 0, 0, None, False
+        self._questions.settle()
         if self._silent:
             self._silent = False
             self._current = None
@@ -366,17 +380,11 @@ class Session:
         if item.name == "+CMGS":
             self._events += self.outbox.reported(item.text, now.mono_s)
         elif item.name == "+CTICN":
-            self._call(item)
-        if not self._setting_up and self._forgotten(item.name, registered, mode, asked=asked):
+            self._events.append(call(item, self._dialect.emergency_priority))
+        if not self._setting_up and self.state.forgot(item.name, registered, mode, asked=asked):
             self._set_up(now)
         if not asked and item.name != "+CTICN":
             self._events.append(Heard(item.name, item.raw))
-
-    def _forgotten(self, name: str, registered: bool | None, mode: int | None, *, asked: bool) -> bool:  # noqa: FBT001 - what was so before is no flag
-        """Registrations survive neither a change of mode nor a restart, which a return into service may be."""
-        if name == "+CREG":
-            return registered is False and self.state.registered is True
-        return name == "+CTOM" and (self.state.mode != mode or not asked)
 
     def _line(self, item: pei.Line, now: Instant) -> None:
         """An echo of what we sent says that ATE0 was forgotten: the radio has restarted."""
@@ -389,12 +397,3 @@ class Session:
             if self._current.text == "AT+CNUMF?":
                 self.state.own_number(item.text)
             self._events.append(Heard("line", item.raw))
-
-    def _call(self, item: pei.Unsolicited) -> None:
-        """+CTICN of 13 fields: the fifth is the calling identity, the last the priority."""
-        fields = [field.strip() for field in item.text.split(",")]
-        priority = fields[-1]
-        if len(fields) == _CALL_FIELDS and priority == str(self._dialect.emergency_priority):
-            self._events.append(Call(pei.address(fields[4]), int(priority), item.raw))
-        else:
-            self._events.append(Heard(item.name, item.raw))

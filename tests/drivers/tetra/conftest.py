@@ -92,7 +92,8 @@ class RememberingIntake:
 class Radio:
     """The other side of a pseudo-terminal: a scripted mobile terminal.
 
-    It answers OK to every command but those in `answers`; `mute` lets it fall silent.
+    It answers OK to every command but those in `answers`, at first what it is asked of itself.
+    `mute` lets it fall silent.
     """
 
     def __init__(self) -> None:
@@ -105,7 +106,10 @@ class Radio:
         self._line, self._waiting, self._unsent = bytearray(), bytearray(), bytearray()
         self._at_line_end = True
         self.commands: list[str] = []
-        self.answers: dict[str, bytes] = {}
+        self.answers = {
+            question: f"\r\n{question[2:-1]}: 1,2\r\n\r\nOK\r\n".encode()
+            for question in ("AT+GMI?", "AT+GMM?", "AT+GMR?", "AT+CNUMF?")
+        }
         self.mute = False
         self.listens = lambda: True
         self.listening = asyncio.get_running_loop()

@@ -119,3 +119,14 @@ def test_odd_reports_raise_nothing(outbox, text):
     outbox.post(PARCEL, 0.0)
     on_air(outbox)
     assert len(outbox.reported(text, 0.0)) <= 1
+
+
+def test_a_word_before_the_radio_has_the_message_is_an_older_ones(outbox):
+    """An older session's message comes off the air while this one's service is still being chosen."""
+    outbox.post(PARCEL, 0.0)
+    selection = outbox.command()
+    assert outbox.reported("0,4,5", 0.0) == []
+    assert outbox.answered(selection, None, 0.0) == []
+    assert outbox.answered(outbox.command(), None, 0.0) == []
+    assert outbox.reported("0,0,6", 0.0) == []
+    assert outbox.reported("0,4,6", 0.0) == [Transmitted(1, 6)]

@@ -23,7 +23,7 @@ class Talk:
 
     def __init__(self, dialect=dialects.GENERIC, timing=None):
         self.session = Session(dialect, timing or Timing())
-        self.now_s, self.sent, self.events = 100.0, [], []
+        self.now_s, self.sent, self.events, self.met = 100.0, [], [], False
 
     @property
     def now(self):
@@ -42,8 +42,26 @@ class Talk:
         self.session.receive(data, self.now)
         return self.take()
 
+    def meet(self):
+        """The way into step with a radio that answers no question: refusals, a quiet time, AT."""
+        self.met = True
+        asked = self.wait()
+        while asked:
+            self.hear(b"\r\n+CME ERROR: 4\r\n")
+            asked = self.wait()
+        new = self.quiet()
+        self.sent, self.events = new, []
+        return new
+
+    def quiet(self):
+        """A quiet time, then AT and its result."""
+        assert self.wait() == ["AT"]
+        return self.hear(b"\r\nOK\r\n")
+
     def wait(self):
         """Let time pass to the deadline."""
+        if not self.met:
+            return self.meet()
         self.now_s = max(self.now_s, self.session.deadline())
         self.session.tick(self.now)
         return self.take()
@@ -173,10 +191,10 @@ def test_a_command_that_times_out_is_resynchronised_and_tried_once_more():
     talk.wait()
     assert talk.wait() == ["AT"]
     assert talk.hear(b"\r\nOK\r\n") == []
-    assert talk.wait() == ["ATE0"]
+    assert talk.quiet() == ["ATE0"]
     assert talk.wait() == ["AT"]
     assert talk.hear(b"\r\nOK\r\n") == []
-    assert talk.wait() == ["AT+CSCS=8859-1"]
+    assert talk.quiet() == ["AT+CSCS=8859-1"]
     assert not talk.kinds(Silent)
 
 
@@ -188,7 +206,7 @@ def test_a_needed_command_without_a_result_is_told():
     for _ in range(2):
         talk.wait()
         talk.hear(b"\r\nOK\r\n")
-        talk.wait()
+        talk.quiet()
     assert talk.kinds(Refused) == [Refused("AT+CTSP=1,3,10", NO_ANSWER)]
 
 
@@ -203,7 +221,7 @@ def test_resync_goes_on_while_the_answer_is_a_syntax_error():
     assert len(talk.sent) - sent < 5
     talk.wait()
     assert talk.hear(b"\r\nOK\r\n") == []
-    assert talk.wait()[0] == "ATE0"
+    assert talk.quiet() == ["ATE0"]
 
 
 @pytest.mark.parametrize("code", [36, 37])
@@ -225,8 +243,9 @@ def test_a_silent_radio_is_told_once_and_asked_for_ever():
     assert len(talk.kinds(Silent)) == 1
     assert not talk.session.answers
     assert talk.session.condition == "silent"
+    assert talk.session.condition == "silent"
     assert talk.hear(b"\r\nOK\r\n") == []
-    assert talk.wait() == ["ATE0"]
+    assert talk.quiet() == ["ATE0"]
     talk.answer()
     assert len(talk.kinds(Ready)) == 2
     assert talk.session.answers
@@ -322,7 +341,7 @@ def test_recorded_stream_in_any_state(fragments):
 def test_a_late_ok_never_answers_the_next_command(whole):
     """The late one is taken for AT's, AT's own for nothing: only the answer that names itself counts."""
     talk = Talk().start(boot)
-    marker = talk.session._markers[0].text
+    marker = talk.session._questions.known[0].text
     assert talk.wait() == ["AT+CREG?"]
     assert talk.wait() == ["AT"]
     assert talk.hear(b"\r\n+CREG: 1,1,1\r\n\r\nOK\r\n" if whole else b"\r\nOK\r\n") == []
@@ -333,7 +352,7 @@ def test_a_late_ok_never_answers_the_next_command(whole):
 def test_an_answer_to_an_older_question_does_not_count():
     """The second round asks another question, and waits longer for it."""
     talk = Talk().start(boot)
-    first, second = (marker.text for marker in talk.session._markers[:2])
+    first, second = (marker.text for marker in talk.session._questions.known[:2])
     named = [f"\r\n+{text[3:-1]}: 1,2\r\n\r\nOK\r\n".encode() for text in (first, second)]
     talk.wait()
     talk.wait()
@@ -370,7 +389,11 @@ def test_a_burst_of_errors_is_set_up_again():
         talk.now_s += 20
     talk.now_s -= 20
     talk.hear(b"\r\n+CME ERROR: 1\r\n")
-    assert talk.hear(b"\r\n+CME ERROR: 1\r\n") == ["ATE0"]
+    marker = talk.session._questions.known[0].text
+    assert talk.hear(b"\r\n+CME ERROR: 1\r\n") == [marker], "more of them may come"
+    assert talk.hear(b"\r\n+CME ERROR: 1\r\n") == []
+    assert talk.session.condition == "out_of_step"
+    assert talk.hear(f"\r\n+{marker[3:-1]}: 1,2\r\n\r\nOK\r\n".encode()) == ["ATE0"]
 
 
 def test_conditions_by_name():
@@ -507,7 +530,7 @@ def test_a_silent_radio_gives_its_messages_back():
 def test_a_burst_under_way_answers_no_command():
     """Errors one upon another while a command is in flight: back into step, and the command again."""
     talk = Talk().start(boot)
-    marker = talk.session._markers[0].text
+    marker = talk.session._questions.known[0].text
     talk.wait()
     assert talk.hear(b"\r\n+CME ERROR: 1\r\n") == [], "an error is not believed at once"
     assert talk.hear(b"\r\n+CME ERROR: 1\r\n") == ["AT"]
@@ -523,7 +546,7 @@ def test_an_error_and_then_the_result_is_a_burst_of_one():
     talk.wait()
     assert talk.hear(b"\r\n+CME ERROR: 1\r\n\r\nOK\r\n") == ["AT"]
     talk.hear(b"\r\nOK\r\n")
-    assert talk.wait() == ["AT+CTSP=1,3,10"]
+    assert talk.quiet() == ["AT+CTSP=1,3,10"]
     talk.hear(b"\r\nOK\r\n")
     assert not talk.kinds(Refused)
     assert talk.kinds(Ready)
@@ -552,3 +575,66 @@ def test_a_refused_message_whose_data_is_refused_too_is_refused():
     talk.hear(b"\r\nOK\r\n")
     assert talk.hear(b"\r\n+CME ERROR: 3\r\n\r\n+CME ERROR: 36\r\n") == []
     assert talk.kinds(NotSent) == [NotSent(1, 3)]
+
+
+def named(question):
+    """Its answer."""
+    return f"\r\n+{question[3:-1]}: 1,2\r\n\r\nOK\r\n".encode()
+
+
+def fresh(turn=0):
+    """A session at its very start."""
+    talk = Talk()
+    talk.session, talk.met = Session(dialects.GENERIC, Timing(), turn), True
+    return talk
+
+
+def test_the_start_waits_for_two_named_answers():
+    """A result that the session before was owed answers nothing; a healthy radio costs two questions and no time."""
+    talk = fresh()
+    assert talk.wait() == ["AT+GMI?"]
+    assert talk.hear(named("AT+GMI?")) == ["AT+GMM?"]
+    assert talk.hear(b"\r\nOK\r\n") == []
+    assert talk.hear(named("AT+GMI?")) == [], "our own first one: the other was an older session's"
+    assert talk.hear(named("AT+GMM?")) == ["ATE0"]
+    assert talk.now_s == 100.0
+
+
+def test_each_session_begins_with_another_question():
+    """What the last one asked may still be owed."""
+    assert len({fresh(turn).wait()[0] for turn in range(4)}) == 4
+
+
+def test_the_start_survives_a_question_refused_and_one_lost():
+    """CME to the first, nothing to the second: the others do."""
+    talk = fresh()
+    talk.wait()
+    assert talk.hear(b"\r\n+CME ERROR: 35\r\n") == []
+    assert talk.wait() == ["AT+GMM?"]
+    assert talk.wait()[-1].endswith("AT")
+    assert talk.hear(b"\r\nOK\r\n") == ["AT+GMR?"]
+    assert talk.hear(named("AT+GMR?")) == ["AT+CNUMF?"]
+    assert talk.hear(named("AT+CNUMF?")) == ["ATE0"]
+
+
+@pytest.mark.parametrize("answer", [b"\r\n+CME ERROR: 34\r\n", b"\r\nERROR\r\n", b"\r\nOK\r\n"])
+def test_a_radio_that_answers_no_question_is_used_after_a_quiet_time(answer):
+    """Four refusals, longer than any result may take, AT, and on."""
+    talk = fresh()
+    asked = talk.wait()
+    while asked:
+        talk.hear(answer)
+        asked = talk.wait()
+    assert len(talk.sent) == 4
+    began_s = talk.now_s
+    assert talk.wait() == ["AT"]
+    assert talk.now_s - began_s > Timing().reply_s
+    assert talk.hear(b"\r\nOK\r\n") == ["ATE0"]
+
+
+def test_an_error_behind_a_named_answer_is_not_its_result():
+    """A burst in between: the question's own result is still owed."""
+    talk = fresh()
+    talk.wait()
+    assert talk.hear(b"\r\n+GMI: X\r\n\r\n+CME ERROR: 1\r\n") == []
+    assert talk.hear(b"\r\nOK\r\n") == ["AT+GMM?"]
