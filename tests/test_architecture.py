@@ -42,6 +42,8 @@ drivers/tetra/probing.py
 drivers/tetra/radio_state.py
 drivers/tetra/sds_parts.py
 drivers/tetra/settings.py
+drivers/tetra/questions.py
+drivers/tetra/burst.py
 gateway/feed/reach.py
 gateway/feed/escalation.py
 gateway/feed/proofs.py
