@@ -163,7 +163,7 @@ class LineReader:
         digits = raw.decode("latin-1").strip()
         if is_hex(digits):
             self._header = None
-            yield _complete(header, digits)
+            yield _complete(header, digits, raw)
             return
         item = _plain(raw)
         self._between += 1
@@ -177,9 +177,9 @@ class LineReader:
             self._header = None
 
 
-def _complete(header: _Header, digits: str) -> Item:
-    """Header and digits together; never more bits than stated or sent (clause 6.13.3)."""
-    raw = header.raw + (b"\r\n" + digits.encode() if digits else b"")
+def _complete(header: _Header, digits: str, line: bytes = b"") -> Item:
+    """Header and digits (line: as they came) together; never more bits than stated or sent (clause 6.13.3)."""
+    raw = header.raw + (b"\r\n" + line if line else b"")
     if header.service is None:
         return Unreadable(raw, header.doubt)
     if len(digits) > MAX_DIGITS:

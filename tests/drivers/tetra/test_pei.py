@@ -177,3 +177,11 @@ def test_a_stream_that_ends_in_a_header():
     """The end of a capture loses nothing."""
     (item,) = read(b"+CTSDSR: 13,1,0,2,0,16")
     assert item == pei.Unreadable(b"+CTSDSR: 13,1,0,2,0,16", "indication without hex digits")
+
+
+def test_what_surrounds_the_digits_is_kept():
+    """An odd control character beside an emergency's digits costs neither the emergency nor the character."""
+    reader = pei.LineReader()
+    (item,) = reader.feed(b"+CTSDSR: 13,1,0,2,0,16\r\n0000\x0b\r\n")
+    assert isinstance(item, pei.SdsIndication)
+    assert item.raw == b"+CTSDSR: 13,1,0,2,0,16\r\n0000\x0b"
