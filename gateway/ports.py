@@ -11,6 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     import asyncio
 
+    from gateway.domain.devices import Credential
     from gateway.domain.events import (
         CameraReport,
         EmergencyReport,
@@ -138,6 +139,22 @@ class Directory(Protocol):
 
     def units(self) -> Sequence[Unit]:
         """Every unit."""
+        ...
+
+
+class DeviceRights(Protocol):
+    """What the device authority has said of devices; answers from memory, never blocks."""
+
+    def credentials(self, device: DeviceId) -> Sequence[Credential]:
+        """Every certificate the device ever had, oldest first; none for a device never enrolled."""
+        ...
+
+    def revoked(self, device: DeviceId) -> bool:
+        """Whether the device was enrolled and none of its certificates still stands."""
+        ...
+
+    def speaks_for(self, dock: DeviceId, camera: DeviceId) -> bool:
+        """Whether that dock may bring that camera's recordings."""
         ...
 
 

@@ -31,6 +31,8 @@ class RecordingOffer(msgspec.Struct, frozen=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     user_data: dict[str, Any] = msgspec.field(default_factory=dict)
+    via: DeviceId | None = None
+    """The dock that speaks for the camera; None where the camera speaks for itself."""
 
 
 class Segment(msgspec.Struct, frozen=True):
