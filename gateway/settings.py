@@ -47,6 +47,15 @@ class BrokerSection(Closed, frozen=True):
     key: str | None = None
 
 
+class DevicesSection(Closed, frozen=True):
+    """[devices]: the device authority, how long its certificates hold, where devices reach the broker."""
+
+    authority: str | None = None
+    certificate_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    warn_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    broker_port: Port | None = None
+
+
 class DriverSection(msgspec.Struct, frozen=True):
     """[[driver]]: kind and name here, the rest belongs to the driver of that kind."""
 
@@ -136,6 +145,7 @@ class Settings(Closed, frozen=True):
 
     gateway: GatewaySection = GatewaySection()
     broker: BrokerSection = BrokerSection()
+    devices: DevicesSection = DevicesSection()
     driver: list[DriverSection] = msgspec.field(default_factory=list)
     roster: RosterSection = RosterSection()
     store: StoreSection = StoreSection()
@@ -157,6 +167,11 @@ class Settings(Closed, frozen=True):
     def keys(self) -> Path:
         """Where the keys lie: inside the data directory unless [evidence] keys says otherwise."""
         return Path(self.evidence.keys) if self.evidence.keys else self.data / "keys"
+
+    @property
+    def authority(self) -> Path:
+        """Where the device authority lies: below the keys unless [devices] authority says otherwise."""
+        return Path(self.devices.authority) if self.devices.authority else self.keys / "authority"
 
 
 def closest(word: str, words: list[str]) -> str:
@@ -262,6 +277,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         gateway=replace(settings.gateway, data=rooted(settings.gateway.data)),
         roster=replace(settings.roster, file=rooted(settings.roster.file)),
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
+        devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
         broker=replace(
             broker,
             password_file=rooted(broker.password_file),

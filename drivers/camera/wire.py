@@ -26,7 +26,6 @@ OK, RESEND, BAD, MALFORMED, NOT_NOW = 0x00, 0x10, 0x80, 0x83, 0x97
 RECORDING_LIMIT = 255
 """Bytes of a recording's id, a whole topic level (as EMQX's file transfer allows)."""
 INIT_LIMIT = 64 * 1024
-MANIFEST_LIMIT = 64 * 1024
 RANGES_LIMIT = 1000
 """An answer names no more ranges than this; what it leaves out comes with the next one."""
 QUARANTINE_LIMIT = 4096
@@ -173,7 +172,7 @@ def _read(key: RecordingKey, words: list[str], payload: bytes) -> Command:
         case ["abort"]:
             return Abort(key)
         case ["fin", size, *rest] if len(rest) < 2:
-            return Fin(RecordingFin(key, _number(size, "size"), _stated(rest), _manifest(payload)))
+            return Fin(RecordingFin(key, _number(size, "size"), _stated(rest), payload))
         case [offset, *rest] if len(rest) < 2:
             return Piece(Segment(key, _number(offset, "offset"), payload, _stated(rest)))
     raise WireError("topic: no command")
@@ -194,12 +193,6 @@ def _digest(text: str) -> str:
     if not _SHA256.fullmatch(text):
         raise WireError("checksum: not 64 hex digits")
     return text.lower()
-
-
-def _manifest(payload: bytes) -> bytes:
-    if len(payload) > MANIFEST_LIMIT:
-        raise WireError(f"manifest: {len(payload)} bytes, more than {MANIFEST_LIMIT}")
-    return payload
 
 
 def _offer(key: RecordingKey, payload: bytes) -> RecordingOffer:

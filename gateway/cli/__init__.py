@@ -19,6 +19,8 @@ VERBS = {
     "encode": "gateway.cli.decode:encode",
     "roster": "gateway.cli.roster:roster",
     "book": "gateway.cli.book:book",
+    "device": "gateway.cli.device:device",
+    "broker": "gateway.cli.broker:broker",
     "response-times": "gateway.cli.response_times:response_times",
     "evidence": "gateway.cli.evidence:evidence",
     "log": "gateway.cli.log:log",

@@ -18,6 +18,7 @@ from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.signature import Checked, check_manifest, device_flags
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -111,9 +112,18 @@ class Sealing:
 
     async def _record(self, upload: Upload, intent: Intent) -> Sealed:
         who = self._needs.people.attribute(upload.key.device, upload.offer.started_at, upload.offer.ended_at)
-        flags = tuple(dict.fromkeys((*intent.flags, *who.flags)))
-        act = Act("seal", ACTOR, upload.exhibit, self._facts(upload, intent), _detail(upload, intent, who, flags))
+        checked = self._checked(upload, intent)
+        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags)))
+        detail = {**_detail(upload, intent, who, flags), **checked.detail()}
+        act = Act("seal", ACTOR, upload.exhibit, self._facts(upload, intent), detail)
         return self._sealed(upload.key, await self._needs.custody.record(act), flags)
+
+    def _checked(self, upload: Upload, intent: Intent) -> Checked:
+        """What became of the device's signature, and what is odd about the device itself."""
+        rights, now = self._needs.rights, self._needs.clock.now().utc
+        checked = check_manifest(intent, upload.key, rights, now)
+        odd = device_flags(upload.key.device, rights, by_dock=upload.offer.via is not None)
+        return msgspec.structs.replace(checked, flags=(*checked.flags, *odd))
 
     def _facts(self, upload: Upload, intent: Intent) -> dict[str, Any]:
         terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
@@ -171,7 +181,6 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "ended_at": None if offer.ended_at is None else rfc3339(offer.ended_at),
         "user_data": offer.user_data,
         "flags": list(flags),
-        "device_signature": "none" if intent.manifest is None else "not_checked",
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest

@@ -42,7 +42,8 @@ async def test_an_upload_is_sealed_and_answered(lab):
         state = await send(sink, CLIP)
         assert (state.durable, state.missing, state.reason) == (((0, len(CLIP)),), (), "success")
         sealed = await sink.finish(fin(CLIP, manifest=b"ey.ey.sig"))
-        assert (sealed.sha256, sealed.size, sealed.flags) == (sha(CLIP), len(CLIP), ())
+        assert (sealed.sha256, sealed.size) == (sha(CLIP), len(CLIP))
+        assert sealed.flags == ("device_signature_invalid",)
         assert sealed.receipt.keys() == {
             *("v", "exhibit", "recording", "size", "sha256", "log_index", "entry", "proof", "copies", "keep_until")
         }
@@ -65,7 +66,7 @@ async def test_an_upload_is_sealed_and_answered(lab):
     assert (detail["device"], detail["recording"], detail["holder"]) == (KEY.device, KEY.recording, "P-0014")
     assert detail["started_at"] == "2026-11-21T21:05:03Z"
     assert base64.b64decode(detail["device_manifest"]) == b"ey.ey.sig"
-    assert detail["device_signature"] == "not_checked"
+    assert detail["device_signature"] == "invalid"
 
 
 async def test_the_stock_tool_opens_a_blob(lab, tmp_path):
@@ -502,7 +503,8 @@ async def test_user_data_that_the_log_cannot_hold_is_stood_in_for(lab, odd):
         await sink.finish(fin(CLIP, manifest=b"m" * 300_000))
     detail = lab.log.details("seal")[0]
     assert len(detail["user_data"]["sha256"]) == 64
-    assert detail["flags"] == ["manifest_too_large"]
+    assert detail["flags"] == ["manifest_too_large", "device_signature_invalid"]
+        assert (detail["device_signature"], detail["problem"]) == ("invalid", "too large to be kept")
 
 
 async def test_the_reserve_stops_segments_and_lets_go_again(lab):
