@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from drivers import registry
+from drivers.broker.driver import BrokerWatch, Ends
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
@@ -25,6 +26,7 @@ from gateway.closed_store import ClosedStore
 from gateway.console import page
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
+from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
 from gateway.dispatch.ports import Surroundings
 from gateway.domain.events import Reach
@@ -43,6 +45,7 @@ from gateway.roster.importer import read
 from gateway.roster.watch import Watch
 from gateway.settings import Settings
 from gateway.store.accounts import Accounts
+from gateway.store.credentials import CredentialStore
 from gateway.store.quarantine import QuarantineStore
 from gateway.store.roster import RosterStore
 from gateway.store.tasks import TaskStore
@@ -126,6 +129,7 @@ class Gateway:
     broker: BrokerAddress | None = None
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
+    devices: DevicesHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -161,7 +165,8 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         if settings.roster.file:
             await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
         roster = await asyncio.to_thread(store.roster)
-        half, problem = await _evidence(stack, settings, roster, clock)
+        devices = devices_half(settings, CredentialStore(store.engine), clock)
+        half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed = Feed(settings.feed, roster, clock, settings.data)
         await feed.open()
         stack.push_async_callback(feed.close)
@@ -174,15 +179,17 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)
         inputs.update(_drivers(settings, drivers, context))
+        await asyncio.to_thread(devices.open)
+        inputs.update(_broker_watch(devices, context))
         supervisor = Supervisor(inputs)
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker
         )
-        gateway.drivers = inputs
+        gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [background.create_task(run()) for run in (feed.run, watch.run, dispatch.run)]
+        tasks = [background.create_task(run()) for run in (feed.run, watch.run, dispatch.run, devices.run)]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
@@ -210,19 +217,22 @@ async def _dispatch(
 
 
 async def _evidence(
-    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock
+    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, known: tuple[Clock, DevicesHalf]
 ) -> tuple[EvidenceHalf | None, str | None]:
     """Open the evidence half; one that is not what was written stays shut, loudly, and the feed goes on."""
     if not settings.evidence.enabled:
         return None, None
     try:
-        return await stack.enter_async_context(evidence_half(settings, roster, clock)), None
+        clock, devices = known
+        half = await stack.enter_async_context(evidence_half(settings, roster, clock, devices.rights))
     except ConfigError:
         raise
     except Exception as wrong:  # noqa: BLE001 - evidence may fail as it will: positions and emergencies go on
         problem = str(wrong) or type(wrong).__name__
         structlog.get_logger().critical("evidence_shut", problem=problem, exc_info=not isinstance(wrong, GatewayError))
         return None, problem
+    devices.log = half.records.custody.record_now
+    return half, None
 
 
 async def _pipeline(
@@ -264,11 +274,23 @@ def _drivers(settings: Settings, own: DriverSettings, context: DriverContext) ->
     }
 
 
+def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Driver]:
+    """The broker as an input, where there is a certificate to try its rights with."""
+    probe = devices.probe()
+    if probe is None or context.broker is None:
+        structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
+        return {}
+    ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
+    return {"broker-rights": BrokerWatch(ends, client, devices, context.clock, devices.remark)}
+
+
 def _metrics(gateway: Gateway) -> None:
     gauges = gateway.metrics.gauges
     gauges.add("intake", lambda: gateway.intake.counts)
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
     gauges.add("dispatch", gateway.dispatch.stats)
+    if gateway.devices is not None:
+        gauges.add("devices", gateway.devices.counts)
     if gateway.evidence is not None:
         half = gateway.evidence
         gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})

@@ -21,7 +21,7 @@ from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
 from gateway.evidence.vault.reading import Reader
 from gateway.observe import SystemClock
-from gateway.ports import Clock, Directory
+from gateway.ports import Clock, DeviceRights, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
@@ -114,7 +114,9 @@ def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterato
 
 
 @contextlib.asynccontextmanager
-async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> AsyncIterator[EvidenceHalf]:
+async def evidence_half(
+    settings: Settings, people: Directory, clock: Clock, rights: DeviceRights | None = None
+) -> AsyncIterator[EvidenceHalf]:
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
     with records(evidence, settings.keys, settings.log.origin, clock, create=True) as opened:
@@ -128,6 +130,7 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
             people=people,
             retention=retention,
             clock=clock,
+            rights=rights,
         )
         limits = RecordingSettings(
             reserve_mb=settings.store.reserve_mb,

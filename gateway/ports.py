@@ -158,6 +158,21 @@ class DeviceRights(Protocol):
         ...
 
 
+class Renewed(msgspec.Struct, frozen=True):
+    """A device's next certificate and the authority that it is to trust, PEM."""
+
+    certificate: str
+    ca: str
+
+
+class Renewals(Protocol):
+    """Where a device asks for its next certificate."""
+
+    async def renew(self, device: DeviceId, request: bytes) -> Renewed:
+        """Certify the key of a request (PKCS#10); GatewayError says why not."""
+        ...
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """An event's origin, resolved by the roster at that moment."""
 

@@ -42,6 +42,10 @@ class Will(msgspec.Struct, frozen=True):
     retain: bool = True
 
 
+class SubscriptionRefusedError(LinkError):
+    """The broker grants no such subscription."""
+
+
 class MqttLink:
     """One MQTT connection with a persistent session; `run` serves it until it is lost or cancelled."""
 
@@ -289,7 +293,7 @@ class _Connection:
     def _on_subscribe(self, _client: paho.Client, _user: object, _mid: int, reasons: Any, _props: object) -> None:  # noqa: ANN401
         refused = [t for t, reason in zip(self.link.subscriptions, reasons, strict=False) if reason.is_failure]
         if refused:
-            self._lost(LinkError(f"the broker refused the subscription to {', '.join(refused)}"))
+            self._lost(SubscriptionRefusedError(f"the broker refused the subscription to {', '.join(refused)}"))
         else:
             self._accept()
 

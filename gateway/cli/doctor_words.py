@@ -108,8 +108,12 @@ def radio(name: str, state: str, problem: str | None) -> Finding:
 
 def other(name: str, state: str, problem: str | None) -> Finding:
     """An input that is no radio."""
+    if state in HEALTHY and problem:
+        return Finding(name, "note", problem, "Renew them in time: `lapel device renew`, `lapel broker config`.")
     if state in HEALTHY:
         return Finding(name, "fine", "up")
+    if problem and "enforce" in problem:
+        return Finding(name, "wrong", problem, "Run the broker on what `lapel broker config` writes.")
     said = f"{state}: {problem}" if problem else state
     return Finding(name, "wrong", said, "See that its broker runs and takes this gateway's credentials.")
 

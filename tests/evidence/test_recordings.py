@@ -504,7 +504,7 @@ async def test_user_data_that_the_log_cannot_hold_is_stood_in_for(lab, odd):
     detail = lab.log.details("seal")[0]
     assert len(detail["user_data"]["sha256"]) == 64
     assert detail["flags"] == ["manifest_too_large", "device_signature_invalid"]
-        assert (detail["device_signature"], detail["problem"]) == ("invalid", "too large to be kept")
+    assert (detail["device_signature"], detail["problem"]) == ("invalid", "too large to be kept")
 
 
 async def test_the_reserve_stops_segments_and_lets_go_again(lab):
