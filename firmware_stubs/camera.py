@@ -17,6 +17,7 @@ from firmware_stubs.jsonline import say
 from firmware_stubs.line import Line, News, Tiding
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.proof import VerifierKey
+from firmware_stubs.signing import signer_in
 from firmware_stubs.upload import Command, Habits, Phase, Upload
 
 WAIT_S = 0.25
@@ -37,6 +38,7 @@ class Camera(threading.Thread):
         self.told: Counter[str] = Counter()
         self._broker, self._vkey, self._report = broker, vkey, report
         self._habits = habits or Habits()
+        self._signer = signer_in(broker.certificates, device)
         self._root = f"lapel/v1/camera/{device}"
         self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
         self._current: tuple[Footage, Upload] | None = None
@@ -142,6 +144,8 @@ class Camera(threading.Thread):
         footage = self._offered.get_nowait()
         key = VerifierKey.parse(self._vkey.read_text())
         upload = Upload(footage.recording, footage.memory, key, self._habits)
+        if self._signer is not None:
+            upload.manifest = self._signer.manifest(footage.recording)
         self._current = (footage, upload)
         self.uploads.append(upload)
         upload.connected(now)

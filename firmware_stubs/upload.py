@@ -73,6 +73,7 @@ class Upload:
         self.phase = Phase.OFFLINE
         self.durable = Ranges()
         self.receipt: Receipt | None = None
+        self.manifest = b""
         self.violations: list[str] = []
         self.troubles: Counter[str] = Counter()
         self.happenings: list[dict[str, object]] = []
@@ -329,7 +330,7 @@ class Upload:
 
     def _fin_command(self) -> Command:
         self._fin_sent = True
-        return Command(f"fin/{self.recording.size}/{self.recording.sha256}")
+        return Command(f"fin/{self.recording.size}/{self.recording.sha256}", self.manifest)
 
 
 def offer_payload(recording: Recording) -> bytes:

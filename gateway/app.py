@@ -166,6 +166,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
             await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
         roster = await asyncio.to_thread(store.roster)
         devices = devices_half(settings, CredentialStore(store.engine), clock)
+        await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed = Feed(settings.feed, roster, clock, settings.data)
         await feed.open()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.crypto.authority import PROBE, AuthorityFiles
+from gateway.crypto.authority import OURS, PROBE, AuthorityFiles
 from gateway.domain.devices import Credential
 from gateway.domain.evidence import Act
 from gateway.domain.ids import DeviceId
@@ -38,9 +38,13 @@ class DevicesHalf:
     log: Callable[[Act], object] | None = None
     office: Enrolment | None = None
 
-    def open(self) -> None:
-        """Read what there is; an authority that can't be read is said loudly, and stops nothing. Blocks."""
+    def recall(self) -> None:
+        """Read what was issued and revoked: before anything is sealed that an earlier process left. Blocks."""
         self.rights.become(self.store.rights())
+
+    def open(self) -> None:
+        """Read the authority where there is one; what can't be read is said loudly, and stops nothing. Blocks."""
+        self.recall()
         files = AuthorityFiles(self.settings.authority)
         if not files.exists:
             return
@@ -51,7 +55,7 @@ class DevicesHalf:
             structlog.get_logger().error("authority_unreadable", problem=str(wrong))
             return
         self.office = office
-        self.rights.become(self.store.rights())
+        self.recall()
 
     async def run(self) -> None:
         """Follow what commands issue and revoke, and keep our own certificates fresh, until cancelled."""
@@ -87,7 +91,7 @@ class DevicesHalf:
     def counts(self) -> dict[str, float]:
         """For the metrics."""
         have = self.rights.everything()
-        names = {each.device for each in have}
+        names = {each.device for each in have} - OURS
         gone = sum(self.rights.revoked(name) for name in names)
         return {"enrolled": len(names) - gone, "revoked": gone, "certificates_lapsing": len(self.lapsing())}
 

@@ -32,7 +32,7 @@ gateway/feed/board.py gateway/feed/duty.py gateway/feed/emergencies.py gateway/f
 gateway/feed/freshness.py gateway/feed/messages.py gateway/feed/nearest.py gateway/feed/roll.py gateway/feed/sse.py
 gateway/feed/standing.py gateway/feed/wording.py
 gateway/pipeline/resolve.py gateway/pipeline/route.py gateway/pipeline/screen.py
-gateway/roster/directory.py
+gateway/roster/directory.py gateway/roster/rights.py
 gateway/cli/demo_account.py
 drivers/tetra/assembly.py
 drivers/tetra/heard.py

@@ -7,6 +7,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from gateway.cli.doctor_ports import look
 from gateway.cli.doctor_words import Finding, Radio
 from gateway.cli.places import as_json_option, of_store
 from gateway.settings import Settings
+from gateway.store.credentials import CredentialStore
+from gateway.store.roster import RosterStore
 
 PATIENCE_S = 10.0
 RADIO = "tetra"
@@ -108,7 +111,20 @@ def _of_config(settings: Settings, *, radio_only: bool) -> list[Finding]:
                 "Agree on a 16-bit status value with the force, program it, and set [feed] test_status.",
             )
         )
-    return found if radio_only else [_of_data(settings.data), *found]
+    return found if radio_only else [_of_data(settings.data), *_of_certificates(settings), *found]
+
+
+def _of_certificates(settings: Settings) -> list[Finding]:
+    """Which certificates of devices, gateway and broker end soon."""
+    if not (settings.data / "roster.db").exists():
+        return []
+    store = RosterStore(settings.data / "roster.db")
+    try:
+        rights = CredentialStore(store.engine).rights()
+    finally:
+        store.close()
+    days = settings.devices.warn_days
+    return doctor_words.certificates(rights.lapsing(datetime.now(UTC), days), days, len(rights.everything()))
 
 
 def _of_data(folder: Path) -> Finding:

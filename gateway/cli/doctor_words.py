@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.domain.devices import Credential
+from gateway.domain.time import rfc3339
+
 Verdict = Literal["fine", "wrong", "note"]
 
 
@@ -27,6 +30,12 @@ class Sign(msgspec.Struct, frozen=True):
     what: str
     do: str
 
+
+RENEWAL = {
+    "gateway": "The running gateway renews it by itself; see its log.",
+    "lapel-probe": "The running gateway renews it by itself; see its log.",
+    "broker": "Run `lapel broker config` again with the same options, and send the broker SIGHUP.",
+}
 
 SIGNS = (
     Sign(
@@ -116,6 +125,21 @@ def other(name: str, state: str, problem: str | None) -> Finding:
         return Finding(name, "wrong", problem, "Run the broker on what `lapel broker config` writes.")
     said = f"{state}: {problem}" if problem else state
     return Finding(name, "wrong", said, "See that its broker runs and takes this gateway's credentials.")
+
+
+def certificates(lapsing: Sequence[Credential], days: int, known: int) -> list[Finding]:
+    """Certificates that end soon, each with what to do."""
+    if known and not lapsing:
+        return [Finding("certificates", "fine", f"none lapses within {days} days")]
+    return [
+        Finding(
+            f"certificate of {each.device}",
+            "note",
+            f"holds until {rfc3339(each.not_after)}",
+            RENEWAL.get(each.device, f"lapel device renew {each.device}, or let the device ask for it."),
+        )
+        for each in lapsing
+    ]
 
 
 def parts(states: Mapping[str, str]) -> list[Finding]:
