@@ -270,8 +270,7 @@ def _metrics(gateway: Gateway) -> None:
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
     gauges.add("dispatch", gateway.dispatch.stats)
     if gateway.evidence is not None:
-        half = gateway.evidence
-        gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
+        gauges.add("evidence", gateway.evidence.figures)
     gateway.metrics.registry.register(
         Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
     )
@@ -295,6 +294,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         inputs=gateway.inputs,
         parts=gateway.parts,
         uploads=gateway.uploads,
+        footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from drivers.camera.share import ANSWERS_MAX, Share
 from drivers.camera.wire import (
     BAD,
     MALFORMED,
@@ -64,10 +65,11 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
 
 
 class Transfer:
-    """One recording's queue and answers; memory is bounded by window_bytes."""
+    """One recording's queue and answers; memory is bounded by window_bytes, and by its camera's share."""
 
-    def __init__(self, key: RecordingKey, window_bytes: int) -> None:
+    def __init__(self, key: RecordingKey, window_bytes: int, share: Share | None = None) -> None:
         self.key, self.window_bytes = key, window_bytes
+        self.share = share or Share()
         self.durable: tuple[Range, ...] = ()
         self._seen: tuple[Range, ...] = ()
         self.held_bytes = self.unsaid = 0
@@ -118,8 +120,10 @@ class Transfer:
         if self._answers and self._answers[-1].coalesces:
             # Never past an answer of another kind: that one would then name fewer ranges than this.
             tickets = (*self._answers.pop().tickets, job.ticket)
+            self.share.answers -= 1
         response = Response(self.key.recording, durable=self.durable[:RANGES_LIMIT])
         self._answers.append(Answer(response, tickets, coalesces=True))
+        self.share.answers += 1
 
     def settled(self, job: Job, outcome: UploadState | Sealed | None) -> None:
         """Init, status, fin or abort is done: answer with the state or the receipt."""
@@ -148,7 +152,10 @@ class Transfer:
 
     def answer(self) -> Answer | None:
         """Take the next answer to publish; None when there is nothing to say."""
-        return self._answers.popleft() if self._answers else None
+        if not self._answers:
+            return None
+        self.share.answers -= 1
+        return self._answers.popleft()
 
     def _state(self, command: Command, state: UploadState) -> Response:
         self.durable, self.window_bytes = union((*self.durable, *state.durable)), state.window_bytes
@@ -180,8 +187,10 @@ class Transfer:
 
     def _add(self, answer: Answer) -> None:
         """Queue an answer; who asks faster than answers go out is not answered each time (`unsaid` counts)."""
-        if len(self._answers) < ANSWERS_LIMIT:
+        room = len(self._answers) < ANSWERS_LIMIT and self.share.answers < ANSWERS_MAX
+        if room or not self._answers:
             self._answers.append(answer)
+            self.share.answers += 1
             return
         self.unsaid += 1
         last = self._answers.pop()
