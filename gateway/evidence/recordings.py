@@ -136,6 +136,7 @@ class Recordings:
         """Open or resume an upload; a recording already sealed with this checksum gives its receipt."""
         with self._counting():
             check_size(offer.size)
+            self.shares.check_start(offer.key, self._needs.clock.now())
             return await self._asked.run(self._begin(storable(offer)))
 
     async def keep(self, segment: Segment) -> UploadState:
@@ -144,6 +145,7 @@ class Recordings:
             check_segment(segment)
             upload = self._uploads.get(segment.key)
             while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
+                self.shares.check_start(segment.key, self._needs.clock.now())
                 found = await self._asked.run(self._place_for(segment))
                 if isinstance(found, UploadState):
                     return found
@@ -228,7 +230,7 @@ class Recordings:
     async def _start(self, offer: RecordingOffer, flags: tuple[str, ...]) -> Upload:
         now = self._needs.clock.now()
         self._room.check(now, first=self.shares.first(offer))
-        self.shares.check_start(offer, now)
+        self.shares.check_start(offer.key, now, begins=True)
         exhibit = exhibit_id(now.utc)
         try:
             staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags)
@@ -263,9 +265,8 @@ class Recordings:
         kept = await asyncio.to_thread(lambda: b"".join(self.reader.read(ExhibitId(row.id), segment.offset, end)))
         if kept != segment.content:
             raise SegmentError("segment_conflict")
-        return UploadState(
-            segment.key, size, ((0, size),) if size else (), (), self.shares.window_bytes(self._needs.clock.now())
-        )
+        window_bytes = self.shares.window_bytes(segment.key.device, self._needs.clock.now())
+        return UploadState(segment.key, size, ((0, size),) if size else (), (), window_bytes)
 
     async def _keep(self, upload: Upload, segment: Segment) -> UploadState:
         def apply() -> None:
@@ -359,7 +360,7 @@ class Recordings:
         return self.shares.short(now)
 
     def _state(self, upload: Upload, reason: str = "success") -> UploadState:
-        return upload.state(self.shares.window_bytes(self._needs.clock.now()), reason)
+        return upload.state(self.shares.window_bytes(upload.key.device, self._needs.clock.now()), reason)
 
     async def _behind_writes(self, upload: Upload, size: int) -> list[tuple[int, int]]:
         """Wait behind every segment queued before; what of [0, size) is missing then."""

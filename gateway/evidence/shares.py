@@ -110,26 +110,27 @@ class Shares:
         """Whether a recording goes first: asked for, or said to be of an incident, triggered, or evidential."""
         return offer.key in self._wanted or says_evidence(offer)
 
-    def window_bytes(self, now: Instant) -> int:
+    def window_bytes(self, device: DeviceId, now: Instant) -> int:
         """How far beyond what is durable a camera may send on each recording: its part of memory, or of a second."""
         census, limits = self._counted(now), self._limits
         share = limits.memory_mb * MIB // max(1, census.active)
+        if (mine := census.of.get(device, [0, 0])[0]) > 1:
+            share = min(share, limits.memory_mb * MIB // 2 // mine)  # one camera alone never fills memory
         if limits.total_mb_s:
             share = min(share, limits.total_mb_s * 1_000_000 // max(1, census.active))
         if limits.camera_mb_s:
             share = min(share, limits.camera_mb_s * 1_000_000)
         return max(WINDOW_MIN, min(WINDOW_MAX, share))
 
-    def check_start(self, offer: RecordingOffer, now: Instant) -> None:
-        """StoreBusyError where a camera opens more uploads, or faster, than it may."""
-        if not self._limits.camera_uploads:
+    def check_start(self, key: RecordingKey, now: Instant, *, begins: bool = False) -> None:
+        """StoreBusyError where a camera opens more uploads, or faster, than it may; cheap, so that asking is too."""
+        if not self._limits.camera_uploads or key in self._uploads:
             return
-        census, starts = self._counted(now), self._camera(offer.key.device, now).starts
+        census, starts = self._counted(now), self._camera(key.device, now).starts
         starts.fill(now.mono_s)
-        active = census.of.get(offer.key.device, [0, 0])[0]
-        if active >= self._limits.camera_uploads or starts.level < 1:
+        if census.of.get(key.device, [0, 0])[0] >= self._limits.camera_uploads or starts.level < 1:
             self._held("uploads", SPACE_RETRY_S)
-        starts.level -= 1
+        starts.level -= begins
 
     def check_segment(self, upload: Upload, octets: int, now: Instant) -> None:
         """StoreBusyError where room or rate is short for this upload now; else the bytes are counted as taken."""

@@ -66,11 +66,14 @@ class Waiting:
         if self._busy:
             return
         self._busy, self._stopping = True, False
+        keys = list(self._left)
         try:
-            for key in list(self._left):
+            for key in keys:
                 if self._stopping:
                     return
                 await self._in_turn(key)
+            if keys:
+                _log.info("uploads_looked_into", recordings=len(keys), waiting=len(self._left))
         finally:
             self._busy = False
             self._done.set()
