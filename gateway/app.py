@@ -293,8 +293,7 @@ def _metrics(gateway: Gateway) -> None:
     if gateway.devices is not None:
         gauges.add("devices", gateway.devices.counts)
     if gateway.evidence is not None:
-        half = gateway.evidence
-        gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
+        gauges.add("evidence", gateway.evidence.figures)
     gateway.metrics.registry.register(
         Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
     )
@@ -318,6 +317,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         inputs=gateway.inputs,
         parts=gateway.parts,
         uploads=gateway.uploads,
+        footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)

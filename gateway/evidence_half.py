@@ -19,6 +19,7 @@ from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.shares import Limits
 from gateway.evidence.vault.reading import Reader
 from gateway.observe import SystemClock
 from gateway.ports import Clock, DeviceRights, Directory
@@ -28,6 +29,7 @@ from gateway.store.keyring import Keyring
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
+LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class EvidenceHalf:
     def condition(self) -> str:
         """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
         return "down" if self.records.custody.problem is not None else self.recordings.condition
+
+    def figures(self) -> dict[str, int]:
+        """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
+        sink = self.recordings
+        now = {"log_entries": self.records.custody.size, "left_waiting": len(sink.waiting)}
+        return {**sink.counters, **sink.shares.counters, **now, "footage_waits": int(sink.problem is not None)}
 
 
 class AgencyTerms:
@@ -134,7 +142,7 @@ async def evidence_half(
         )
         limits = RecordingSettings(
             reserve_mb=settings.store.reserve_mb,
-            memory_mb=settings.store.memory_mb,
+            limits=_limits(settings),
             resume_days=settings.evidence.resume_days,
             keep_hours=settings.evidence.receipt_keep_hours,
         )
@@ -143,10 +151,17 @@ async def evidence_half(
         try:
             async with asyncio.TaskGroup() as group:
                 chores = group.create_task(_chores(recordings))
+                room = group.create_task(_tell_of_room(recordings))
                 yield EvidenceHalf(opened, recordings)
                 chores.cancel()
+                room.cancel()
         finally:
             await recordings.close()
+
+
+def _limits(settings: Settings) -> Limits:
+    """What [store] says of sharing, key by key."""
+    return Limits(**{name: getattr(settings.store, name) for name in Limits.__struct_fields__})
 
 
 async def _chores(recordings: Recordings) -> None:
@@ -157,3 +172,16 @@ async def _chores(recordings: Recordings) -> None:
             await recordings.expire()
         except Exception:  # noqa: BLE001 - a defect here must not take the feed along: the next turn tries again
             structlog.get_logger().exception("recordings_not_expired")
+
+
+async def _tell_of_room(recordings: Recordings) -> None:
+    """Say in the log when footage has to wait for room, and when it goes on."""
+    before: str | None = None
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = recordings.problem
+        if now is not None and before is None:
+            structlog.get_logger().error("footage_waits", problem=now)
+        elif now is None and before is not None:
+            structlog.get_logger().warning("footage_goes_on", waited_for=before)
+        before = now

@@ -18,6 +18,7 @@ from gateway.feed.settings import FeedSettings
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -71,10 +72,15 @@ class RosterSection(Closed, frozen=True):
 
 
 class StoreSection(Closed, frozen=True):
-    """[store]: room that footage may not use, memory for uploads in flight."""
+    """[store]: room that footage may not use, memory for uploads in flight, what cameras share (0: no limit)."""
 
-    reserve_mb: Annotated[int, msgspec.Meta(ge=0)] = 512
+    reserve_mb: Natural = 512
     memory_mb: Annotated[int, msgspec.Meta(ge=8)] = 64
+    camera_mb_s: Natural = 0
+    total_mb_s: Natural = 0
+    camera_uploads: Natural = 256
+    camera_staging_mb: Natural = 0
+    staging_mb: Natural = 0
     journal_backlog_mb: Positive = 64
 
 
@@ -244,7 +250,16 @@ def _consistent(settings: Settings) -> Settings:
         raise ConfigError("broker.password_env", "give password_file or password_env, not both")
     if bool(broker.cert) != bool(broker.key):
         raise ConfigError("broker.key", "cert and key go together")
+    _shared(settings.store)
     return settings
+
+
+def _shared(store: StoreSection) -> None:
+    """What one camera may have is part of what all may have."""
+    for one, all_ in (("camera_mb_s", "total_mb_s"), ("camera_staging_mb", "staging_mb")):
+        limit = getattr(store, all_)
+        if limit and getattr(store, one) > limit:
+            raise ConfigError(f"store.{one}", f"is more than {all_} ({limit})")
 
 
 def load(path: str | Path) -> Settings:

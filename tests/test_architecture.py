@@ -21,13 +21,15 @@ MODULE_LINES, FUNCTION_LINES = 400, 40
 IO_SHARE = 0.30
 
 PURE = """
-drivers/beacon/wire.py drivers/camera/telemetry.py drivers/camera/transfer.py drivers/camera/wire.py
+drivers/beacon/wire.py drivers/camera/share.py drivers/camera/telemetry.py drivers/camera/transfer.py
+drivers/camera/wire.py
 drivers/tetra/bits.py drivers/tetra/dialects.py drivers/tetra/gsm7.py drivers/tetra/lip.py drivers/tetra/lip_elements.py
 drivers/tetra/lip_json.py drivers/tetra/lip_long.py drivers/tetra/lip_scales.py drivers/tetra/lip_short.py
 drivers/tetra/pei.py drivers/tetra/sds.py drivers/tetra/session.py drivers/tetra/text.py drivers/tetra/translate.py
 gateway/domain gateway/errors.py
 gateway/evidence/fold.py gateway/evidence/log/checkpoint.py gateway/evidence/log/merkle.py
-gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/vault/ranges.py
+gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/shares.py
+gateway/evidence/vault/ranges.py
 gateway/feed/board.py gateway/feed/duty.py gateway/feed/emergencies.py gateway/feed/encode.py gateway/feed/filters.py
 gateway/feed/freshness.py gateway/feed/messages.py gateway/feed/nearest.py gateway/feed/roll.py gateway/feed/sse.py
 gateway/feed/standing.py gateway/feed/wording.py

@@ -14,10 +14,11 @@ ROUTES = Routes()
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, `degraded` or `down`; parts each on its own."""
+    """`ok`, `degraded` or `down`; parts each on its own; problem in words, where footage has to wait."""
 
     state: str
     parts: dict[str, str] = {}
+    problem: str | msgspec.UnsetType = msgspec.UNSET
     v: int = 1
 
 
@@ -27,13 +28,14 @@ async def live(_call: Call[Nothing]) -> web.StreamResponse:
     return as_json(Health("ok"))
 
 
-def _ready(call: Call[Nothing], names: tuple[str, ...]) -> web.StreamResponse:
+def _ready(call: Call[Nothing], names: tuple[str, ...], problem: str | None = None) -> web.StreamResponse:
     parts = call.rooms.parts()
     chosen = {name: parts[name] for name in names if name in parts}
     state = "ok" if all(word == "ok" for word in chosen.values()) else "degraded"
     # Whoever asks for the whole wants to know whether to send consumers here: only the feed decides that.
     dead = chosen.get("feed") == "down" if "feed" in chosen else "down" in chosen.values()
-    return as_json(Health("down" if dead else state, chosen), status=503 if dead else 200)
+    said = msgspec.UNSET if problem is None else problem
+    return as_json(Health("down" if dead else state, chosen, said), status=503 if dead else 200)
 
 
 @ROUTES.add("GET /ready", OPEN, Answer("Health of all parts; a degraded part never takes the rest away", shape=Health))
@@ -51,7 +53,7 @@ async def ready_feed(call: Call[Nothing]) -> web.StreamResponse:
 @ROUTES.add("GET /ready/evidence", OPEN, Answer("Health of the evidence store", shape=Health))
 async def ready_evidence(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health of the evidence store alone."""
-    return _ready(call, ("evidence",))
+    return _ready(call, ("evidence",), call.rooms.footage_problem())
 
 
 @ROUTES.add("GET /metrics", "health:read", Answer("Prometheus metrics", media="text/plain", shape={"type": "string"}))

@@ -44,6 +44,7 @@ class Rooms:
     parts: Callable[[], dict[str, str]]
     uploads: Callable[[], list[dict[str, Any]]]
     roster_changed: Callable[[], None]
+    footage_problem: Callable[[], str | None] = lambda: None
 
 
 def evidence_of(rooms: Rooms) -> EvidenceRoom:

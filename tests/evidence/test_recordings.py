@@ -12,7 +12,19 @@ from gateway.crypto.age import CHUNK, Identity
 from gateway.domain.evidence import Attribution, RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
 from gateway.domain.ids import DeviceId
 from gateway.errors import IntegrityError, SegmentError, StoreBusyError
-from tests.evidence.vault.lab import KEY, MIB, FaultyFiles, Lab, fin, leaf_of, noise, offer, pieces, sha
+from tests.evidence.vault.lab import (
+    KEY,
+    MIB,
+    FaultyFiles,
+    Lab,
+    fin,
+    leaf_of,
+    noise,
+    offer,
+    pieces,
+    recording_settings,
+    sha,
+)
 
 CLIP = noise(2 * MIB + 4321)
 
@@ -509,7 +521,7 @@ async def test_user_data_that_the_log_cannot_hold_is_stood_in_for(lab, odd):
 
 async def test_the_reserve_stops_segments_and_lets_go_again(lab):
     """StoreBusyError with a time; nothing counted durable; it resumes by itself when space returns."""
-    lab.settings = type(lab.settings)(reserve_mb=100)
+    lab.settings = recording_settings(reserve_mb=100)
     async with lab.running() as sink:
         await sink.begin(offer(CLIP))
         await sink.keep(pieces(CLIP, MIB)[0])
@@ -547,7 +559,7 @@ async def test_a_full_disk_is_busy_and_loses_nothing(lab):
 
 async def test_the_window_shrinks_as_uploads_grow_in_number(lab):
     """min(8 MiB, memory / uploads), at least 1 MiB."""
-    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=8)
+    lab.settings = recording_settings(reserve_mb=0, memory_mb=8)
     async with lab.running() as sink:
         told = [
             (await sink.begin(RecordingOffer(RecordingKey(DeviceId(f"cam-{n}"), "r"), "r"))).window_bytes
@@ -560,7 +572,7 @@ async def test_the_window_shrinks_as_uploads_grow_in_number(lab):
 
 async def test_memory_in_flight_is_bounded(lab):
     """Segments beyond the budget wait their turn; none is dropped."""
-    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=1)
+    lab.settings = recording_settings(reserve_mb=0, memory_mb=1)
     async with lab.running() as sink:
         await sink.begin(offer(CLIP))
         async with asyncio.TaskGroup() as group:

@@ -207,6 +207,22 @@ def test_many_ranges_are_cut_not_dropped_for_good():
     assert len(transfer.durable) == 3000
 
 
+def test_of_too_many_ranges_those_just_kept_are_told():
+    """A camera that sends in no order at all hears of each segment, however many islands there are."""
+    transfer = Transfer(KEY, 100)
+    jobs = [piece(29_990), piece(29_970)]
+    for job in jobs:
+        assert transfer.take(job)
+    assert len(transfer.startable()) == 2
+    ranges = [(n * 10, n * 10 + 4) for n in range(3000)]
+    for job in jobs:
+        transfer.kept(job, state(*ranges))
+    [answer] = said(transfer)
+    assert len(answer["durable"]) == 1000
+    assert {(29_990, 29_994), (29_970, 29_974), (0, 4)} <= set(answer["durable"])
+    assert list(answer["durable"]) == sorted(answer["durable"])
+
+
 def test_union():
     """Touching and overlapping ranges merge, empty ones vanish."""
     assert union([(4, 8), (0, 4), (6, 9), (20, 20), (12, 13)]) == ((0, 9), (12, 13))

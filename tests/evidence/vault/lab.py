@@ -29,6 +29,7 @@ from gateway.evidence.leaf import check, compose, fresh_salt
 from gateway.evidence.needs import FixedTerms, Needs
 from gateway.evidence.recordings import Recordings, RecordingSettings
 from gateway.evidence.rows import Chain, Entry
+from gateway.evidence.shares import Limits
 from gateway.evidence.vault.files import DiskFiles
 
 MIB = 1024 * 1024
@@ -216,6 +217,12 @@ class FaultyFiles(DiskFiles):
         return self._ask("remove_tree", lambda: DiskFiles.remove_tree(self, path))
 
 
+def recording_settings(**words) -> RecordingSettings:
+    """Settings, those of the limits among the rest."""
+    limits = {name: words.pop(name) for name in list(words) if name in Limits.__struct_fields__}
+    return RecordingSettings(**words, limits=Limits(**limits))
+
+
 class Lab:
     """Everything that outlives a restart; `running` is one process lifetime."""
 
@@ -224,7 +231,7 @@ class Lab:
         root.mkdir(parents=True, exist_ok=True)
         self.log, self.keyring, self.people, self.clock = FakeLog(), FakeKeyring(), FakePeople(), HandClock()
         self.files, self.law = files or DiskFiles(), NonceLaw()
-        self.settings = RecordingSettings(**{"reserve_mb": 0, **settings})
+        self.settings = recording_settings(**{"reserve_mb": 0, **settings})
 
     def recordings(self) -> Recordings:
         """A sink as a new process would make it."""
@@ -237,6 +244,7 @@ class Lab:
         """One process lifetime, ended in order."""
         sink = self.recordings()
         await sink.open()
+        await sink.waiting.caught_up()
         try:
             yield sink
         finally:
