@@ -217,12 +217,16 @@ class BrokerAddress(msgspec.Struct, frozen=True):
 
 
 class InputHealth(msgspec.Struct, frozen=True):
-    """What an input says of itself: state, when it last heard something, its counters."""
+    """What an input says of itself: state, when it last heard something, its counters.
+
+    groups are the talkgroups that a radio says it listens to, empty where it says none; None: it is no radio.
+    """
 
     state: str
     last: datetime | None = None
     problem: str | None = None
     counters: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: tuple[int, ...] | None = None
 
 
 OutgoingKind = Literal["text", "location_request", "interval", "status"]

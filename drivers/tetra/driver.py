@@ -153,12 +153,12 @@ class TetraDriver:
         counters = {name: self._counters[name] for name in _FIGURES}
         session, speed = self._session, self._speed
         if session is None:
-            return InputHealth(self._state, self._last, self._problem or None, counters)
+            return InputHealth(self._state, self._last, self._problem or None, counters, ())
         counters |= session.state.figures() | {"waiting": self.downlink.waiting}
         if speed is not None:
             counters["baud"] = speed.baud
         problem = self._problem or self._rival or session.state.problem()
-        return InputHealth(session.condition, self._last, problem or None, counters)
+        return InputHealth(session.condition, self._last, problem or None, counters, session.state.groups())
 
     def _tell(self, happened: SessionEvent, now: Instant) -> None:
         """Hand over what the session heard, in the turn of its last byte."""
