@@ -232,22 +232,28 @@ class BrokerAddress(msgspec.Struct, frozen=True):
 
 
 class InputHealth(msgspec.Struct, frozen=True):
-    """What an input says of itself: state, when it last heard something, its counters."""
+    """What an input says of itself: state, when it last heard something, its counters.
+
+    groups are the talkgroups that a radio says it listens to, empty where it says none; None: it is no radio.
+    """
 
     state: str
     last: datetime | None = None
     problem: str | None = None
     counters: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: tuple[int, ...] | None = None
 
 
-OutgoingKind = Literal["text", "location_request", "interval", "status"]
+OutgoingKind = Literal["text", "location_request", "interval", "status", "report", "report_ack", "location_ack"]
 
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A message to one terminal, of which there is one in flight a gateway terminal.
 
     text: for kind `text`. seconds: for kind `interval`, the reporting interval asked for (None: the
-    terminal's own again). value: for kind `status`, the 16-bit pre-coded status. urgent goes ahead of the rest.
+    terminal's own again). value: for kind `status`, the 16-bit pre-coded status; for `report` (what became
+    of the officer's own message) and `report_ack` the delivery status, with that message's protocol identifier and
+    reference. urgent goes ahead of the rest.
     """
 
     id: str
@@ -257,6 +263,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     seconds: int | None = None
     value: int | None = None
     urgent: bool = False
+    protocol: int | None = None
+    reference: int | None = None
 
 
 class Sent(msgspec.Struct, frozen=True):

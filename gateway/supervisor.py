@@ -31,7 +31,7 @@ class Supervised:
         own = self._driver.health()
         if self.state in ("up", "starting"):
             return own
-        return InputHealth(self.state, own.last, self.problem, {**own.counters, "restarts": self.restarts})
+        return InputHealth(self.state, own.last, self.problem, {**own.counters, "restarts": self.restarts}, own.groups)
 
     async def run(self) -> None:
         """Run the driver until cancelled. A LinkError restarts it; so does a defect, loudly."""

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.api.identity import OPEN
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.feed.coverage import GroupCover, coverage
 
 ROUTES = Routes()
 
@@ -63,12 +64,13 @@ async def metrics(call: Call[Nothing]) -> web.StreamResponse:
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input: its state, when it last heard something, its counters."""
+    """One input: its state, when it last heard something, its counters; groups: what a radio says it listens to."""
 
     state: str
     last: datetime | None
     problem: str | None
     counters: dict[str, int]
+    groups: tuple[int, ...] | None
 
 
 class Uploading(msgspec.Struct, frozen=True):
@@ -82,16 +84,19 @@ class Uploading(msgspec.Struct, frozen=True):
 
 
 class Drivers(msgspec.Struct, frozen=True):
-    """Every input of this instance, and the uploads in flight."""
+    """Every input of this instance, the uploads in flight, and the talkgroups that must be heard."""
 
     instance: str
     inputs: dict[str, Input]
     uploads: list[Uploading]
+    groups: list[GroupCover]
     v: int = 1
 
 
 @ROUTES.add("GET /v1/drivers", "health:read", Answer("Every input and how it is", shape=Drivers))
 async def drivers(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health and counters of each input."""
-    inputs = {name: Input(**msgspec.structs.asdict(health)) for name, health in call.rooms.inputs().items()}
-    return as_json(Drivers(call.rooms.instance, inputs, [Uploading(**each) for each in call.rooms.uploads()]))
+    known = call.rooms.inputs()
+    inputs = {name: Input(**msgspec.structs.asdict(health)) for name, health in known.items()}
+    uploads = [Uploading(**each) for each in call.rooms.uploads()]
+    return as_json(Drivers(call.rooms.instance, inputs, uploads, coverage(call.rooms.feed.settings.groups, known)))

@@ -81,7 +81,8 @@ def _radios(settings: Settings | None) -> set[str] | None:
 
 
 def _of_gateway(gateway: Gateway, settings: Settings | None, *, radio_only: bool) -> list[Finding]:
-    inputs, named = gateway.ask("/v1/drivers")["inputs"], _radios(settings)
+    known = gateway.ask("/v1/drivers")
+    inputs, named = known["inputs"], _radios(settings)
     radios, found = [], []
     for name, one in inputs.items():
         is_radio = name in named if named is not None else RADIO_COUNTER in one["counters"]
@@ -92,6 +93,7 @@ def _of_gateway(gateway: Gateway, settings: Settings | None, *, radio_only: bool
     found += [doctor_words.radio(one.name, one.state, one.problem) for one in radios]
     if radios:
         found += doctor_words.coverage(radios)
+        found += doctor_words.groups(known.get("groups", ()))
         found += doctor_words.handsets(gateway.ask("/v1/handsets")["handsets"])
     elif radio_only:
         found.append(Finding("radio", "wrong", "this gateway has no radio input", 'Add a [[driver]] kind = "tetra".'))

@@ -101,6 +101,7 @@ PARTS = {
     "inputs": "An input is not up: see the findings on each.",
 }
 HEALTHY = ("up", "ok")
+ATTACH = "Have the group selected or scanned in a gateway radio's programming, and prove it by a call."
 
 
 def radio(name: str, state: str, problem: str | None) -> Finding:
@@ -192,6 +193,20 @@ def coverage(radios: Sequence[Radio]) -> list[Finding]:
             "Attach or scan every group whose emergency calls must be heard (docs/radio-programming.md).",
         ),
     ]
+
+
+def groups(known: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """Each talkgroup whose emergencies must be heard."""
+    return [_group(one) for one in known]
+
+
+def _group(one: Mapping[str, Any]) -> Finding:
+    about, which = f"group {one['gssi']}", one["name"]
+    if one["cover"] == "covered":
+        return Finding(about, "fine", f"{which}: covered by {', '.join(one['by'])}")
+    if one["cover"] == "not_known":
+        return Finding(about, "note", f"{which}: not known whether it is covered: {one['why']}", ATTACH)
+    return Finding(about, "wrong", f"not covered: {which}: {one['why']}", ATTACH)
 
 
 def handsets(known: Iterable[Mapping[str, Any]]) -> list[Finding]:

@@ -185,6 +185,7 @@ async function showHealth() {
     item.className = input.state;
     text(item, input.state === "up" ? name : `${name}: ${input.state}` + (input.problem ? ` (${input.problem})` : ""));
   }]));
+  showCover(drivers.groups);
   text(byId("upload-count"), drivers.uploads.length ? `${drivers.uploads.length} under way` : "");
   list("uploads", drivers.uploads.map((up) => [`${up.device}/${up.recording}`, (item) => {
     cells(item, [up.device, "", { value: `${size(up.durable)} of ${size(up.size)}`, className: "number faint" }], "span");
@@ -194,6 +195,16 @@ async function showHealth() {
     bar.max = up.size || 1;
     bar.value = up.durable;
   }]), "No recording is on its way.");
+}
+
+function showCover(groups) {
+  const odd = groups.filter((group) => group.cover !== "covered");
+  byId("cover").hidden = !odd.length;
+  children(byId("cover"), "li", odd.map((group) => [`${group.gssi}`, (item) => {
+    item.className = group.cover === "not_covered" ? "down" : "degraded";
+    item.title = group.why || "";
+    text(item, `${group.cover === "not_covered" ? "not covered" : "not known whether covered"}: ${group.name} (${group.gssi})`);
+  }]));
 }
 
 async function showParts() {
