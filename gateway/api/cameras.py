@@ -148,7 +148,7 @@ async def track(call: Call[TrackFormat]) -> web.StreamResponse:
     points = await asyncio.to_thread(_track, call, row)
     headers = {"Content-Disposition": f'attachment; filename="{row.id}.{call.asked.format}"'}
     if call.asked.format == "gpx":
-        return web.Response(text=tracks.gpx(points, row.id), content_type=GPX, headers=headers)
+        return web.Response(body=tracks.gpx(points, row.id).encode(), content_type=GPX, headers=headers)
     body = msgspec.json.encode(tracks.geojson(points, row.id))
     return web.Response(body=body, content_type=GEOJSON, headers=headers)
 

@@ -112,7 +112,8 @@ class Sealing:
     async def _record(self, upload: Upload, intent: Intent) -> Sealed:
         who = self._needs.people.attribute(upload.key.device, upload.offer.started_at, upload.offer.ended_at)
         flags = tuple(dict.fromkeys((*intent.flags, *who.flags)))
-        act = Act("seal", ACTOR, upload.exhibit, self._facts(upload, intent), _detail(upload, intent, who, flags))
+        facts = self._facts(upload, intent) | await asyncio.to_thread(self._superseded, upload, intent)
+        act = Act("seal", ACTOR, upload.exhibit, facts, _detail(upload, intent, who, flags))
         return self._sealed(upload.key, await self._needs.custody.record(act), flags)
 
     def _facts(self, upload: Upload, intent: Intent) -> dict[str, Any]:
@@ -130,6 +131,13 @@ class Sealing:
             "blob_sha256": intent.blob_sha256,
             "key": self._needs.keks.kek_ids[-1],
         }
+
+    def _superseded(self, upload: Upload, intent: Intent) -> dict[str, Any]:
+        """A recording that has come whole stands in the place of what was sealed when its camera did not return."""
+        rows = self._needs.shelf.by_recording(upload.key.device, upload.key.recording) if intent.complete else ()
+        parts = [row.id for row in rows if row.sealed_at is not None and row.complete is False]
+        late = "late_segments" in intent.flags and parts
+        return {"supersedes": parts[-1]} if late else {}
 
     def _sealed(self, key: RecordingKey, recorded: Recorded, flags: tuple[str, ...]) -> Sealed:
         leaf = msgspec.json.decode(recorded.leaf, type=Leaf)
