@@ -69,6 +69,11 @@ class Camera(threading.Thread):
         waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
         return not waiting and (self._current is None or self._current[1].over)
 
+    @property
+    def smashed(self) -> bool:
+        """Whether it is no more."""
+        return any(upload.phase is Phase.SMASHED for upload in self.uploads)
+
     def waiting(self) -> int:
         """How many recordings were handed over whose upload has not begun."""
         return self._offered.qsize()
@@ -132,9 +137,16 @@ class Camera(threading.Thread):
         upload.tick(now)
         if 0 < self._habits.abandon_at <= upload.durable.octets:
             upload.abandon()
-        while now >= self._next_segment_at and (command := upload.take(now)) is not None:
+        while now >= self._next_segment_at and not self._doomed(upload) and (command := upload.take(now)) is not None:
             self._send(line, footage, command, now)
+        if self._doomed(upload) and upload.landed:
+            upload.smash()
+            self._ended.set()
         self._tell_of(footage, upload)
+
+    def _doomed(self, upload: Upload) -> bool:
+        """Whether as much has been sent as will ever be."""
+        return 0 < self._habits.smash_at * upload.recording.size <= upload.sent_octets and not upload.over
 
     def _next_footage(self, now: float) -> None:
         if self._current is not None and (not self._current[1].over or self._offered.empty()):
@@ -215,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say({"event": "receipt", "already": True, "recording": footage.recording.name, **_kept(footage)})
         return 0
     broker = Broker.parse(given.mqtt, given.credentials, given.certificates)
-    habits = Habits(given.pace_kib * 1024, given.patience, given.abort_after)
+    habits = Habits(given.pace_kib * 1024, given.patience, given.abort_after, given.smash_at)
     camera = Camera(broker, given.device, given.vkey, say, habits)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -240,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **_kept(footage),
         }
     )
-    return 0 if phase in {Phase.RECEIPTED, Phase.ABANDONED} else 1
+    return 0 if phase in {Phase.RECEIPTED, Phase.ABANDONED, Phase.SMASHED} else 1
 
 
 def _kept(footage: Footage) -> dict[str, object]:
@@ -264,6 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pace-kib", type=float, default=0.0, help="KiB a second at most; 0 is no limit")
     parser.add_argument("--patience", type=float, default=3.0, help="seconds of silence before asking again")
     parser.add_argument("--abort-after", type=int, default=0, help="abandon on purpose at so many durable bytes")
+    parser.add_argument("--smash-at", type=float, default=0.0, help="fall silent for ever at this share of the upload")
     parser.add_argument("--timeout", type=float, default=0.0, help="seconds before giving up with exit 1; 0 never")
     parser.add_argument("--credentials", type=Path, help="JSON file, device to password")
     parser.add_argument("--certificates", type=Path, help="folder with ca.crt, DEVICE.crt, DEVICE.key")

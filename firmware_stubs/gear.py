@@ -71,15 +71,31 @@ class Gear:
     def _recordings(self) -> dict[str, object]:
         phases = [upload.phase for camera in self.cameras.values() for upload in camera.uploads]
         waiting = sum(camera.waiting() for camera in self.cameras.values())
-        receipted, abandoned = phases.count(Phase.RECEIPTED), phases.count(Phase.ABANDONED)
+        receipted = phases.count(Phase.RECEIPTED)
+        abandoned = phases.count(Phase.ABANDONED) + phases.count(Phase.SMASHED)
         sent = len(phases) + waiting
         return {
             "recordings_sent": sent,
             "recordings_receipted": receipted,
             "recordings_held": sent - receipted - abandoned,
             "recordings_abandoned": abandoned,
+            "recordings_smashed": self._smashed(),
             "camera_events_sent": sum((camera.told for camera in self.cameras.values()), Counter[str]()),
         }
+
+    def _smashed(self) -> list[dict[str, object]]:
+        """Recordings whose camera was smashed while it sent them."""
+        return [
+            {
+                "device": camera.device,
+                "recording": upload.recording.name,
+                "size": upload.recording.size,
+                "durable": upload.durable.octets,
+            }
+            for camera in self.cameras.values()
+            for upload in camera.uploads
+            if upload.phase is Phase.SMASHED
+        ]
 
     def frames(self) -> dict[str, object]:
         """What each terminal put on its line, by kind, and what arrived while nobody listened."""

@@ -198,6 +198,8 @@ class Play:
             handset.receive(down, time.monotonic())
 
     def _film(self, camera: Camera, number: int) -> None:
+        if camera.smashed:
+            return
         started = datetime.now(UTC)
         name = f"{started:%Y%m%dT%H%M%SZ}-{number:04d}"
         holder = next(device.holder for device in self._roster.devices if device.id == camera.device)
@@ -226,6 +228,8 @@ class Play:
             self._after(left, lambda: self._filmed(camera, number, shot, path))
             return
         self.filming.pop(camera.device, None)
+        if camera.smashed:
+            return
         camera.tell("recording_stopped", recording=shot.name, n=number, stop_reason="button")
         if path is None:
             self.unfilmed += 1

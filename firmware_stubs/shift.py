@@ -19,6 +19,7 @@ from firmware_stubs.roster import Headcount, Roster, plan, toml
 from firmware_stubs.upload import Habits
 
 PROGRESS_S = 0.5
+SMASH_AT = 0.7
 STEP_S = 0.02
 
 
@@ -83,6 +84,8 @@ def _issue(roster: Roster, given: argparse.Namespace) -> Gear:
     steady = Habits(pace=given.pace_kib * 1024)
     giving_up = Habits(pace=given.pace_kib * 1024, abandon_at=ABANDON_AT)
     habits = [giving_up if number < given.abandon else steady for number in range(given.cameras)]
+    doomed = Habits(pace=given.pace_kib * 1024, smash_at=SMASH_AT)
+    habits[len(habits) - min(given.smash, len(habits)) :] = [doomed] * min(given.smash, len(habits))
     cameras = issue_cameras(roster, broker, given.vkey, _tell, habits)
     return Gear(terminals, issue_beacons(roster, broker), cameras)
 
@@ -174,6 +177,9 @@ def _add_script(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video-seconds", type=float, default=8.0)
     parser.add_argument("--pace-kib", type=float, default=0.0, help="a camera's link, KiB a second; 0 is no limit")
     parser.add_argument("--abandon", type=int, default=0, help="so many cameras abandon what they upload, on purpose")
+    parser.add_argument(
+        "--smash", type=int, default=0, help="so many cameras are smashed at 70 % of their first upload"
+    )
     parser.add_argument("--radio-every", type=float, default=5.0)
     parser.add_argument("--beacon-every", type=float, default=1.5)
     parser.add_argument("--emergency-every", type=float, default=90.0, help="0 is never; the first after 15 s at most")

@@ -30,15 +30,20 @@ class Phase(StrEnum):
     RECEIPTED = "receipted"
     REFUSED = "refused"
     ABANDONED = "abandoned"
+    SMASHED = "smashed"
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence."""
+    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence.
+
+    smash_at: the share of its first upload at which it is smashed, and never heard of again (0 is never).
+    """
 
     pace: float = 0.0
     patience_s: float = 3.0
     abandon_at: int = 0
+    smash_at: float = 0.0
 
     @property
     def segment_octets(self) -> int:
@@ -95,7 +100,24 @@ class Upload:
     @property
     def over(self) -> bool:
         """Whether nothing more will be sent for this recording."""
-        return self.phase in {Phase.RECEIPTED, Phase.REFUSED, Phase.ABANDONED}
+        return self.phase in {Phase.RECEIPTED, Phase.REFUSED, Phase.ABANDONED, Phase.SMASHED}
+
+    @property
+    def sent_octets(self) -> int:
+        """What has left the camera, durable or still under way."""
+        return (self.durable | self._flying).octets
+
+    @property
+    def landed(self) -> bool:
+        """Whether everything that has left the camera is durable."""
+        return not self._flying
+
+    def smash(self) -> None:
+        """The camera is no more: nothing is said to anybody."""
+        self.phase = Phase.SMASHED
+        self._queries.clear()
+        facts = {"recording": self.recording.name, "size": self.recording.size, "bytes": self.durable.octets}
+        self.happenings.append({"event": "smashed", **facts})
 
     def connected(self, now: float) -> None:
         """The response topic is subscribed: offer the recording, whatever came of it before."""

@@ -31,6 +31,8 @@ from gateway.dispatch.dispatch import Dispatch
 from gateway.dispatch.ports import Surroundings
 from gateway.domain.events import Reach
 from gateway.errors import ConfigError, GatewayError
+from gateway.evidence.awaited import Limits
+from gateway.evidence.expected import Expectations, Vault
 from gateway.evidence_half import EvidenceHalf, evidence_half
 from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.feed import Feed
@@ -45,6 +47,7 @@ from gateway.roster.importer import read
 from gateway.roster.watch import Watch
 from gateway.settings import Settings
 from gateway.store.accounts import Accounts
+from gateway.store.cameras import CameraStore
 from gateway.store.credentials import CredentialStore
 from gateway.store.quarantine import QuarantineStore
 from gateway.store.roster import RosterStore
@@ -127,6 +130,7 @@ class Gateway:
     evidence_problem: str | None = None
     api_port: int = 0
     broker: BrokerAddress | None = None
+    expected: Expectations | None = None
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
     devices: DevicesHalf | None = None
@@ -174,7 +178,8 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await _dispatch(stack, settings, store, (roster, feed, clock), inputs)
-        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch))
+        cameras, expected = _cameras(stack, settings, (roster, clock), half)
+        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
@@ -184,13 +189,14 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         inputs.update(_broker_watch(devices, context))
         supervisor = Supervisor(inputs)
         gateway = Gateway(
-            settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker
+            settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
         gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [background.create_task(run()) for run in (feed.run, watch.run, dispatch.run, devices.run)]
+        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
@@ -236,8 +242,25 @@ async def _evidence(
     return half, None
 
 
+def _cameras(
+    stack: contextlib.AsyncExitStack, settings: Settings, known: tuple[Roster, Clock], half: EvidenceHalf | None
+) -> tuple[CameraStore, Expectations]:
+    """Open what is known of cameras and expected of them; it works on while the evidence half is shut."""
+    section = settings.evidence
+    hours, days = section.expected_hours, section.clock_sync_days
+    limits = Limits(hours, section.battery_low_pct, section.storage_low_mb, days)
+    store = CameraStore(settings.data / "cameras.db", limits)
+    store.open()
+    stack.callback(store.close)
+    if half is None:
+        return store, Expectations(store, *known)
+    expected = Expectations(store, *known, half.recordings.uploads)
+    expected.vault = Vault(half.records.catalogue, half.records.custody, half.recordings.abandon)
+    return store, expected
+
+
 async def _pipeline(
-    stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router
+    stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router, cameras: CameraStore
 ) -> tuple[FrameIntake, GroupCommit[Any]]:
     folder, backlog = settings.data / "journal", settings.store.journal_backlog_mb << 20
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -247,13 +270,14 @@ async def _pipeline(
     stack.callback(written.close)
     journal: GroupCommit[Any] = GroupCommit("journal", written.write, backlog_bytes=backlog)
     quarantine: GroupCommit[Any] = GroupCommit("quarantine", unread.write, backlog_bytes=backlog)
-    for commit in (journal, quarantine):
+    told: GroupCommit[Any] = GroupCommit("cameras", cameras.write, backlog_bytes=backlog)
+    for commit in (journal, quarantine, told):
         stack.callback(commit.close)
         stack.push_async_callback(commit.drain, DRAIN_S)
     group = await stack.enter_async_context(asyncio.TaskGroup())
-    tasks = [group.create_task(commit.run()) for commit in (journal, quarantine)]
+    tasks = [group.create_task(commit.run()) for commit in (journal, quarantine, told)]
     stack.callback(lambda: [task.cancel() for task in tasks])
-    return FrameIntake(router, journal, quarantine), journal
+    return FrameIntake(router, journal, quarantine, told), journal
 
 
 async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress:
@@ -292,6 +316,9 @@ def _metrics(gateway: Gateway) -> None:
     gauges.add("dispatch", gateway.dispatch.stats)
     if gateway.devices is not None:
         gauges.add("devices", gateway.devices.counts)
+    if gateway.expected is not None:
+        expected = gateway.expected
+        gauges.add("cameras", lambda: expected.stats)
     if gateway.evidence is not None:
         gauges.add("evidence", gateway.evidence.figures)
     gateway.metrics.registry.register(
@@ -319,6 +346,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         uploads=gateway.uploads,
         footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
+        expected=gateway.expected,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)

@@ -91,6 +91,10 @@ class EvidenceSection(Closed, frozen=True):
     keys: str | None = None
     resume_days: Positive = 35
     receipt_keep_hours: Annotated[int, msgspec.Meta(ge=0)] = 24
+    expected_hours: Positive = 24
+    battery_low_pct: Annotated[int, msgspec.Meta(ge=0, le=100)] = 15
+    storage_low_mb: Annotated[int, msgspec.Meta(ge=0)] = 1024
+    clock_sync_days: Positive = 7
 
 
 class RetentionSection(Closed, frozen=True):
@@ -127,7 +131,14 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "health:read",
     ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],
-    "evidence_officer": ["evidence:read", "evidence:content", "log:read", "roster:read", "health:read"],
+    "evidence_officer": [
+        "evidence:read",
+        "evidence:content",
+        "evidence:settle",
+        "log:read",
+        "roster:read",
+        "health:read",
+    ],
     "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
 }
 

@@ -10,6 +10,7 @@ from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
@@ -45,6 +46,7 @@ class Rooms:
     uploads: Callable[[], list[dict[str, Any]]]
     roster_changed: Callable[[], None]
     footage_problem: Callable[[], str | None] = lambda: None
+    expected: Expectations | None = None
 
 
 def evidence_of(rooms: Rooms) -> EvidenceRoom:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.domain.cameras import CameraStatus
 from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
@@ -38,11 +39,28 @@ class UnitRows(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+class CameraWord(msgspec.Struct, frozen=True):
+    """What a camera last said of itself; doubts: `battery_low`, `storage_low`, `clock_doubtful`."""
+
+    at: datetime | None
+    arrived: datetime
+    battery_pct: int | None
+    storage_free_bytes: int | None
+    recording: bool | None
+    recordings_held: int | None
+    docked: bool | None
+    firmware: str | None
+    clock_source: str | None
+    clock_last_sync: datetime | None
+    doubts: tuple[str, ...]
+
+
 class DeviceRow(msgspec.Struct, frozen=True):
-    """A device and who holds it now."""
+    """A device and who holds it now; status is a camera's last word of itself."""
 
     device: Device
     holders: list[str]
+    status: CameraWord | None = None
 
 
 class DeviceRows(msgspec.Struct, frozen=True):
@@ -116,9 +134,20 @@ async def units(call: Call[Nothing]) -> web.StreamResponse:
 async def devices(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every device with its holders now."""
     roster, now = call.rooms.roster(), datetime.now(UTC)
+    told = await asyncio.to_thread(call.rooms.expected.statuses) if call.rooms.expected is not None else {}
     return as_json(
-        DeviceRows([DeviceRow(each, list(roster.holder(each.id, now).persons)) for each in roster.devices()])
+        DeviceRows(
+            [
+                DeviceRow(each, list(roster.holder(each.id, now).persons), _told(told.get(each.id)))
+                for each in roster.devices()
+            ]
+        )
     )
+
+
+def _told(status: CameraStatus | None) -> CameraWord | None:
+    names = [field.name for field in msgspec.structs.fields(CameraWord)]
+    return None if status is None else CameraWord(*(getattr(status, name) for name in names))
 
 
 @ROUTES.add("GET /v1/bookings", "roster:read", Answer("Bookings", shape=BookingRows), BookingsOf)

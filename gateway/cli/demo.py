@@ -22,8 +22,9 @@ from gateway.cli import show
 from gateway.cli.demo_account import Account, settle
 from gateway.cli.demo_screen import Picture, draw, summary
 from gateway.cli.shift import Shift
-from gateway.domain.evidence import Act
-from gateway.evidence.rows import Exhibit
+from gateway.domain.evidence import Act, RecordingKey
+from gateway.domain.ids import DeviceId
+from gateway.evidence.rows import Exhibit, ExhibitFilter
 from gateway.observe import set_up_logs
 from gateway.store.accounts import Account as UserAccount
 from gateway.store.accounts import Accounts
@@ -102,6 +103,7 @@ class Demonstration:
             "drain": DRAIN_S,
             "recordings-per-camera": 1000,
             "film-pause": FILM_PAUSE_S,
+            "smash": 1,
         }
         return [*(str(part) for name, value in given.items() for part in (f"--{name}", value)), "--rubbish"]
 
@@ -165,6 +167,7 @@ class Demonstration:
         evidence = gateway.evidence
         assert evidence is not None
         until_s = time.monotonic() + SETTLE_S
+        named = [await _sealed_in_part(gateway, smashed) for smashed in sent.get("recordings_smashed", [])]
         while True:
             account = settle(
                 sent,
@@ -172,6 +175,7 @@ class Demonstration:
                 sealed=_sealed(gateway) - self._sealed_before,
                 units=len(gateway.roster.units()),
                 log_entries=evidence.records.custody.size,
+                lost_on_purpose=named,
             )
             if account.lost == 0 or time.monotonic() > until_s:
                 return account
@@ -209,7 +213,22 @@ async def _look(gateway: Gateway, picture: Picture) -> None:
 def _sealed(gateway: Gateway) -> int:
     """Recordings sealed complete."""
     assert gateway.evidence is not None
-    return gateway.evidence.recordings.counters["sealed"]
+    return gateway.evidence.records.catalogue.count(ExhibitFilter(complete=True, sealed=True))
+
+
+async def _sealed_in_part(gateway: Gateway, smashed: dict[str, Any]) -> str:
+    """Seal what came of a camera that will not return, as its operator would, and name what is lost."""
+    assert gateway.expected is not None
+    device, recording, size = smashed["device"], smashed["recording"], smashed["size"]
+    key = RecordingKey(DeviceId(device), recording)
+    sealed = await gateway.expected.seal_now(key, "demo", "camera smashed while it sent this recording")
+    await asyncio.to_thread(gateway.expected.look)
+    rows = await asyncio.to_thread(gateway.expected.listed, device)
+    row = next((row for row in rows if row.recording == recording), None)
+    state = "not on the list" if row is None else f"{row.state}, held by {row.holder or 'nobody known'}"
+    part = "nothing came" if sealed is None else f"{sealed.size:,} of {size:,} bytes sealed as {sealed.exhibit}"
+    gaps = [] if row is None else [f"{start}-{end}" for start, end in row.missing]
+    return f"{device} {recording}: {part}, missing {' '.join(gaps) or 'none'}; {state}"
 
 
 class _screen:  # noqa: N801 - reads as a function, is a context

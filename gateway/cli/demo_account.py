@@ -22,10 +22,19 @@ class Account(msgspec.Struct, frozen=True):
     violations: list[str]
     units: int
     log_entries: int
+    lost_on_purpose: list[str] = []
     v: int = 1
 
 
-def settle(sent: dict[str, Any], kept: dict[str, int], *, sealed: int, units: int, log_entries: int) -> Account:
+def settle(
+    sent: dict[str, Any],
+    kept: dict[str, int],
+    *,
+    sealed: int,
+    units: int,
+    log_entries: int,
+    lost_on_purpose: list[str] | None = None,
+) -> Account:
     """Settle the devices' own counts (the shift's summary) against the gateway's.
 
     kept has `positions_<source>`, `quarantined` as the intake counts them. A thing delivered twice is
@@ -53,4 +62,5 @@ def settle(sent: dict[str, Any], kept: dict[str, int], *, sealed: int, units: in
         violations=list(sent["violations"]),
         units=units,
         log_entries=log_entries,
+        lost_on_purpose=lost_on_purpose or [],
     )

@@ -98,6 +98,8 @@ def summary(account: Account, data: str) -> Table:
         ("log entries", account.log_entries),
     ):
         table.add_row(name, f"{figure:,}")
+    for name in account.lost_on_purpose:
+        table.add_row("lost on purpose", name)
     table.add_row(
         Text("lost", style="bold"), Text(str(account.lost), style="bold red" if account.lost else "bold green")
     )

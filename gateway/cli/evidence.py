@@ -1,4 +1,4 @@
-"""`lapel evidence list | show ID | verify [ID|--all]`."""
+"""`lapel evidence list | show ID | verify [ID|--all] | expected | settle N | seal-incomplete CAMERA RECORDING`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_expected import expected_, seal_incomplete, settle
 from gateway.cli.evidence_verify import verify
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
@@ -23,6 +24,9 @@ def evidence() -> None:
 
 
 evidence.add_command(verify)
+evidence.add_command(expected_)
+evidence.add_command(settle)
+evidence.add_command(seal_incomplete)
 
 
 @evidence.command("list")

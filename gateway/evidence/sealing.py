@@ -115,7 +115,8 @@ class Sealing:
         checked = self._checked(upload, intent)
         flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags)))
         detail = {**_detail(upload, intent, who, flags), **checked.detail()}
-        act = Act("seal", ACTOR, upload.exhibit, self._facts(upload, intent), detail)
+        facts = self._facts(upload, intent) | await asyncio.to_thread(self._superseded, upload, intent)
+        act = Act("seal", ACTOR, upload.exhibit, facts, detail)
         return self._sealed(upload.key, await self._needs.custody.record(act), flags)
 
     def _checked(self, upload: Upload, intent: Intent) -> Checked:
@@ -140,6 +141,13 @@ class Sealing:
             "blob_sha256": intent.blob_sha256,
             "key": self._needs.keks.kek_ids[-1],
         }
+
+    def _superseded(self, upload: Upload, intent: Intent) -> dict[str, Any]:
+        """A recording that has come whole stands in the place of what was sealed when its camera did not return."""
+        rows = self._needs.shelf.by_recording(upload.key.device, upload.key.recording) if intent.complete else ()
+        parts = [row.id for row in rows if row.sealed_at is not None and row.complete is False]
+        late = "late_segments" in intent.flags and parts
+        return {"supersedes": parts[-1]} if late else {}
 
     def _sealed(self, key: RecordingKey, recorded: Recorded, flags: tuple[str, ...]) -> Sealed:
         leaf = msgspec.json.decode(recorded.leaf, type=Leaf)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from gateway.domain.events import PositionReport
+from gateway.domain.events import CameraReport, PositionReport
 from gateway.domain.ids import DeviceId, UnitId
 from gateway.domain.position import Fix, PositionSource
 from gateway.domain.time import Instant
@@ -17,7 +17,7 @@ from gateway.feed.freshness import next_change_s, pace_of
 from gateway.feed.nearest import Index
 from gateway.feed.roll import call_roll
 from gateway.feed.settings import FeedSettings
-from gateway.feed.standing import EmergencyMark, Sighting, Standing
+from gateway.feed.standing import CameraNote, EmergencyMark, Sighting, Standing
 from gateway.feed.wording import time_text
 from gateway.ports import Directory, Resolved
 
@@ -50,6 +50,7 @@ class Board:
         self._paces = {source: pace_of(settings.interval_s(source)) for source in _SOURCES}
         self._priority = {source: number for number, source in enumerate(settings.priority)}
         self._unit_of: dict[str, UnitId] = {}
+        self._camera_of: dict[str, UnitId] = {}
         self._due: dict[int, list[Standing]] = {}
         self._waiting: set[UnitId] = set()
 
@@ -204,6 +205,31 @@ class Board:
         if standing.id not in self._waiting:
             self._wait(standing, now_mono_s)
 
+    # --- cameras
+
+    def camera(self, report: CameraReport, who: Resolved) -> None:
+        """Its battery stands for a unit of which no other is known; that it records is known of its unit."""
+        device = report.origin.device or report.origin.via
+        standing = self.units.get(who.unit) if who.unit is not None else None
+        for former in self._cameras_of(device):
+            if former is not standing:
+                former.cameras.pop(device)
+                self.touch(former)
+        if standing is None or not standing.on_feed:
+            return
+        before = standing.cameras.get(device, CameraNote())
+        note = _noted(before, report)
+        if note != before and (device in standing.cameras or len(standing.cameras) < DEVICES_PER_UNIT):
+            shown = (standing.battery, standing.recording)
+            standing.cameras[device] = note
+            self._camera_of[device] = standing.id
+            if shown != (standing.battery, standing.recording):
+                self.touch(standing)
+
+    def _cameras_of(self, device: str) -> list[Standing]:
+        known = self.units.get(self._camera_of.get(device, UnitId("")))
+        return [known] if known is not None and device in known.cameras else []
+
     # --- age
 
     def _wait(self, standing: Standing, now_mono_s: float) -> None:
@@ -264,6 +290,7 @@ class Board:
             for device in standing.sightings:
                 self._unit_of.pop(device, None)
             standing.sightings, standing.live, standing.battery_pct = {}, None, None
+            standing.cameras = {}
             standing.shown_fresh, standing.frame = "never", None
         self._rank(standing)
         self.touch(standing)
@@ -289,6 +316,19 @@ def _doubled(before: Sighting, fix: Fix, told_s: float, *, gave_time: bool) -> b
     if not gave_time:
         return told_s == before.told_s and fix == before.fix
     return told_s == before.told_s or told_s in before.earlier
+
+
+def _noted(before: CameraNote, report: CameraReport) -> CameraNote:
+    """What a camera's word changes; one told before what is known changes nothing."""
+    told_s = report.stamp.at.timestamp()
+    if told_s < before.told_s and before.told_s <= report.stamp.arrived.utc.timestamp():
+        return before
+    battery, recording = report.body.get("battery_pct"), report.body.get("recording")
+    known = isinstance(battery, int) and not isinstance(battery, bool) and 0 <= battery <= 100
+    if report.kind != "status":
+        recording = report.kind == "recording_started"
+    filming = recording if isinstance(recording, bool) else before.recording
+    return CameraNote(battery if known else before.battery_pct, filming, told_s)
 
 
 def _unknown(now: Instant) -> Duty:

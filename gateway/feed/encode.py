@@ -76,6 +76,7 @@ class Properties(msgspec.Struct, frozen=True):
     battery_pct: int | None
     emergency: EmergencyMark | None
     overtime: bool = False
+    recording: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
@@ -127,8 +128,9 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
         None if fix is None else _least_zero(fix.speed_mps),
         [] if live is None else [mark for mark in live.quality if mark in QUALITIES],
-        _percent(standing.battery_pct),
+        _percent(standing.battery),
         standing.emergency,
+        recording=True if standing.recording else msgspec.UNSET,
     )
 
 

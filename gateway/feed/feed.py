@@ -260,15 +260,9 @@ class Feed:
         self._alarm.journal_recovered()
 
     def camera(self, report: CameraReport, who: Resolved) -> None:
-        """Camera telemetry: its battery stands for a unit of which no other is known."""
+        """Camera telemetry: battery, recording."""
         self._counts["camera_reports"] += 1
-        standing = self.board.units.get(who.unit) if who.unit is not None else None
-        battery = report.body.get("battery_pct")
-        if standing is None or not standing.on_feed or not isinstance(battery, int) or isinstance(battery, bool):
-            return
-        if standing.battery_pct is None:
-            standing.battery_pct = battery
-            self.board.touch(standing)
+        self.board.camera(report, who)
 
     def off_duty(self, unit: UnitId) -> bool:
         """Whether positions of this unit are neither shown nor kept."""

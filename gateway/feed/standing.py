@@ -59,6 +59,14 @@ class Sighting(msgspec.Struct, eq=False):
         return freshness(now_mono_s - self.fix_mono_s, self.pace)
 
 
+class CameraNote(msgspec.Struct, frozen=True):
+    """What a unit's camera last said of itself, and when (seconds since 1970)."""
+
+    battery_pct: int | None = None
+    recording: bool = False
+    told_s: float = float("-inf")
+
+
 class Standing(msgspec.Struct, eq=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand."""
 
@@ -75,6 +83,7 @@ class Standing(msgspec.Struct, eq=False):
     sightings: dict[str, Sighting] = msgspec.field(default_factory=dict)
     devices: dict[str, str | None] = msgspec.field(default_factory=dict)
     battery_pct: int | None = None
+    cameras: dict[str, CameraNote] = msgspec.field(default_factory=dict)
     reach: Reach = "unknown"
     emergency: EmergencyMark | None = None
     shown_fresh: Fresh = "never"
@@ -87,6 +96,18 @@ class Standing(msgspec.Struct, eq=False):
     def on_feed(self) -> bool:
         """Whether consumers see it: off duty is private, but not in an emergency."""
         return not self.hidden or self.emergency is not None
+
+    @property
+    def battery(self) -> int | None:
+        """Of the device that reports where it is; else the lowest of its cameras."""
+        if self.battery_pct is not None:
+            return self.battery_pct
+        return min((each.battery_pct for each in self.cameras.values() if each.battery_pct is not None), default=None)
+
+    @property
+    def recording(self) -> bool:
+        """Whether a camera of the unit records."""
+        return any(each.recording for each in self.cameras.values())
 
     def fresh(self, now_mono_s: float) -> Fresh:
         """How fresh its position is; in an emergency never `lost`: terminals stop their periodic reports then."""

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from gateway.domain.events import EmergencyReport, Event, Frame, PositionReport, TextReport
+from gateway.domain.cameras import Told
+from gateway.domain.events import CameraReport, EmergencyReport, Event, Frame, PositionReport, TextReport
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.journal import Row, row
 from gateway.pipeline.route import Router
@@ -23,8 +24,14 @@ Unreadable = tuple[Frame, str]
 class FrameIntake:
     """Implements gateway.ports.Intake."""
 
-    def __init__(self, router: Router, journal: GroupCommit[Row], quarantine: GroupCommit[Unreadable]) -> None:
-        self._router, self._journal, self._quarantine = router, journal, quarantine
+    def __init__(
+        self,
+        router: Router,
+        journal: GroupCommit[Row],
+        quarantine: GroupCommit[Unreadable],
+        cameras: GroupCommit[Told] | None = None,
+    ) -> None:
+        self._router, self._journal, self._quarantine, self._cameras = router, journal, quarantine, cameras
         self.accepted = self.quarantined = self.defects = 0
         self.positions: Counter[str] = Counter()
 
@@ -46,18 +53,27 @@ class FrameIntake:
         }
 
     def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
-        """Emergencies first of all; then the rest; then the journal."""
+        """Emergencies first of all; then the rest; then the journal, and for a camera's word its own store."""
         urgent, private = False, False
+        told: list[Told] = []
         for event in events:
             if isinstance(event, EmergencyReport):
                 urgent = True
                 self._router.emergency(event, journalled=self._journal.healthy)
         for event in events:
             if not isinstance(event, EmergencyReport):
-                private = self._routed(event, frame) or private
+                off_duty = self._routed(event, frame)
+                private = private or (off_duty and isinstance(event, (PositionReport, TextReport)))
+                if isinstance(event, CameraReport):
+                    told.append(_told(event, private=off_duty))
         self.accepted += 1
-        digest = private and not urgent
-        return self._journal.put(row(frame, digest=digest), len(frame.payload) + FRAME_OVERHEAD, urgent=urgent)
+        weight, digest = len(frame.payload) + FRAME_OVERHEAD, private and not urgent
+        kept = self._journal.put(row(frame, digest=digest), weight, urgent=urgent)
+        if self._cameras is not None:
+            # Of somebody off duty the journal keeps a digest alone: what is expected can't be read back from it.
+            for word in told:
+                kept = _both(kept, self._cameras.put(word, weight))
+        return kept
 
     def _routed(self, event: Event, frame: Frame) -> bool:
         try:
@@ -69,7 +85,7 @@ class FrameIntake:
             return False
         if isinstance(event, PositionReport) and event.fix is not None:
             self.positions[event.source] += 1
-        return private and isinstance(event, (PositionReport, TextReport))
+        return private
 
     def quarantine(self, frame: Frame, reason: str) -> asyncio.Future[Receipt]:
         """Keep what could not be read, with the reason."""
@@ -78,3 +94,25 @@ class FrameIntake:
             "quarantined", via=frame.via, channel=frame.channel, device=frame.device, reason=reason
         )
         return self._quarantine.put((frame, reason), len(frame.payload) + FRAME_OVERHEAD)
+
+
+def _told(event: CameraReport, *, private: bool) -> Told:
+    origin, stamp = event.origin, event.stamp
+    return Told(origin.device or origin.via, event.kind, event.body, stamp.arrived.utc, stamp.device_time, private)
+
+
+def _both(one: asyncio.Future[Receipt], other: asyncio.Future[Receipt]) -> asyncio.Future[Receipt]:
+    """Done when both are; journalled where both are on disk."""
+    whole: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+    def done(_future: asyncio.Future[Receipt]) -> None:
+        if whole.done() or not (one.done() and other.done()):
+            return
+        if one.cancelled() or other.cancelled():
+            whole.cancel()
+        else:
+            whole.set_result(Receipt(one.result().journalled and other.result().journalled))
+
+    one.add_done_callback(done)
+    other.add_done_callback(done)
+    return whole

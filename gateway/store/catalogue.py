@@ -97,6 +97,11 @@ class Catalogue:
             query = query.where(exhibit.c.log_index < after)
         return self._exhibits(query.order_by(exhibit.c.log_index.desc()).limit(min(limit, LIMIT_MAX)))
 
+    def seals(self, since: int, limit: int = LIMIT_MAX) -> list[Exhibit]:
+        """Exhibits whose seal is this entry of the log or a later one, oldest first."""
+        query = sa.select(exhibit).where(exhibit.c.log_index >= since, exhibit.c.sealed_at.is_not(None))
+        return self._exhibits(query.order_by(exhibit.c.log_index).limit(limit))
+
     def count(self, filters: ExhibitFilter | None = None) -> int:
         """How many exhibits match."""
         with self._opened.connect() as link:

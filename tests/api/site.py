@@ -15,7 +15,16 @@ import httpx
 
 from gateway import settings as configuration
 from gateway.app import Gateway, serve
-from gateway.domain.events import EmergencyReport, Event, Frame, Origin, PositionReport, StatusReport, TextReport
+from gateway.domain.events import (
+    CameraReport,
+    EmergencyReport,
+    Event,
+    Frame,
+    Origin,
+    PositionReport,
+    StatusReport,
+    TextReport,
+)
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
 from gateway.domain.ids import DeviceId, Issi
 from gateway.domain.position import Fix
@@ -234,21 +243,43 @@ class Site:
         """The button of a beacon."""
         self.hear(EmergencyReport(Origin("test", DeviceId(device)), self.stamp(), "beacon_sos"))
 
+    def tell(self, kind: str, device: str = "cam-0042", *, age_s: float = 0.0, **body: Any) -> None:
+        """A camera's word: `status`, `recording_started`, `recording_stopped`; durable on return."""
+        self.hear(CameraReport(Origin("test", DeviceId(device)), self.stamp(age_s), kind, body))
+
+    def begin(self, content: bytes, whole: int, recording: str, device: str = "cam-0042") -> RecordingKey:
+        """An upload of which only this has come."""
+        key = RecordingKey(DeviceId(device), recording)
+
+        async def upload() -> None:
+            sink = self.gateway.evidence.recordings  # type: ignore[union-attr]
+            await sink.begin(RecordingOffer(key, f"{recording}.mp4", whole))
+            await sink.keep(Segment(key, 0, content))
+
+        self.awaited(upload())
+        return key
+
+    def looked(self) -> None:
+        """The list of expected recordings has taken up every seal."""
+        assert self.gateway.expected is not None
+        self.gateway.expected.look()
+
     def stamp(self, age_s: float = 0.0) -> Stamp:
         """Arrived now, of a device time so many seconds ago."""
         now = self.clock.now()
         return Stamp(now, now.utc - timedelta(seconds=age_s), "gnss")
 
-    def seal(self, content: bytes, recording: str = "20261121T210503Z-0017", device: str = "cam-0042") -> Sealed:
-        """A whole upload."""
+    def seal(
+        self, content: bytes, recording: str = "20261121T210503Z-0017", device: str = "cam-0042", **more: Any
+    ) -> Sealed:
+        """A whole upload; more of its offer (user_data, via, name)."""
         key = RecordingKey(DeviceId(device), recording)
         began = datetime(2026, 11, 21, 21, 5, 3, tzinfo=UTC)
 
         async def upload() -> Sealed:
             sink = self.gateway.evidence.recordings  # type: ignore[union-attr]
-            offer = RecordingOffer(
-                key, f"{recording}.mp4", len(content), None, "video/mp4", began, began + timedelta(seconds=97)
-            )
+            facts = {"name": f"{recording}.mp4", "content_type": "video/mp4", "started_at": began, **more}
+            offer = RecordingOffer(key, size=len(content), ended_at=began + timedelta(seconds=97), **facts)
             await sink.begin(offer)
             for offset in range(0, len(content), STEP):
                 await sink.keep(Segment(key, offset, content[offset : offset + STEP]))

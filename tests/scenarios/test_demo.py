@@ -44,7 +44,16 @@ def test_half_a_minute(tmp_path: Path) -> None:
     assert done >= account["recordings_sent"]
     assert account["quarantined"] >= account["rubbish_sent"] > 0
     listed = json.loads(lapel("evidence", "list", "--data", tmp_path, "--json").stdout)
-    assert sum(row["sealed_at"] is not None for row in listed["exhibits"]) == account["recordings_sealed"]
+    sealed = [row for row in listed["exhibits"] if row["sealed_at"] is not None]
+    assert sum(row["complete"] for row in sealed) == account["recordings_sealed"]
+    (named,) = account["lost_on_purpose"]
+    (part,) = [row for row in sealed if not row["complete"]]
+    assert account["abandoned"] == 1
+    assert all(word in named for word in (part["device"], part["recording"], part["id"], "missing", "incomplete"))
+    expected = json.loads(lapel("evidence", "expected", "--data", tmp_path, "--json").stdout)["expected"]
+    assert [(row["recording"], row["state"]) for row in expected if row["exhibit"]] == [
+        (part["recording"], "incomplete")
+    ]
     refused = json.loads(lapel("quarantine", "list", "--data", tmp_path, "--json").stdout)
     assert refused["count"] == account["quarantined"]
     verified = lapel("evidence", "verify", "--all", "--data", tmp_path)
