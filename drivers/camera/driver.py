@@ -255,7 +255,7 @@ class Footage:
 
     async def _speak(self, transfer: Transfer) -> None:
         """Publish one answer after the other; then, and only then, acknowledge what it answers."""
-        topic = wire.response_topic(transfer.key.device)
+        topic = wire.response_topic(transfer.key)
         while (answer := transfer.answer()) is not None:
             await self._out.publish(topic, wire.respond(answer.response))
             self._count["answers"] += 1

@@ -22,6 +22,7 @@ from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
+from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
     Upload,
     check_digest,
@@ -146,12 +147,13 @@ class Recordings:
         """Open or resume an upload; a recording already sealed with this checksum gives its receipt."""
         with self._counting():
             check_size(offer.size)
-            return await self._asked.run(self._begin(storable(offer)))
+            return await self._asked.run(self._begin(offered_as(storable(offer), self._needs.rights)))
 
     async def keep(self, segment: Segment) -> UploadState:
         """Return only when the segment is durable (group commit, fdatasync)."""
         with self._counting():
             check_segment(segment)
+            segment = heard_as(segment, self._needs.rights)
             upload = self._uploads.get(segment.key)
             while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
                 found = await self._asked.run(self._place_for(segment))
@@ -166,6 +168,7 @@ class Recordings:
 
     async def state(self, key: RecordingKey) -> UploadState | Sealed | None:
         """What is durable; None for a recording never offered."""
+        key = spoken(key, self._needs.rights)
         upload = self._uploads.get(key)
         if upload is not None:
             return self._state(upload)
@@ -176,12 +179,12 @@ class Recordings:
         """Seal when everything is there; else the state with `missing`."""
         with self._counting():
             check_size(fin.size)
-            return await self._asked.run(self._finish(fin))
+            return await self._asked.run(self._finish(heard_as(fin, self._needs.rights)))
 
     async def abandon(self, key: RecordingKey) -> Sealed | None:
         """Seal what came as an incomplete exhibit; None when nothing ever came."""
         with self._counting():
-            return await self._asked.run(self._abandon(key))
+            return await self._asked.run(self._abandon(spoken(key, self._needs.rights)))
 
     async def expire(self) -> int:
         """Go on with seals that wait for the disk; abandon uploads that nobody has resumed for so long; how many."""
@@ -212,7 +215,7 @@ class Recordings:
             for row in reversed(rows := await self._sealed_rows(offer.key)):
                 if is_sealed_as(offer, row):
                     self.counters["offered_again"] += 1
-                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device)
+                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device, via=offer.via)
                     return await self._sealing.sealed(row)
             return self._state(await self._start(offer, flags or flags_after(rows)))
 
@@ -228,7 +231,7 @@ class Recordings:
         return self._state(upload)
 
     async def _start(self, offer: RecordingOffer, flags: tuple[str, ...]) -> Upload:
-        now = self._needs.clock.now()
+        now, flags = self._needs.clock.now(), (*flags, *flags_of(offer.key))
         self._room.check(now)
         exhibit = exhibit_id(now.utc)
         try:
@@ -365,7 +368,7 @@ class Recordings:
 
     async def _sealed_rows(self, key: RecordingKey) -> list[Exhibit]:
         rows = await asyncio.to_thread(self._needs.shelf.by_recording, key.device, key.recording)
-        return [row for row in rows if row.sealed_at is not None]
+        return [row for row in rows if row.sealed_at is not None and lies_with(key, row.flags)]
 
     def _forget(self, upload: Upload) -> None:
         if self._uploads.get(upload.key) is upload:

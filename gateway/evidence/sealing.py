@@ -18,6 +18,7 @@ from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.speaking import brought
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -54,8 +55,8 @@ class Sealing:
             upload.received = True
             return
         terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
-        offer = written(upload.offer)
-        detail = {"device": upload.key.device, "recording": upload.key.recording, "offer": offer}
+        named = {"device": upload.key.device, "recording": upload.key.recording}
+        detail = {**named, "offer": written(upload.offer), **brought(upload.offer)}
         await self._needs.custody.record(
             Act("receive", ACTOR, upload.exhibit, {"controller": terms.controller}, detail)
         )
@@ -172,6 +173,7 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "user_data": offer.user_data,
         "flags": list(flags),
         "device_signature": "none" if intent.manifest is None else "not_checked",
+        **brought(offer),
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest

@@ -224,12 +224,15 @@ class Lab:
         root.mkdir(parents=True, exist_ok=True)
         self.log, self.keyring, self.people, self.clock = FakeLog(), FakeKeyring(), FakePeople(), HandClock()
         self.files, self.law = files or DiskFiles(), NonceLaw()
+        self.rights = None
         self.settings = RecordingSettings(**{"reserve_mb": 0, **settings})
 
     def recordings(self) -> Recordings:
         """A sink as a new process would make it."""
         terms = FixedTerms("PCC", "PCC/uncategorised@3", 31)
-        needs = Needs(self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock)
+        needs = Needs(
+            self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock, self.rights
+        )
         return Recordings(self.root, needs, self.settings, self.files, self.law or chacha20poly1305)
 
     @contextlib.asynccontextmanager
