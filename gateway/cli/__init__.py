@@ -21,6 +21,7 @@ VERBS = {
     "book": "gateway.cli.book:book",
     "response-times": "gateway.cli.response_times:response_times",
     "evidence": "gateway.cli.evidence:evidence",
+    "dock": "gateway.cli.dock:dock",
     "log": "gateway.cli.log:log",
     "keys": "gateway.cli.keys:keys",
     "user": "gateway.cli.user:user",

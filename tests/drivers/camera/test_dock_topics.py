@@ -24,7 +24,7 @@ FILE = "lapel/v1/dock/dock-1/camera/cam-0042/file/rec-1"
 SHA = hashlib.sha256(b"abcd").hexdigest()
 TRICKS = [
     *("..", ".", "../../cam-2", "a/b", "", "+", "#", "a+b", "cam#", "a\x00b", "x" * 65, "x" * 10_000, "é", "cam-0042 "),
-    *("cam\u2215x", "ｃam-1", "\u202ecam", "gateway", "-cam", "cam\n", "%2e%2e", "$SYS", "cam-0042\u200b"),
+    *("cam\u2215x", "\uff43am-1", "\u202ecam", "gateway", "-cam", "cam\n", "%2e%2e", "$SYS", "cam-0042\u200b"),
 ]
 
 
