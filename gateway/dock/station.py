@@ -192,6 +192,7 @@ class Station:
             return  # the same content lies there twice: one at a time
         talk = self._talks[key] = Talk(entry, offer, topic, dock.segment_kib * 1024)
         try:
+            self._tell("sending", file=str(entry.place), device=entry.device, recording=entry.recording)
             trouble = partial(self._trouble, entry.place)
             receipt, proven = await talk.receipt(link, self._settings.key, trouble)
         finally:
