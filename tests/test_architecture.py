@@ -56,6 +56,9 @@ gateway/dispatch/asked.py
 gateway/dispatch/whom.py
 gateway/dispatch/share.py
 gateway/dispatch/times.py
+gateway/dock/receipt.py
+gateway/dock/sending.py
+gateway/evidence/speaking.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -240,7 +240,7 @@ class Footage:
                 reason_description="too_many_recordings",
                 retry_after_s=FLOOD_RETRY_S,
             )
-            self._group.create_task(self._out.publish(wire.response_topic(key.device), wire.respond(said)))
+            self._group.create_task(self._out.publish(wire.response_topic(key), wire.respond(said)))
 
     def _malformed(self, frame: Frame, problem: wire.CommandError, ack: Ack) -> None:
         self._count["malformed"] += 1
@@ -299,7 +299,7 @@ class Footage:
 
     async def _speak(self, transfer: Transfer) -> None:
         """Publish one answer after the other; then, and only then, acknowledge what it answers."""
-        topic = wire.response_topic(transfer.key.device)
+        topic = wire.response_topic(transfer.key)
         while (answer := transfer.answer()) is not None:
             await self._out.publish(topic, wire.respond(answer.response))
             self._count["answers"] += 1

@@ -23,6 +23,7 @@ VERBS = {
     "broker": "gateway.cli.broker:broker",
     "response-times": "gateway.cli.response_times:response_times",
     "evidence": "gateway.cli.evidence:evidence",
+    "dock": "gateway.cli.dock:dock",
     "log": "gateway.cli.log:log",
     "keys": "gateway.cli.keys:keys",
     "user": "gateway.cli.user:user",

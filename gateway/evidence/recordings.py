@@ -23,6 +23,7 @@ from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
 from gateway.evidence.shares import MIB, Limits, Shares
+from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
     Upload,
     check_digest,
@@ -136,13 +137,15 @@ class Recordings:
         """Open or resume an upload; a recording already sealed with this checksum gives its receipt."""
         with self._counting():
             check_size(offer.size)
+            offer = offered_as(storable(offer), self._needs.rights)
             self.shares.check_start(offer.key, self._needs.clock.now())
-            return await self._asked.run(self._begin(storable(offer)))
+            return await self._asked.run(self._begin(offer))
 
     async def keep(self, segment: Segment) -> UploadState:
         """Return only when the segment is durable (group commit, fdatasync)."""
         with self._counting():
             check_segment(segment)
+            segment = heard_as(segment, self._needs.rights)
             upload = self._uploads.get(segment.key)
             while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
                 self.shares.check_start(segment.key, self._needs.clock.now())
@@ -160,6 +163,7 @@ class Recordings:
 
     async def state(self, key: RecordingKey) -> UploadState | Sealed | None:
         """What is durable; None for a recording never offered."""
+        key = spoken(key, self._needs.rights)
         if key in self.waiting:
             async with self._lock(key):
                 await self.waiting.wake(key)
@@ -173,12 +177,12 @@ class Recordings:
         """Seal when everything is there; else the state with `missing`."""
         with self._counting():
             check_size(fin.size)
-            return await self._asked.run(self._finish(fin))
+            return await self._asked.run(self._finish(heard_as(fin, self._needs.rights)))
 
     async def abandon(self, key: RecordingKey) -> Sealed | None:
         """Seal what came as an incomplete exhibit; None when nothing ever came."""
         with self._counting():
-            return await self._asked.run(self._abandon(key))
+            return await self._asked.run(self._abandon(spoken(key, self._needs.rights)))
 
     async def expire(self) -> int:
         """Go on with seals that wait for the disk; seal idle uploads after so long, or for want of room; how many."""
@@ -212,7 +216,7 @@ class Recordings:
             for row in reversed(rows := await self._sealed_rows(offer.key)):
                 if is_sealed_as(offer, row):
                     self.counters["offered_again"] += 1
-                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device)
+                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device, via=offer.via)
                     return await self._sealing.sealed(row)
             return self._state(await self._start(offer, flags or flags_after(rows)))
 
@@ -228,7 +232,7 @@ class Recordings:
         return self._state(upload)
 
     async def _start(self, offer: RecordingOffer, flags: tuple[str, ...]) -> Upload:
-        now = self._needs.clock.now()
+        now, flags = self._needs.clock.now(), (*flags, *flags_of(offer.key))
         self._room.check(now, first=self.shares.first(offer))
         self.shares.check_start(offer.key, now, begins=True)
         exhibit = exhibit_id(now.utc)
@@ -375,7 +379,7 @@ class Recordings:
 
     async def _sealed_rows(self, key: RecordingKey) -> list[Exhibit]:
         rows = await asyncio.to_thread(self._needs.shelf.by_recording, key.device, key.recording)
-        return [row for row in rows if row.sealed_at is not None]
+        return [row for row in rows if row.sealed_at is not None and lies_with(key, row.flags)]
 
     def _forget(self, upload: Upload) -> None:
         if self._uploads.get(upload.key) is upload:

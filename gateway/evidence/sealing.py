@@ -19,6 +19,7 @@ from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.signature import Checked, check_manifest, device_flags
+from gateway.evidence.speaking import brought
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -55,8 +56,8 @@ class Sealing:
             upload.received = True
             return
         terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
-        offer = written(upload.offer)
-        detail = {"device": upload.key.device, "recording": upload.key.recording, "offer": offer}
+        named = {"device": upload.key.device, "recording": upload.key.recording}
+        detail = {**named, "offer": written(upload.offer), **brought(upload.offer)}
         await self._needs.custody.record(
             Act("receive", ACTOR, upload.exhibit, {"controller": terms.controller}, detail)
         )
@@ -189,6 +190,7 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "ended_at": None if offer.ended_at is None else rfc3339(offer.ended_at),
         "user_data": offer.user_data,
         "flags": list(flags),
+        **brought(offer),
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest

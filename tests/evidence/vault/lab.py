@@ -232,11 +232,14 @@ class Lab:
         self.log, self.keyring, self.people, self.clock = FakeLog(), FakeKeyring(), FakePeople(), HandClock()
         self.files, self.law = files or DiskFiles(), NonceLaw()
         self.settings = recording_settings(**{"reserve_mb": 0, **settings})
+        self.rights = None
 
     def recordings(self) -> Recordings:
         """A sink as a new process would make it."""
         terms = FixedTerms("PCC", "PCC/uncategorised@3", 31)
-        needs = Needs(self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock)
+        needs = Needs(
+            self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock, self.rights
+        )
         return Recordings(self.root, needs, self.settings, self.files, self.law or chacha20poly1305)
 
     @contextlib.asynccontextmanager
