@@ -241,6 +241,7 @@ class Camera(threading.Thread):
         """The connection is gone: what was in flight on it is unknown."""
         self._up = False
         if self._current is not None:
+            self._tell_of(*self._current)  # a receipt may have been the last thing that came
             self._current[1].disconnected()
         self._telemetry.extendleft(reversed(self._unacknowledged.values()))
         self._unacknowledged.clear()

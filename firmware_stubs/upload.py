@@ -300,9 +300,11 @@ class Upload:
         self._queries = [Command("init", offer_payload(self.recording, live=self._habits.live_pace > 0))]
 
     def _made(self, now: float) -> Ranges:
-        """What there is of the recording by now; a live one grows."""
+        """What there is of the recording by now: a live one grows, a dying camera sends no more than its battery."""
         pace, began_s = self._habits.live_pace, now if self._began_s is None else self._began_s
         octets = min(self.recording.size, int(pace * (now - began_s))) if pace else self.recording.size
+        if self._habits.dies_at:
+            octets = min(octets, int(self.recording.size * self._habits.dies_at) + 1)
         return Ranges.of([(0, octets)])
 
     def _next_segment(self, now: float) -> Command | None:
