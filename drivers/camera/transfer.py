@@ -143,6 +143,9 @@ class Transfer:
     def settled(self, job: Job, outcome: UploadState | Sealed | None) -> None:
         """Init, status, fin or abort is done: answer with the state or the receipt."""
         self._end(job)
+        # Nothing runs beside these commands, so the store's word is whole: what an earlier recording of the
+        # same id left here would tell its namesake that bytes are durable which nobody has.
+        self._seen, self.durable = (), outcome.durable if isinstance(outcome, UploadState) else ()
         if isinstance(outcome, Sealed):
             self._say(job, Response(self.key.recording, topic=suffix_of(job.command), receipt=outcome.receipt))
         elif outcome is None:
@@ -176,7 +179,7 @@ class Transfer:
         return answer
 
     def _state(self, command: Command, state: UploadState) -> Response:
-        self.durable, self.window_bytes = union((*self.durable, *state.durable)), state.window_bytes
+        self.window_bytes = state.window_bytes
         code, reason = OK, state.reason
         if isinstance(command, Fin):
             code = RESEND if state.missing else BAD

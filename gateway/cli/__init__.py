@@ -29,6 +29,7 @@ VERBS = {
     "user": "gateway.cli.user:user",
     "token": "gateway.cli.token:token",
     "quarantine": "gateway.cli.quarantine:quarantine",
+    "fleet": "gateway.cli.fleet:fleet",
     "doctor": "gateway.cli.doctor:doctor",
 }
 DONE, FAILED, USAGE, INTEGRITY = 0, 1, 2, 3

@@ -98,6 +98,24 @@ def test_durable_ranges_never_shrink():
     assert said(transfer)[0]["durable"] == ((0, 8),)
 
 
+@pytest.mark.parametrize("end", [SEALED, None, "state"])
+def test_a_namesake_inherits_nothing(end):
+    """After the end of one recording, the next of the same id is told what the store has of it: nothing yet."""
+    transfer = Transfer(KEY, 100)
+    transfer.take(piece(0, 8))
+    transfer.kept(transfer.startable()[0], state((0, 8)))
+    for command, outcome in (
+        (Fin(RecordingFin(KEY, 8)), end),
+        (Init(RecordingOffer(KEY, "n")), state(missing=((0, 9),))),
+    ):
+        transfer.take(Job(command))
+        transfer.settled(transfer.startable()[0], state((0, 8)) if outcome == "state" else outcome)
+    assert said(transfer)[-1]["durable"] == ()
+    transfer.take(piece(4))
+    transfer.kept(transfer.startable()[0], state((4, 8)))
+    assert said(transfer)[0]["durable"] == ((4, 8),)
+
+
 def test_the_window_bounds_what_is_held():
     """Beyond it: 0x97, retry, and the segment is let go."""
     transfer, acks = Transfer(KEY, 10), []
