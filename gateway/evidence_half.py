@@ -21,6 +21,9 @@ from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
 from gateway.evidence.shares import Limits
 from gateway.evidence.vault.reading import Reader
+from gateway.evidence.vault.thumbnails import Thumbnails
+from gateway.media import examiner
+from gateway.media.examiner import Examiner
 from gateway.observe import SystemClock
 from gateway.ports import Clock, DeviceRights, Directory
 from gateway.settings import Settings
@@ -41,14 +44,16 @@ class Records:
     catalogue: Catalogue
     custody: CustodyLog
     reader: Reader
+    thumbnails: Thumbnails
 
 
 @dataclass(frozen=True)
 class EvidenceHalf:
-    """All that keeps evidence, open."""
+    """All that keeps evidence, open; examiner is None where the settings want no media facts."""
 
     records: Records
     recordings: Recordings
+    examiner: Examiner | None = None
 
     @property
     def condition(self) -> str:
@@ -111,7 +116,8 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
         custody = CustodyLog(evidence, origin, keystore, keyring, catalogue, clock, version("lapel"))
         custody.open_now()
         stack.callback(custody.close_now)
-        yield Records(keystore, keyring, catalogue, custody, Reader(evidence, keyring, catalogue.exhibit))
+        reader, thumbnails = Reader(evidence, keyring, catalogue.exhibit), Thumbnails(evidence, keyring)
+        yield Records(keystore, keyring, catalogue, custody, reader, thumbnails)
 
 
 @contextlib.contextmanager
@@ -150,11 +156,13 @@ async def evidence_half(
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
-                chores = group.create_task(_chores(recordings))
-                room = group.create_task(_tell_of_room(recordings))
-                yield EvidenceHalf(opened, recordings)
-                chores.cancel()
-                room.cancel()
+                examining = _examiner(settings, opened, recordings, clock)
+                chores = [group.create_task(_chores(recordings)), group.create_task(_tell_of_room(recordings))]
+                if examining is not None:
+                    chores.append(group.create_task(examining.run()))
+                yield EvidenceHalf(opened, recordings, examining)
+                for chore in chores:
+                    chore.cancel()
         finally:
             await recordings.close()
 
@@ -162,6 +170,20 @@ async def evidence_half(
 def _limits(settings: Settings) -> Limits:
     """What [store] says of sharing, key by key."""
     return Limits(**{name: getattr(settings.store, name) for name in Limits.__struct_fields__})
+
+
+def _examiner(settings: Settings, opened: Records, recordings: Recordings, clock: Clock) -> Examiner | None:
+    """What finds out about the media, in the background; None where that is not wanted."""
+    if not settings.media.enabled:
+        return None
+
+    def arrivals() -> tuple[int, int]:
+        return recordings.counters["sealed"], recordings.counters["octets"]
+
+    return Examiner(
+        settings.media,
+        examiner.Needs(opened.catalogue, opened.reader, opened.thumbnails, opened.custody, clock, arrivals),
+    )
 
 
 async def _chores(recordings: Recordings) -> None:

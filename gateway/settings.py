@@ -14,6 +14,7 @@ import msgspec
 from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.feed.settings import FeedSettings
+from gateway.media.settings import MediaSettings
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -169,6 +170,7 @@ class Settings(Closed, frozen=True):
     evidence: EvidenceSection = EvidenceSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
+    media: MediaSettings = MediaSettings()
     feed: FeedSettings = FeedSettings()
     dispatch: DispatchSettings = DispatchSettings()
     api: ApiSection = ApiSection()

@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -27,6 +27,9 @@ SITTING = timedelta(minutes=15)
 MOST_SITTINGS = 100_000
 
 
+Playable = Literal["playable", "partial", "unplayable", "not_examined"]
+
+
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Facets of a list; after is the log_index of the last exhibit of the page before."""
 
@@ -36,6 +39,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: str | None = None
     holder: str | None = None
     complete: bool | None = None
+    playable: Playable | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
@@ -72,6 +76,7 @@ class Sittings:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, str], datetime] = {}
+        self._browsed: dict[tuple[str, str], datetime] = {}
         self._locks: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, who: str, session: str, what: str) -> asyncio.Lock:
@@ -86,6 +91,17 @@ class Sittings:
             self._last = {each: at for each, at in self._last.items() if now - at < SITTING}
         self._last[key] = now
         return last is None or now - last >= SITTING
+
+    def browsed(self, who: str, session: str, now: datetime) -> None:
+        """A list was looked at, which is on record."""
+        if len(self._browsed) >= MOST_SITTINGS:
+            self._browsed = {each: at for each, at in self._browsed.items() if now - at < SITTING}
+        self._browsed[who, session] = now
+
+    def covers(self, who: str, session: str, now: datetime) -> bool:
+        """Whether a list is being looked at: its thumbnails are part of that."""
+        last = self._browsed.get((who, session))
+        return last is not None and now - last < SITTING
 
     def forget(self, who: str, session: str, what: str) -> None:
         """The entry could not be written: the next one starts anew."""
@@ -130,6 +146,7 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     chosen = ExhibitFilter(**facets)
     said = {name: part for name, part in facets.items() if part is not None}
     await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
+    call.request.config_dict[SITTINGS].browsed(call.who.account, call.who.session, datetime.now(UTC))
     rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
     total = await asyncio.to_thread(catalogue.count, chosen)
     following = rows[-1].log_index if len(rows) == asked.limit else None
@@ -161,6 +178,25 @@ async def proof(call: Call[Nothing]) -> web.StreamResponse:
     leaf = await asyncio.to_thread(log.leaf, row.log_index)
     text = await asyncio.to_thread(log.proof, row.log_index)
     return as_json(Proof(row.id, row.log_index, base64.b64encode(leaf).decode(), text))
+
+
+JPEG = {"type": "string", "format": "binary"}
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/thumbnail", "evidence:content", Answer("Its thumbnail", "image/jpeg", JPEG))
+async def thumbnail(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the thumbnail; within a sitting over a list it is part of that `browse` entry, else it is a `view`."""
+    row = await one_exhibit(call)
+    if row.disposed_at is not None:
+        raise ProblemError(410, f"{row.id} was disposed of")
+    if row.thumbnail is None:
+        raise ProblemError(404, f"{row.id} has no thumbnail")
+    if not call.request.config_dict[SITTINGS].covers(call.who.account, call.who.session, datetime.now(UTC)):
+        await seen(call, "view", row.id, row.id, {"what": "thumbnail"})
+    picture = await asyncio.to_thread(_room(call).thumbnails.get, ExhibitId(row.id))
+    if picture is None:
+        raise ProblemError(404, f"the thumbnail of {row.id} is not there")
+    return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 MEDIA = {"type": "string", "format": "binary"}

@@ -15,7 +15,10 @@ ROUTES = Routes()
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, `degraded` or `down`; parts each on its own; problem in words, where footage has to wait."""
+    """`ok`, `degraded` or `down`; parts each on its own (`off: why` is no fault: the machine lacks what it takes).
+
+    problem: in words, where footage has to wait.
+    """
 
     state: str
     parts: dict[str, str] = {}
@@ -32,7 +35,7 @@ async def live(_call: Call[Nothing]) -> web.StreamResponse:
 def _ready(call: Call[Nothing], names: tuple[str, ...], problem: str | None = None) -> web.StreamResponse:
     parts = call.rooms.parts()
     chosen = {name: parts[name] for name in names if name in parts}
-    state = "ok" if all(word == "ok" for word in chosen.values()) else "degraded"
+    state = "ok" if all(word == "ok" or word.startswith("off") for word in chosen.values()) else "degraded"
     # Whoever asks for the whole wants to know whether to send consumers here: only the feed decides that.
     dead = chosen.get("feed") == "down" if "feed" in chosen else "down" in chosen.values()
     said = msgspec.UNSET if problem is None else problem

@@ -12,6 +12,7 @@ from gateway.dispatch.dispatch import Dispatch
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
+from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -27,6 +28,7 @@ class EvidenceRoom:
     custody: CustodyLog
     catalogue: Catalogue
     reader: Reader
+    thumbnails: Thumbnails
 
 
 @dataclass(frozen=True)

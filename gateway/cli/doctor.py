@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from gateway import settings as configuration
-from gateway.cli import doctor_words, show
+from gateway.cli import doctor_media, doctor_words, show
 from gateway.cli.doctor_ports import look
 from gateway.cli.doctor_words import Finding, Radio
 from gateway.cli.places import as_json_option, of_store
@@ -113,7 +113,9 @@ def _of_config(settings: Settings, *, radio_only: bool) -> list[Finding]:
                 "Agree on a 16-bit status value with the force, program it, and set [feed] test_status.",
             )
         )
-    return found if radio_only else [_of_data(settings.data), *_of_certificates(settings), *found]
+    if radio_only:
+        return found
+    return [_of_data(settings.data), *_of_certificates(settings), *doctor_media.look(settings), *found]
 
 
 def _of_certificates(settings: Settings) -> list[Finding]:

@@ -99,6 +99,7 @@ PARTS = {
     "journal": "The disk refuses the journal: make room, or see that the data directory takes writes.",
     "evidence": "The evidence store refuses or is shut: make room; see `lapel evidence verify --all`.",
     "inputs": "An input is not up: see the findings on each.",
+    "media": "Install the ffmpeg commands and name them in [media], or set [media] enabled = false.",
 }
 HEALTHY = ("up", "ok")
 ATTACH = "Have the group selected or scanned in a gateway radio's programming, and prove it by a call."
@@ -145,12 +146,14 @@ def certificates(lapsing: Sequence[Credential], days: int, known: int) -> list[F
 
 def parts(states: Mapping[str, str]) -> list[Finding]:
     """The parts of a gateway."""
-    return [
-        Finding(name, "fine", "ok")
-        if state == "ok"
-        else Finding(name, "wrong", state, PARTS.get(name, "See the gateway's log."))
-        for name, state in states.items()
-    ]
+    return [_part(name, state) for name, state in states.items()]
+
+
+def _part(name: str, state: str) -> Finding:
+    if state == "ok":
+        return Finding(name, "fine", "ok")
+    verdict: Verdict = "note" if state.startswith("off") else "wrong"
+    return Finding(name, verdict, state, PARTS.get(name, "See the gateway's log."))
 
 
 class Radio(msgspec.Struct, frozen=True):

@@ -55,6 +55,7 @@ def _line(row: Exhibit) -> tuple[object, ...]:
         state = "receiving"
     else:
         state = "sealed" if row.complete else "sealed, incomplete"
+        state += f", {row.playable}" if row.playable in ("partial", "unplayable") else ""
     recorded = rfc3339(row.started_at) if row.started_at else None
     return (row.id, recorded, row.device, row.holder, row.size, row.log_index, state, " ".join(row.flags))
 

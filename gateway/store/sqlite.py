@@ -37,7 +37,19 @@ def open_engine(path: Path, metadata: sa.MetaData, pragmas: Mapping[str, str]) -
     event.listen(engine, "begin", begun)
     with storing(engine) as link:
         metadata.create_all(link)
+        _add_columns(link, metadata)
     return engine
+
+
+def _add_columns(link: sa.Connection, metadata: sa.MetaData) -> None:
+    """Give a file of an earlier version the columns that it lacks; each must allow null."""
+    inspector = sa.inspect(link)
+    for table in metadata.sorted_tables:
+        have = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in have and column.nullable:
+                kind = column.type.compile(link.dialect)
+                link.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
 
 
 @contextlib.contextmanager

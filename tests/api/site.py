@@ -144,6 +144,7 @@ class Site:
             "gateway": {"instance": "test-1", "data": str(self.data)},
             "roster": {"file": str(roster)},
             "store": {"reserve_mb": 0},
+            "media": {"enabled": False},
             "log": {"origin": "lapel.test/log"},
             "api": {"port": 0},
             "feed": {"tick_ms": 20, "heartbeat_s": 0.5},

@@ -210,7 +210,7 @@ function showCover(groups) {
 async function showParts() {
   const parts = Object.entries((await json("/ready")).parts || {}).filter(([name]) => name !== "inputs");
   children(byId("parts"), "li", parts.map(([name, state]) => [name, (item) => {
-    item.className = state;
+    item.className = state.split(":")[0];
     text(item, state === "ok" ? name : `${name}: ${state}`);
   }]));
 }
@@ -218,18 +218,33 @@ async function showParts() {
 function seal(each) {
   if (each.disposed_at) return { value: "disposed", className: "number never" };
   if (!each.sealed_at) return { value: "receiving", className: "number receiving" };
-  const odd = [each.complete === false ? "incomplete" : "", ...(each.flags || [])].filter(Boolean).map(words).join(", ");
+  const plays = each.playable === "partial" || each.playable === "unplayable" ? each.playable : "";
+  const odd = [each.complete === false ? "incomplete" : plays, ...(each.flags || [])].filter(Boolean).map(words).join(", ");
   return { value: `#${each.log_index}`, small: odd, className: `number ${odd ? "incomplete" : "sealed"}` };
 }
 
 async function showExhibits() {
   const page = await json("/v1/exhibits?limit=50");
   text(byId("exhibit-count"), `${page.total} kept`);
-  children(byId("exhibits"), "tr", page.exhibits.map((each) => [each.id, (row) => cells(row, [
-    { value: each.id, className: "mono" }, clock(each.started_at || each.received_at), each.device,
-    { value: each.holder || "not settled", className: each.holder ? "wide" : "wide never" },
-    { value: size(each.size), className: "number wide" }, seal(each),
-  ])]));
+  children(byId("exhibits"), "tr", page.exhibits.map((each) => [each.id, (row) => {
+    cells(row, [
+      { value: "", className: "wide still" },
+      { value: each.id, className: "mono" }, clock(each.started_at || each.received_at), each.device,
+      { value: each.holder || "not settled", className: each.holder ? "wide" : "wide never" },
+      { value: size(each.size), small: each.duration_s == null ? "" : age(each.duration_s), className: "number wide" }, seal(each),
+    ]);
+    still(row.children[0], each);
+  }]));
+}
+
+function still(cell, each) {
+  const shown = each.thumbnail && !each.disposed_at && may("evidence:content");
+  if (!shown) { cell.replaceChildren(); return; }
+  if (cell.firstElementChild) return;
+  const image = Object.assign(document.createElement("img"), { alt: `Still of ${each.id}`, width: 64, height: 36, loading: "lazy" });
+  image.addEventListener("error", () => image.remove(), { once: true });
+  image.src = `/v1/exhibits/${encodeURIComponent(each.id)}/thumbnail`;
+  cell.append(image);
 }
 
 async function showLog() {

@@ -21,11 +21,15 @@ EXHIBIT = (
     *("id", "device", "recording", "controller", "category", "content_type", "size", "sha256", "complete"),
     *("blob", "blob_sha256", "received_at", "sealed_at", "started_at", "ended_at", "holder", "flags"),
     *("log_index", "n", "prev"),
+    *("container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"),
 )
 CUSTODY = ("log_index", "exhibit", "n", "kind", "at", "actor", "leaf_sha256", "hmac")
 # Columns that hold nothing unless an entry said so: a value from nowhere is a difference.
-_OWED = ("device", "recording", "controller", "category", "content_type", "size", "sha256", "blob", "blob_sha256")
-_TIMES = frozenset({"received_at", "sealed_at", "started_at", "ended_at", "at"})
+_OWED = (
+    *("device", "recording", "controller", "category", "content_type", "size", "sha256", "blob", "blob_sha256"),
+    *("container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"),
+)
+_TIMES = frozenset({"received_at", "sealed_at", "started_at", "ended_at", "media_created_at", "at"})
 
 
 @contextmanager
@@ -62,10 +66,10 @@ def _plain(name: str, value: Any) -> Any:  # noqa: ANN401
         return int(value)
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except (ValueError, RecursionError):
             return value
-    return value
+    return value or None if name == "codecs" else value
 
 
 def _compare(row: Mapping[str, Any], wanted: Mapping[str, Any], where: str, report: Report) -> None:

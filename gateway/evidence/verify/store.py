@@ -20,6 +20,7 @@ from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.thumbnails import check_thumbnail
 from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
 
 _TRIES = 3
@@ -118,6 +119,8 @@ class _Run:
         for name, exhibit in folded.items():
             if self._only in {None, name}:
                 self._check_exhibit(exhibit, keyring)
+                if exhibit.disposed is None and exhibit.said.get("thumbnail") is not None:
+                    check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
