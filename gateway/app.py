@@ -134,6 +134,8 @@ class Gateway:
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
+        if self.evidence is not None and self.evidence.witnesses is not None:
+            parts["witness"] = self.evidence.witnesses.health()
         if self.settings.driver:
             states = {health.state for health in self.inputs().values()}
             parts["inputs"] = "ok" if states <= {"up"} else "degraded"
@@ -272,6 +274,8 @@ def _metrics(gateway: Gateway) -> None:
     if gateway.evidence is not None:
         half = gateway.evidence
         gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
+        if half.witnesses is not None:
+            gauges.add("witness", half.witnesses.counts)
     gateway.metrics.registry.register(
         Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
     )
@@ -281,7 +285,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     settings, half = gateway.settings, gateway.evidence
     room = None
     if half is not None:
-        room = EvidenceRoom(half.records.custody, half.records.catalogue, half.records.reader)
+        room = EvidenceRoom(half.records.custody, half.records.catalogue, half.records.reader, half.witnesses)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

@@ -17,14 +17,17 @@ from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
 from gateway.evidence.vault.reading import Reader
+from gateway.evidence.witnesses import Witnesses
 from gateway.observe import SystemClock
 from gateway.ports import Clock, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
+from gateway.witnessing import witnessed
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
@@ -47,11 +50,14 @@ class EvidenceHalf:
 
     records: Records
     recordings: Recordings
+    witnesses: Witnesses | None = None
 
     @property
     def condition(self) -> str:
         """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
-        return "down" if self.records.custody.problem is not None else self.recordings.condition
+        contradicted = self.witnesses is not None and self.witnesses.problem is not None
+        broken = contradicted or self.records.custody.problem is not None
+        return "down" if broken else self.recordings.condition
 
 
 class AgencyTerms:
@@ -100,6 +106,7 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
         stack.callback(keyring.close)
         catalogue.open()
         stack.callback(catalogue.close)
+        origin = origin_at(evidence, origin)
         custody = CustodyLog(evidence, origin, keystore, keyring, catalogue, clock, version("lapel"))
         custody.open_now()
         stack.callback(custody.close_now)
@@ -117,7 +124,10 @@ def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterato
 async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> AsyncIterator[EvidenceHalf]:
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
-    with records(evidence, settings.keys, settings.log.origin, clock, create=True) as opened:
+    async with contextlib.AsyncExitStack() as stack:
+        opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
+        # Before anything else can be signed: whether a witness saw more of this log than there is.
+        witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
         needs = Needs(
             custody=opened.custody,
@@ -140,7 +150,7 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
         try:
             async with asyncio.TaskGroup() as group:
                 chores = group.create_task(_chores(recordings))
-                yield EvidenceHalf(opened, recordings)
+                yield EvidenceHalf(opened, recordings, witnesses)
                 chores.cancel()
         finally:
             await recordings.close()

@@ -11,6 +11,7 @@ from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.vault.reading import Reader
+from gateway.evidence.witnesses import Witnesses
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -26,6 +27,7 @@ class EvidenceRoom:
     custody: CustodyLog
     catalogue: Catalogue
     reader: Reader
+    witnesses: Witnesses | None = None
 
 
 @dataclass(frozen=True)
