@@ -99,6 +99,7 @@ class Witnesses:
             while True:
                 try:
                     await self._aim()
+                    await self._keep_again()
                 except (OSError, IntegrityError) as problem:
                     _log.error("witness_round_failed", problem=str(problem))
                 self._watch_quorum()
@@ -224,6 +225,13 @@ class Witnesses:
             return
         self.cosigned = Cosigned(note, head)
 
+    async def _keep_again(self) -> None:
+        """What met the quorum while the disk refused: nobody will be asked about that checkpoint again."""
+        async with self._keeping:
+            target = self._target
+            if target is not None and self._is_met() and (self.cosigned is None or self.cosigned.size < target.size):
+                await self._keep(with_cosignatures(target.note, self._gathered.values()), target.checkpoint)
+
     async def _contradicted(self, outcome: Outcome) -> None:
         """The log signed something that this one is no extension of: it must not sign again.
 
@@ -234,7 +242,14 @@ class Witnesses:
         _log.critical("log_contradicted", problem=why.problem, witness=why.witness, proven=bool(why.checkpoint))
         if why.checkpoint:
             self.problem = why.problem
-            await asyncio.to_thread(halt, self.log, outcome.halt, self._disk)
+            await self._halt(why)
+
+    async def _halt(self, why: Halt) -> None:
+        async with self._keeping:
+            try:
+                await asyncio.to_thread(halt, self.log, why, self._disk)
+            except OSError as problem:
+                _log.critical("halt_not_kept", problem=str(problem))  # the next conversation tries again
 
     def _watch_quorum(self) -> None:
         since_s = self._behind_since_s

@@ -58,10 +58,16 @@ def keep_cosigned(log: Path, note: str, disk: Disk) -> None:
 
 
 def halt(log: Path, why: Halt, disk: Disk) -> None:
-    """Stop this log for good, for every process; durable on return. The first reason stays."""
-    if not (log / HALTED).exists():
+    """Stop this log for good, for every process; durable on return. Of several reasons the largest checkpoint stays."""
+    known = halted(log)
+    if known is None or _size(known) < _size(why):
         told = {"v": 1, "problem": why.problem, "witness": why.witness, "checkpoint": why.checkpoint}
         disk.replace(log / HALTED, canonical(told) + b"\n")
+
+
+def _size(why: Halt) -> int:
+    lines = why.checkpoint.split("\n")
+    return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else -1
 
 
 def halted(log: Path) -> Halt | None:
