@@ -144,6 +144,8 @@ class Gateway:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
         if self.evidence is not None and self.evidence.examiner is not None:
             parts["media"] = self.evidence.examiner.condition
+        if self.evidence is not None and self.evidence.witnesses is not None:
+            parts["witness"] = self.evidence.witnesses.health()
         if self.settings.driver:
             states = {health.state for health in self.inputs().values()}
             parts["inputs"] = "ok" if states <= {"up"} else "degraded"
@@ -322,10 +324,7 @@ def _metrics(gateway: Gateway) -> None:
         expected = gateway.expected
         gauges.add("cameras", lambda: expected.stats)
     if gateway.evidence is not None:
-        gauges.add("evidence", gateway.evidence.figures)
-        if gateway.evidence.examiner is not None:
-            examiner = gateway.evidence.examiner
-            gauges.add("media", lambda: examiner.counters)
+        gateway.evidence.add_gauges(gauges)
     gateway.metrics.registry.register(
         Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
     )
@@ -335,7 +334,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     settings, half = gateway.settings, gateway.evidence
     room = None
     if half is not None:
-        room = EvidenceRoom(half.records.custody, half.records.catalogue, half.records.reader, half.records.thumbnails)
+        kept = half.records
+        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, half.witnesses)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

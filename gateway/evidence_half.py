@@ -17,18 +17,21 @@ from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
 from gateway.evidence.recordings import Recordings, RecordingSettings
 from gateway.evidence.shares import Limits
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
+from gateway.evidence.witnesses import Witnesses
 from gateway.media import examiner
 from gateway.media.examiner import Examiner
-from gateway.observe import SystemClock
+from gateway.observe import Gauges, SystemClock
 from gateway.ports import Clock, DeviceRights, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
+from gateway.witnessing import witnessed
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
@@ -54,11 +57,23 @@ class EvidenceHalf:
     records: Records
     recordings: Recordings
     examiner: Examiner | None = None
+    witnesses: Witnesses | None = None
 
     @property
     def condition(self) -> str:
         """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
-        return "down" if self.records.custody.problem is not None else self.recordings.condition
+        contradicted = self.witnesses is not None and self.witnesses.problem is not None
+        broken = contradicted or self.records.custody.problem is not None
+        return "down" if broken else self.recordings.condition
+
+    def add_gauges(self, gauges: Gauges) -> None:
+        """Show what is counted here among the metrics."""
+        gauges.add("evidence", self.figures)
+        if self.examiner is not None:
+            examiner = self.examiner
+            gauges.add("media", lambda: examiner.counters)
+        if self.witnesses is not None:
+            gauges.add("witness", self.witnesses.counts)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -113,6 +128,7 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
         stack.callback(keyring.close)
         catalogue.open()
         stack.callback(catalogue.close)
+        origin = origin_at(evidence, origin)
         custody = CustodyLog(evidence, origin, keystore, keyring, catalogue, clock, version("lapel"))
         custody.open_now()
         stack.callback(custody.close_now)
@@ -133,7 +149,10 @@ async def evidence_half(
 ) -> AsyncIterator[EvidenceHalf]:
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
-    with records(evidence, settings.keys, settings.log.origin, clock, create=True) as opened:
+    async with contextlib.AsyncExitStack() as stack:
+        opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
+        # Before anything else can be signed: whether a witness saw more of this log than there is.
+        witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
         needs = Needs(
             custody=opened.custody,
@@ -160,7 +179,7 @@ async def evidence_half(
                 chores = [group.create_task(_chores(recordings)), group.create_task(_tell_of_room(recordings))]
                 if examining is not None:
                     chores.append(group.create_task(examining.run()))
-                yield EvidenceHalf(opened, recordings, examining)
+                yield EvidenceHalf(opened, recordings, examining, witnesses)
                 for chore in chores:
                     chore.cancel()
         finally:

@@ -316,3 +316,23 @@ class Driver(Protocol):
     def health(self) -> InputHealth:
         """How it is now; never blocks."""
         ...
+
+
+class WitnessAnswer(msgspec.Struct, frozen=True):
+    """What a witness answers, whoever runs it (c2sp.org/tlog-witness)."""
+
+    status: int
+    body: bytes
+    media: str = "text/plain"
+
+
+class WitnessDoor(Protocol):
+    """One witness of the log, reached over its protocol. LinkError: no answer."""
+
+    async def add_checkpoint(self, body: bytes) -> WitnessAnswer:
+        """Ask it to cosign."""
+        ...
+
+    async def latest(self, log_id: str) -> bytes | None:
+        """The last checkpoint that it cosigned of a log; None where it has or tells none."""
+        ...

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from gateway.crypto.cosignatures import parse_witness_vkey
 from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.feed.settings import FeedSettings
@@ -105,10 +106,33 @@ class RetentionSection(Closed, frozen=True):
     rule_version: Positive = 1
 
 
+class WitnessSection(Closed, frozen=True):
+    """[[log.witness]]: somebody who cosigns the log: a name for us, its address, its verifier key, who runs it."""
+
+    name: Name
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s?#]+$")]
+    vkey: str
+    operator: Name
+
+
 class LogSection(Closed, frozen=True):
-    """[log]: the log's origin, first line of every checkpoint."""
+    """[log]: the log's origin, first line of every checkpoint; who runs it; who witnesses it."""
 
     origin: Annotated[str, msgspec.Meta(pattern=r"^[^\s+]+$")] = "lapel.invalid/log"
+    operator: Name | None = None
+    witness: list[WitnessSection] = msgspec.field(default_factory=list)
+    witness_quorum: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    witness_patience_s: Seconds = 5.0
+
+    @property
+    def quorum(self) -> int:
+        """How many other operators have to cosign; where nothing is said, one if there is any."""
+        return min(1, len(self.other_operators)) if self.witness_quorum is None else self.witness_quorum
+
+    @property
+    def other_operators(self) -> set[str]:
+        """Who witnesses and is not the log's own operator: only they count."""
+        return {witness.operator for witness in self.witness} - {self.operator}
 
 
 class ApiSection(Closed, frozen=True):
@@ -258,6 +282,7 @@ def _consistent(settings: Settings) -> Settings:
         if driver.name in seen:
             raise ConfigError(f"driver[{number}].name", f"{driver.name!r} stands twice")
         seen.add(driver.name)
+    _witnessed(settings.log)
     broker = settings.broker
     if broker.password_file and broker.password_env:
         raise ConfigError("broker.password_env", "give password_file or password_env, not both")
@@ -273,6 +298,25 @@ def _shared(store: StoreSection) -> None:
         limit = getattr(store, all_)
         if limit and getattr(store, one) > limit:
             raise ConfigError(f"store.{one}", f"is more than {all_} ({limit})")
+
+
+def _witnessed(log: LogSection) -> None:
+    """Witnesses that can make the quorum, each named once and with a key that can be read."""
+    seen: set[str] = set()
+    for number, witness in enumerate(log.witness):
+        key = f"log.witness[{number}]"
+        try:
+            parsed = str(parse_witness_vkey(witness.vkey))
+        except ValueError as wrong:
+            raise ConfigError(f"{key}.vkey", str(wrong)) from wrong
+        if seen & {witness.name, parsed}:
+            raise ConfigError(f"{key}.name", f"{witness.name!r}, or its key, stands twice")
+        seen |= {witness.name, parsed}
+    if log.witness and log.operator is None:
+        raise ConfigError("log.operator", "is required where there are witnesses: the log's own do not count")
+    if log.quorum > len(log.other_operators):
+        others = len(log.other_operators)
+        raise ConfigError("log.witness_quorum", f"{log.quorum} operators are asked for, {others} other than the log's")
 
 
 def load(path: str | Path) -> Settings:

@@ -13,6 +13,7 @@ from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
+from gateway.evidence.witnesses import Witnesses
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -29,6 +30,7 @@ class EvidenceRoom:
     catalogue: Catalogue
     reader: Reader
     thumbnails: Thumbnails
+    witnesses: Witnesses | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`lapel log verify | proof INDEX`: the log, checked by code that shares nothing with its writer."""
+"""`lapel log verify | proof INDEX | witness | recover`: the log, checked by code apart from its writer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import click
 
 from gateway.cli.evidence_verify import show_report
+from gateway.cli.log_witness import witness
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.evidence.verify.proof import prove
 from gateway.evidence.verify.report import UnreadError
@@ -16,6 +17,9 @@ from gateway.evidence.verify.store import verify_log
 @click.group()
 def log() -> None:
     """The signed log."""
+
+
+log.add_command(witness)
 
 
 @log.command()

@@ -26,6 +26,7 @@ from gateway.evidence.log.merkle import leaf_hash
 from gateway.evidence.log.merkle import root as tree_root
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, Edge, Growth, grow, pack_entry, tile_path, tile_width
+from gateway.evidence.log.witnessed import refuse_if_halted
 
 LOCK_PATIENCE_S = 30.0
 LOCK_PAUSE_S = 0.002
@@ -78,6 +79,7 @@ class LogWriter:
 
     def refresh(self) -> None:
         """Take the checkpoint on disk, made by us or another process, as the head; found a new log."""
+        refuse_if_halted(self.directory)
         path = self.directory / "checkpoint"
         if not path.exists():
             self._found(path)
