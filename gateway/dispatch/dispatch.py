@@ -14,7 +14,7 @@ from gateway.dispatch import task as steps
 from gateway.dispatch.asked import DeclinedError, NewTask, checked, fingerprint, words
 from gateway.dispatch.book import Book
 from gateway.dispatch.errands import Errands
-from gateway.dispatch.ports import Emergency, Ledger, Surroundings, Wanted
+from gateway.dispatch.ports import Ledger, Surroundings, Wanted
 from gateway.dispatch.sender import Sender
 from gateway.dispatch.settings import DispatchSettings
 from gateway.dispatch.share import Share, longest
@@ -22,13 +22,15 @@ from gateway.dispatch.task import Answer, Task
 from gateway.dispatch.times import By, ResponseTimes, response_times
 from gateway.dispatch.vigil import Vigil
 from gateway.dispatch.whom import wearer
-from gateway.domain.events import DeliveryReport, ReachReport, StatusReport
+from gateway.domain.events import DeliveryReport, ReachReport, ReadReceipt, StatusReport
 from gateway.domain.people import Unit
 from gateway.errors import GatewayError, StoreBusyError
 from gateway.ports import Outgoing, Resolved
 
 _log = structlog.get_logger()
 RESTART_S = 1.0
+CONSUMED = 0x02
+"""SDS-TL delivery status: the person has read it (EN 300 392-2 clause 29.4.3.2)."""
 NOT_YET = "dispatch is starting"
 
 
@@ -263,6 +265,20 @@ class Dispatch:
         """A terminal came within reach or went out of it: tasks that wait look again."""
         self._sender.turns.nudge()
 
-    def emergency(self, _record: Emergency) -> None:
+    def dealt(self, receipt: ReadReceipt) -> None:
+        """A named person has dealt with an officer's message: its sender is told, by the terminal that heard it."""
+        key = f"dealt {receipt.via}/{receipt.issi}/{receipt.reference}"
+        word = Outgoing(
+            key,
+            receipt.issi,
+            "report",
+            value=CONSUMED,
+            protocol=receipt.protocol,
+            reference=receipt.reference,
+            via=receipt.via,
+        )
+        self._errands.add(key, word)
+
+    def emergency(self) -> None:
         """An emergency was raised, acknowledged or cleared."""
         self._vigil.nudge()
