@@ -178,6 +178,12 @@ class Dispatch:
         if active and asked.override is None:
             detail = f"{asked.unit} is committed to {active[0].id}; override with a reason"
             raise DeclinedError(409, detail, task=active[0].id, state=active[0].state)
+        changed, state = self._around.beats.duty(asked.unit)
+        if asked.seq is not None and asked.seq < changed and asked.override is None:
+            detail = (
+                f"{asked.unit} is {state} since {changed}, seen at {asked.seq}: look again, or override with a reason"
+            )
+            raise DeclinedError(409, detail, seq=changed, duty=state)
         if len(self._book.open()) >= self.settings.open_max:
             raise StoreBusyError(f"{self.settings.open_max} tasks are open")
 

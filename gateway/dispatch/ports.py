@@ -97,6 +97,10 @@ class Beats(Protocol):
         """Whether its position is old or none."""
         ...
 
+    def duty(self, unit: str) -> tuple[int, str]:
+        """The number of the feed's record that last changed its duty (0: none), and the state it is in since."""
+        ...
+
     def emergencies(self) -> Iterable[Emergency]:
         """All that are open, and the latest that are over."""
         ...

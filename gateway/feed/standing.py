@@ -60,7 +60,10 @@ class Sighting(msgspec.Struct, eq=False):
 
 
 class Standing(msgspec.Struct, eq=False):
-    """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand."""
+    """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
+
+    duty_seq is the number of the record that last changed its duty.
+    """
 
     id: UnitId
     roll: Roll
@@ -69,6 +72,7 @@ class Standing(msgspec.Struct, eq=False):
     noted_s: float
     known_duty: bool = False
     duty_s: float = 0.0
+    duty_seq: int = 0
     hidden: bool = False
     seq: int = 1
     live: Sighting | None = None

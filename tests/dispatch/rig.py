@@ -194,6 +194,11 @@ class FakeBeats:
     reaches: dict[str, Reach] = field(default_factory=dict)
     old: bool = False
     alarms: list[Alarm] = field(default_factory=list)
+    duties: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def duty(self, unit: str) -> tuple[int, str]:
+        """As told."""
+        return self.duties.get(unit, (0, "on_duty"))
 
     def reach(self, unit: str) -> Reach:
         """As told."""
