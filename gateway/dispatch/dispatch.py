@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from gateway.ports import Outgoing, Resolved
 
 _log = structlog.get_logger()
 RESTART_S = 1.0
+TIDY_S = 3600.0
 CONSUMED = 0x02
 """SDS-TL delivery status: the person has read it (EN 300 392-2 clause 29.4.3.2)."""
 NOT_YET = "dispatch is starting"
@@ -78,6 +79,7 @@ class Dispatch:
                 async with asyncio.TaskGroup() as self._group:
                     for part in (self._sender.turns, self._errands.turns, self._book, self._vigil):
                         self._group.create_task(part.run())
+                    self._group.create_task(self._tidy())
             except* Exception:  # noqa: BLE001 - see above
                 self.counts["defects"] += 1
                 _log.exception("dispatch_defect")
@@ -85,6 +87,16 @@ class Dispatch:
             finally:
                 self._group = None
             await asyncio.sleep(RESTART_S)
+
+    async def _tidy(self) -> None:
+        """Now and then, tasks that were over long ago."""
+        days = self.settings.keep_days
+        while days is not None:
+            try:
+                await self._book.forget(self._around.clock.now().utc - timedelta(days=days))
+            except StoreBusyError as wrong:
+                _log.warning("tasks_not_forgotten", problem=str(wrong))
+            await asyncio.sleep(TIDY_S)
 
     async def close(self) -> None:
         """Write down what waits."""

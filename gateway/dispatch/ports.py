@@ -49,6 +49,10 @@ class Ledger(Protocol):
         """Tasks, oldest first."""
         ...
 
+    def forget(self, before: datetime, most: int) -> int:
+        """Delete tasks made before then that are over, and whose officer has nothing more to be told: how many."""
+        ...
+
     def unfinished(self) -> list[Task]:
         """Every task that is not over, and those over of which the officer has yet to be told."""
         ...
