@@ -30,6 +30,7 @@ from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
 from gateway.dispatch.ports import Surroundings
 from gateway.domain.events import Reach
+from gateway.domain.ids import UnitId
 from gateway.errors import ConfigError, GatewayError
 from gateway.evidence.awaited import Limits
 from gateway.evidence.expected import Expectations, Vault
@@ -108,6 +109,11 @@ class Beats:
         """Whether its position is old or none; one that the feed does not show (off duty) is not looked for."""
         feature = self.feed.unit(unit)
         return feature is not None and msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
+
+    def duty(self, unit: str) -> tuple[int, str]:
+        """The number of the record that last changed its duty, and the state it is in since."""
+        standing = self.feed.board.units.get(UnitId(unit))
+        return (0, "unknown") if standing is None else (standing.duty_seq, standing.duty.state)
 
     def emergencies(self) -> Iterable[EmergencyRecord]:
         """All that are open, and the latest that are over."""

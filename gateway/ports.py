@@ -253,7 +253,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     text: for kind `text`. seconds: for kind `interval`, the reporting interval asked for (None: the
     terminal's own again). value: for kind `status`, the 16-bit pre-coded status; for `report` (what became
     of the officer's own message) and `report_ack` the delivery status, with that message's protocol identifier and
-    reference. urgent goes ahead of the rest.
+    reference. via: the one gateway terminal that may send it, else any. urgent goes ahead of the rest.
     """
 
     id: str
@@ -265,6 +265,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     urgent: bool = False
     protocol: int | None = None
     reference: int | None = None
+    via: str | None = None
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from drivers.links.serial_link import HeldError, SerialLink, held_by, holders
 from drivers.tetra import dialects, pei, probing
 from drivers.tetra.answering import Answering
 from drivers.tetra.outbox import NotSent, Transmitted
-from drivers.tetra.owed import owed
+from drivers.tetra.owed import owed, to_us, unasked
 from drivers.tetra.sending import RadioDownlink
 from drivers.tetra.session import Call, Heard, Ready, Refused, SdsIndication, Session, SessionEvent, Silent, Timing
 from drivers.tetra.settings import Settings, StatusCode, chosen_dialect, flows, speeds, status_codes
@@ -199,9 +199,13 @@ class TetraDriver:
         if heard.doubt and not any(isinstance(event, EmergencyReport) for event in events):
             self._quarantine(frame, heard.doubt)
             return
-        durable = self._accept(frame, events)
         number = None if self._session is None else self._session.state.number
-        answer = owed(heard, None if number is None else number.ssi) if self._settings.answer_reports else None
+        own_issi = None if number is None else number.ssi
+        answers = self._settings.answer_reports
+        if not answers or not to_us(heard, own_issi):
+            events = [unasked(event) for event in events]
+        durable = self._accept(frame, events)
+        answer = owed(heard, own_issi) if answers else None
         if answer is not None:
             self._answering.owe(durable, answer)
 

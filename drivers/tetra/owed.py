@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from drivers.tetra import sds
 from drivers.tetra.lip_long import LongReport
 from drivers.tetra.pei import SdsIndication
+from gateway.domain.events import Event, TextReport
 from gateway.domain.ids import Issi
 from gateway.errors import WireError
 from gateway.ports import Outgoing
@@ -19,14 +22,24 @@ def owed(heard: SdsIndication, own_issi: int | None) -> Outgoing | None:
     Always the standard report, also where the short one is recommended: it alone was seen on a PEI (clause 29.4.2).
     """
     caller = None if heard.calling is None else heard.calling.ssi
-    called = None if heard.called is None else heard.called.ssi
-    if not caller or heard.doubt or (None not in {called, own_issi} and called != own_issi):
+    if not caller or heard.doubt or not to_us(heard, own_issi):
         return None
     try:
         message = sds.decode(heard.service, heard.bits)
     except WireError:
         return None
     return _owed(message, Issi(caller))
+
+
+def to_us(heard: SdsIndication, own_issi: int | None) -> bool:
+    """Whether it was sent to this terminal alone, as far as is known."""
+    called = None if heard.called is None else heard.called.ssi
+    return None in {called, own_issi} or called == own_issi
+
+
+def unasked(event: Event) -> Event:
+    """A text to a group: nobody answers it, when it is dealt with neither."""
+    return msgspec.structs.replace(event, receipt=None) if isinstance(event, TextReport) else event
 
 
 def _owed(message: sds.Sds, to: Issi) -> Outgoing | None:

@@ -598,7 +598,7 @@ async def test_intervals_while_an_emergency_lasts() -> None:
     rig = Rig()
     async with rig.running() as dispatch:
         rig.beats.alarms = [Alarm("EM-1"), Alarm("EM-2", person="P-0015", issi=None)]
-        dispatch.emergency(rig.beats.alarms[0])
+        dispatch.emergency()
         await rig.settled()
         assert sorted(intervals(rig.link)) == [(OWN, 10), (SECOND, 10)]
         assert all(message.urgent for message in rig.link.heard)

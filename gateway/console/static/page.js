@@ -4,6 +4,7 @@
 const byId = (id) => document.getElementById(id);
 const units = new Map();
 const emergencies = new Map();
+const messages = new Map();
 const SOURCES = { lip: "radio", mqtt: "beacon", bwc: "camera", manual: "by hand", none: "–" };
 const TRIGGERS = { tetra_status: "radio status", lip_reason: "radio button", tetra_call: "radio call", camera_panic: "camera", beacon_sos: "beacon", manual: "control room" };
 const REMEMBERED = "lapel signed in"; // only whether it is worth asking: the session itself is out of a script's reach
@@ -157,10 +158,12 @@ function follow() {
     whole.features.forEach((unit) => units.set(unit.id, unit));
     (whole.emergencies || []).forEach((each) => emergencies.set(each.id, each));
     showUnits(); showEmergencies();
+    loadMessages();
   });
   on("position", (unit) => units.set(unit.id, unit));
   on("duty", (duty) => { const unit = units.get(duty.unit); if (unit) unit.properties.duty = { ...unit.properties.duty, ...duty }; });
   on("removed", (gone) => units.delete(gone.unit || gone.id));
+  on("message", (each) => { messages.set(each.id, each); showMessages(); });
   on("emergency", (each) => { emergencies.set(each.id, each); showEmergencies(); });
   stream.onopen = () => { heard = Date.now(); };
 }
@@ -252,17 +255,33 @@ async function showLog() {
   text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
 }
 
-async function showMessages() {
-  const { messages } = await json("/v1/messages");
-  const newest = messages.slice(-6).reverse();
-  text(byId("message-count"), messages.length > newest.length ? `newest ${newest.length} of ${messages.length}` : "");
+// Those of before the stream began, once a snapshot; what the stream has said meanwhile is newer.
+async function loadMessages() {
+  try {
+    const before = new Map(messages);
+    const found = (await json("/v1/messages")).messages;
+    const newer = [...messages].filter(([id, each]) => before.get(id) !== each);
+    messages.clear();
+    found.forEach((each) => messages.set(each.id, each));
+    newer.forEach(([id, each]) => messages.set(id, each));
+    showMessages();
+  } catch (problem) {
+    if (problem.status === 401) leave();
+    else setTimeout(loadMessages, 5000);
+  }
+}
+
+function showMessages() {
+  const all = [...messages.values()].sort((a, b) => a.id - b.id);
+  const newest = all.slice(-6).reverse();
+  text(byId("message-count"), all.length > newest.length ? `newest ${newest.length} of ${all.length}` : "");
   list("messages", newest.map((each) => [`${each.id}`, (item) => cells(item, [
     { value: clock(each.at), className: "faint" }, each.unit ? callsign(each.unit) : each.person || `ISSI ${each.issi}`,
     each.text ?? words(each.meaning || "status"),
   ], "span")]), "No messages.");
 }
 
-const ASKED = [["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["log:read", showLog], ["feed:read", showMessages]];
+const ASKED = [["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["log:read", showLog]];
 
 async function look() {
   for (const [permission, show] of ASKED) {

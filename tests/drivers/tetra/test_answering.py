@@ -16,6 +16,7 @@ from drivers.tetra.driver import Settings, build
 from drivers.tetra.lip_long import LongReport
 from drivers.tetra.owed import owed
 from drivers.tetra.pei import LineReader, SdsIndication
+from gateway.domain.events import ReadReceipt
 from gateway.errors import WireError
 from gateway.ports import Outgoing, Receipt
 
@@ -146,3 +147,17 @@ async def test_a_text_that_asks_gets_its_report_over_a_real_port(radio, intake, 
                 await asyncio.sleep(0.005)
     sent = [text for text in radio.commands if text.startswith("AT+CMGS=")]
     assert sent == ["AT+CMGS=4711,32"]
+
+
+async def test_a_text_to_a_group_asks_nothing_of_the_control_room(radio, intake, context):
+    """Its sender is told neither that it came nor that it was dealt with; of one to us the control room knows."""
+    driver = build(Settings(port=radio.port), context)
+    async with running(driver.run()):
+        async with asyncio.timeout(10):
+            while driver.health().state != "up":
+                await asyncio.sleep(0.005)
+        for called in (77, 2):
+            radio.say(f"\r\n+CTSDSR: 12,4711,0,{called},0,64\r\n8208C90174657374\r\n".encode())
+        await intake.until(lambda: len(intake.events) > 1)
+    assert [event.receipt for event in intake.events] == [None, ReadReceipt("radio-1", 4711, 0x82, 0xC9)]
+    assert driver.health().counters["answers"] == 0
