@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -21,42 +20,33 @@ from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
+from gateway.cameras_half import cameras_half
 from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
-from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
 from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
-from gateway.dispatch.ports import Surroundings
-from gateway.domain.events import Reach
-from gateway.domain.ids import UnitId
+from gateway.dispatch_half import dispatch_half
 from gateway.errors import ConfigError, GatewayError
-from gateway.evidence.awaited import Limits
-from gateway.evidence.expected import Expectations, Vault
+from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
-from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.feed import Feed
+from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.intake import FrameIntake
-from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
-from gateway.ports import BrokerAddress, Clock, Downlink, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
 from gateway.settings import Settings
 from gateway.store.accounts import Accounts
-from gateway.store.cameras import CameraStore
 from gateway.store.credentials import CredentialStore
-from gateway.store.quarantine import QuarantineStore
 from gateway.store.roster import RosterStore
-from gateway.store.tasks import TaskStore
 from gateway.supervisor import Supervisor
 
-DRAIN_S = 5.0
-STALE = frozenset({"stale", "lost", "never"})
 DriverSettings = dict[str, msgspec.Struct]
 
 
@@ -83,41 +73,6 @@ def driver_settings(settings: Settings) -> DriverSettings:
             named = wrong.key if wrong.key.startswith(key) else f"{key}.{wrong.key.removeprefix('driver.')}"
             raise ConfigError(named, wrong.problem) from wrong
     return made
-
-
-class _Shown(msgspec.Struct):
-    """Of a unit's Feature, what dispatch asks."""
-
-    fresh: str
-
-
-class _Feature(msgspec.Struct):
-    properties: _Shown
-
-
-@dataclass(frozen=True)
-class Beats:
-    """The feed as dispatch sees it."""
-
-    feed: Feed
-
-    def reach(self, unit: str) -> Reach:
-        """Whether the unit's terminal can be reached."""
-        return self.feed.reach(unit)
-
-    def stale(self, unit: str) -> bool:
-        """Whether its position is old or none; one that the feed does not show (off duty) is not looked for."""
-        feature = self.feed.unit(unit)
-        return feature is not None and msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
-
-    def duty(self, unit: str) -> tuple[int, str]:
-        """The number of the record that last changed its duty, and the state it is in since."""
-        standing = self.feed.board.units.get(UnitId(unit))
-        return (0, "unknown") if standing is None else (standing.duty_seq, standing.duty.state)
-
-    def emergencies(self) -> Iterable[EmergencyRecord]:
-        """All that are open, and the latest that are over."""
-        return self.feed.emergencies()
 
 
 @dataclass
@@ -174,11 +129,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         stack.callback(os.close, await asyncio.to_thread(claim, settings.data))
         keystore = KeyStore(settings.keys)
         keystore.load(create=True)
-        store = RosterStore(settings.data / "roster.db")
-        stack.callback(store.close)
-        if settings.roster.file:
-            await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
-        roster = await asyncio.to_thread(store.roster)
+        store, roster = await _roster(stack, settings)
         devices = devices_half(settings, CredentialStore(store.engine), clock)
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
@@ -187,9 +138,9 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         stack.push_async_callback(feed.close)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
-        dispatch = await _dispatch(stack, settings, store, (roster, feed, clock), inputs)
-        cameras, expected = _cameras(stack, settings, (roster, clock), half)
-        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
+        dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
+        cameras, expected = cameras_half(stack, settings, (roster, clock), half)
+        intake, journal = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
@@ -211,26 +162,12 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         yield gateway
 
 
-async def _dispatch(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    store: RosterStore,
-    known: tuple[Roster, Feed, Clock],
-    inputs: dict[str, Driver],
-) -> Dispatch:
-    """Open dispatch over every driver that can send."""
-    roster, feed, clock = known
-
-    def downlinks() -> dict[str, Downlink]:
-        sending = {name: getattr(driver, "downlink", None) for name, driver in inputs.items()}
-        return {name: link for name, link in sending.items() if link is not None}
-
-    jitter = random.SystemRandom().random
-    around = Surroundings(roster, roster.devices, Beats(feed), downlinks, clock, jitter)
-    dispatch = Dispatch(settings.dispatch, TaskStore(store.engine), around)
-    await dispatch.open()
-    stack.push_async_callback(dispatch.close)
-    return dispatch
+async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:
+    store = RosterStore(settings.data / "roster.db")
+    stack.callback(store.close)
+    if settings.roster.file:
+        await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
+    return store, await asyncio.to_thread(store.roster)
 
 
 async def _evidence(
@@ -250,44 +187,6 @@ async def _evidence(
         return None, problem
     devices.log = half.records.custody.record_now
     return half, None
-
-
-def _cameras(
-    stack: contextlib.AsyncExitStack, settings: Settings, known: tuple[Roster, Clock], half: EvidenceHalf | None
-) -> tuple[CameraStore, Expectations]:
-    """Open what is known of cameras and expected of them; it works on while the evidence half is shut."""
-    section = settings.evidence
-    hours, days = section.expected_hours, section.clock_sync_days
-    limits = Limits(hours, section.battery_low_pct, section.storage_low_mb, days)
-    store = CameraStore(settings.data / "cameras.db", limits)
-    store.open()
-    stack.callback(store.close)
-    if half is None:
-        return store, Expectations(store, *known)
-    expected = Expectations(store, *known, half.recordings.uploads)
-    expected.vault = Vault(half.records.catalogue, half.records.custody, half.recordings.abandon)
-    return store, expected
-
-
-async def _pipeline(
-    stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router, cameras: CameraStore
-) -> tuple[FrameIntake, GroupCommit[Any]]:
-    folder, backlog = settings.data / "journal", settings.store.journal_backlog_mb << 20
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = Journal(folder, JournalKeys(folder, keystore))
-    unread = QuarantineStore(folder / "quarantine.db", keystore.wrap, keystore.unwrap)
-    stack.callback(unread.close)
-    stack.callback(written.close)
-    journal: GroupCommit[Any] = GroupCommit("journal", written.write, backlog_bytes=backlog)
-    quarantine: GroupCommit[Any] = GroupCommit("quarantine", unread.write, backlog_bytes=backlog)
-    told: GroupCommit[Any] = GroupCommit("cameras", cameras.write, backlog_bytes=backlog)
-    for commit in (journal, quarantine, told):
-        stack.callback(commit.close)
-        stack.push_async_callback(commit.drain, DRAIN_S)
-    group = await stack.enter_async_context(asyncio.TaskGroup())
-    tasks = [group.create_task(commit.run()) for commit in (journal, quarantine, told)]
-    stack.callback(lambda: [task.cancel() for task in tasks])
-    return FrameIntake(router, journal, quarantine, told), journal
 
 
 async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress:
