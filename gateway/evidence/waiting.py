@@ -43,6 +43,7 @@ class Waiting:
 
     def look_over(self) -> None:
         """Name every upload that is left; clear what is sealed or never began."""
+        self._stopping = False
         left = look_over(self._vault, self._shelf)
         self._counters["unreadable"] += len(left.unreadable)
         for exhibit, heard, words in left.uploads:
@@ -65,7 +66,7 @@ class Waiting:
         """Look into what is waiting, one after the other; who is asked for does not wait for the others."""
         if self._busy:
             return
-        self._busy, self._stopping = True, False
+        self._busy = True
         keys = list(self._left)
         try:
             for key in keys:

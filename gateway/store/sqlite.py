@@ -55,9 +55,15 @@ def _add_columns(link: sa.Connection, metadata: sa.MetaData) -> None:
 @contextlib.contextmanager
 def storing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction: committed at the end, rolled back by any error; StoreBusyError when the disk refuses."""
+    with refusing(engine), engine.connect().execution_options(**{_WRITING: True}) as link, link.begin():
+        yield link
+
+
+@contextlib.contextmanager
+def refusing(engine: sa.Engine) -> Iterator[None]:
+    """What SQLite says of a disk that refuses is StoreBusyError."""
     try:
-        with engine.connect().execution_options(**{_WRITING: True}) as link, link.begin():
-            yield link
+        yield
     except exc.OperationalError as problem:
         code = getattr(problem.orig, "sqlite_errorcode", 0)
         if code & 0xFF in _TRANSIENT:

@@ -55,11 +55,11 @@ class Film:
 class PlainCamera:
     """Sends one film within the window it is told; rests when it is told to; knows nothing of our code."""
 
-    def __init__(self, port: int, device: str, recording: str, film: Film) -> None:
-        """Connect and listen."""
+    def __init__(self, port: int, device: str, recording: str, film: Film, rest_cap_s: float = 60.0) -> None:
+        """Connect and listen; an impatient one rests no longer than rest_cap_s, whatever it is told."""
         self.topic, self.recording, self.film = f"lapel/v1/camera/{device}", recording, film
         self.file = f"{self.topic}/file/{recording}"
-        self.window = self.rest_s = 0
+        self.window, self.rest_s, self.rest_cap_s = 0, 0.0, rest_cap_s
         self.durable: set[int] = set()
         self.answers: list[dict[str, Any]] = []
         self.receipt: dict[str, Any] | None = None
@@ -77,7 +77,8 @@ class PlainCamera:
             return
         with self.word:
             self.window = said.get("window_bytes", self.window)
-            self.rest_s = said.get("retry_after_s", 0) if said.get("reason_code") == NOT_NOW else self.rest_s
+            if said.get("reason_code") == NOT_NOW:
+                self.rest_s = min(said.get("retry_after_s", 0), self.rest_cap_s)
             for start, end in said.get("durable", []):
                 self.durable.update(range(-(-start // self.film.octets), end // self.film.octets))
             self.receipt = said.get("receipt", self.receipt)
@@ -99,7 +100,9 @@ class PlainCamera:
         while self.receipt is None:
             self.client.publish(f"{self.file}/fin/{self.film.size}" + (f"/{sha256}" if sha256 else ""), b"", 1)
             with self.word:
-                self.word.wait_for(lambda: self.receipt is not None, 30)
+                self.word.wait_for(lambda: self.receipt is not None or self.rest_s, 30)
+                self.word.wait_for(lambda: self.receipt is not None, self.rest_s)
+                self.rest_s = 0
         return self.receipt
 
     def _round(self, order: Sequence[int]) -> None:
