@@ -113,6 +113,14 @@ DEFAULT_ROLES: dict[str, list[str]] = {
     ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],
     "evidence_officer": ["evidence:read", "evidence:content", "log:read", "roster:read", "health:read"],
+    "evidence_supervisor": [
+        "evidence:read",
+        "evidence:content",
+        "evidence:settle",
+        "log:read",
+        "roster:read",
+        "health:read",
+    ],
     "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
 }
 

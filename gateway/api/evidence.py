@@ -14,12 +14,13 @@ from weakref import WeakValueDictionary
 import msgspec
 from aiohttp import web
 
+from gateway.api import settling
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
-from gateway.evidence.rows import CustodyEntry, Exhibit, ExhibitFilter
+from gateway.evidence.rows import CustodyEntry, Exhibit
 
 ROUTES = Routes()
 SITTING = timedelta(minutes=15)
@@ -36,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: str | None = None
     holder: str | None = None
     complete: bool | None = None
+    settle: bool | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
@@ -126,7 +128,7 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
     facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
-    chosen = ExhibitFilter(**facets)
+    chosen = settling.chosen(call.who, facets)
     said = {name: part for name, part in facets.items() if part is not None}
     await _seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
     rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
@@ -172,6 +174,7 @@ PLAYABLE = re.compile(r"(?:video|audio)/[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|image/(?
 async def content(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
     row = await _exhibit(call)
+    settling.may_see(call.who, row)
     if row.disposed_at is not None:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:

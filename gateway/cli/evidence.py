@@ -1,4 +1,4 @@
-"""`lapel evidence list | show ID | verify [ID|--all]`."""
+"""`lapel evidence list | show ID | verify [ID|--all] | import FILE… | settle [ID]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_import import import_
+from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
@@ -23,6 +25,8 @@ def evidence() -> None:
 
 
 evidence.add_command(verify)
+evidence.add_command(import_)
+evidence.add_command(settle)
 
 
 @evidence.command("list")

@@ -81,6 +81,8 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    flags: tuple[str, ...] | None = None
+    """Any of these."""
 
 
 class Chain(msgspec.Struct, frozen=True):
