@@ -28,6 +28,7 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
     shared_site.status(14)
     shared_site.text("at the bandstand")
     shared_site.press("bcn-15")
+    shared_site.seal(b"whose?", "doubtful", "cam-0099")
     shared_site.seal(noise(70_000))
     with shared_site.client(shared_site.token()) as client:
         yield shared_site, client, client.get("/openapi.json").json()
@@ -37,10 +38,10 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
 def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     """What the paths' names stand for here."""
     _, client, _ = lively
-    exhibit = client.get("/v1/exhibits").json()["exhibits"][0]["id"]
+    exhibit, *_, doubtful = (each["id"] for each in client.get("/v1/exhibits").json()["exhibits"])
     emergency = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
     made = client.post("/v1/bookings", json={"device": "cam-0042", "holder": "P-0015"}).json()
-    return {"exhibit": exhibit, "emergency": emergency, "booking": made["id"]}
+    return {"exhibit": exhibit, "doubtful": doubtful, "emergency": emergency, "booking": made["id"]}
 
 
 def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
@@ -59,6 +60,12 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
+        (
+            "post",
+            "/v1/exhibits/{exhibit}/settle",
+            f"/v1/exhibits/{known['doubtful']}/settle",
+            {"by": "P-0014", "reason": "seen"},
+        ),
         ("get", "/v1/log/tile/{level}/{tile}", "/v1/log/tile/0/000.p/{}", None),
         ("get", "/v1/log/tile/entries/{tile}", "/v1/log/tile/entries/000.p/{}", None),
         ("get", "/static/{name}", "/static/page.css", None),

@@ -181,11 +181,13 @@ def test_not_now_is_a_rest():
     """0x97: nothing for retry_after_s, then the piece again; the reason is told."""
     sending = began()
     sending.to_send(0.0)
-    sending.hear(answer(topic="…/100", reason_code=0x97, reason_description="disk_reserve", retry_after_s=30), 1.0)
+    for start in (0, 100, 200):
+        told = answer(topic=f"…/{start}", reason_code=0x97, reason_description="disk_reserve", retry_after_s=30)
+        sending.hear(told, 1.0)
     assert sending.problem == "disk_reserve"
     assert sending.to_send(30.9) == []
     assert sending.deadline(2.0) == 31.0
-    assert Piece(100, 200) in sending.to_send(31.0)
+    assert sending.to_send(31.0) == [Piece(0, 100), Piece(100, 200), Piece(200, 300)]
 
 
 def test_silence_asks_what_is_there():
