@@ -159,6 +159,15 @@ DEFAULT_ROLES: dict[str, list[str]] = {
     "evidence_officer": [
         "evidence:read",
         "evidence:content",
+        "evidence:expected",
+        "log:read",
+        "roster:read",
+        "health:read",
+    ],
+    "evidence_supervisor": [
+        "evidence:read",
+        "evidence:content",
+        "evidence:expected",
         "evidence:settle",
         "log:read",
         "roster:read",

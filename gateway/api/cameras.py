@@ -114,7 +114,10 @@ async def counts(call: Call[CountsOf]) -> web.StreamResponse:
 
 
 @ROUTES.add(
-    "POST /v1/expected/{number}/settle", "evidence:settle", Answer("The row as settled", shape=ExpectedRow), Settlement
+    "POST /v1/expected/{number}/settle",
+    "evidence:expected",
+    Answer("The row as settled", shape=ExpectedRow),
+    Settlement,
 )
 async def settle(call: Call[Settlement]) -> web.StreamResponse:
     """A named person waits no more, and says why; on record in the log, and the row stays."""
@@ -124,7 +127,7 @@ async def settle(call: Call[Settlement]) -> web.StreamResponse:
     return as_json(await _room(call).settle(int(number), call.who.account, _reason(call.asked.reason)))
 
 
-@ROUTES.add("POST /v1/uploads/seal", "evidence:settle", Answer("What came, sealed", shape=SealedNow), SealNow)
+@ROUTES.add("POST /v1/uploads/seal", "evidence:expected", Answer("What came, sealed", shape=SealedNow), SealNow)
 async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
     """Seal an upload whose camera will not return; what comes later adds an exhibit."""
     asked = call.asked

@@ -14,12 +14,13 @@ from weakref import WeakValueDictionary
 import msgspec
 from aiohttp import web
 
+from gateway.api import settling
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
-from gateway.evidence.rows import CustodyEntry, Exhibit, ExhibitFilter
+from gateway.evidence.rows import CustodyEntry, Exhibit
 
 ROUTES = Routes()
 SITTING = timedelta(minutes=15)
@@ -40,6 +41,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holder: str | None = None
     complete: bool | None = None
     playable: Playable | None = None
+    settle: bool | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
@@ -143,7 +145,7 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
     facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
-    chosen = ExhibitFilter(**facets)
+    chosen = settling.chosen(call.who, facets)
     said = {name: part for name, part in facets.items() if part is not None}
     await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
     call.request.config_dict[SITTINGS].browsed(call.who.account, call.who.session, datetime.now(UTC))
@@ -187,6 +189,7 @@ JPEG = {"type": "string", "format": "binary"}
 async def thumbnail(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the thumbnail; within a sitting over a list it is part of that `browse` entry, else it is a `view`."""
     row = await one_exhibit(call)
+    settling.may_see(call.who, row)
     if row.disposed_at is not None:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.thumbnail is None:
@@ -209,6 +212,7 @@ PLAYABLE = re.compile(r"(?:video|audio)/[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|image/(?
 async def content(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
     row = await one_exhibit(call)
+    settling.may_see(call.who, row)
     if row.disposed_at is not None:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:

@@ -90,6 +90,8 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     playable: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    flags: tuple[str, ...] | None = None
+    """Any of these."""
 
 
 class Chain(msgspec.Struct, frozen=True):

@@ -91,6 +91,12 @@ class Catalogue:
         query = sa.select(exhibit).where(exhibit.c.device == device, exhibit.c.recording == recording)
         return self._exhibits(query.order_by(exhibit.c.log_index))
 
+    def by_sha256(self, sha256: str) -> list[Exhibit]:
+        """Every sealed exhibit with this content that was not disposed of, oldest first."""
+        kept = sa.and_(exhibit.c.sealed_at.is_not(None), exhibit.c.disposed_at.is_(None), exhibit.c.complete)
+        query = sa.select(exhibit).where(exhibit.c.sha256 == sha256, kept)
+        return self._exhibits(query.order_by(exhibit.c.log_index))
+
     def exhibits(
         self,
         filters: ExhibitFilter | None = None,
@@ -185,6 +191,10 @@ def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select
             query = query.where(exhibit.c[name] == wanted)
     if filters.sealed is not None:
         query = query.where(exhibit.c.sealed_at.is_not(None) == filters.sealed)
+    if filters.flags is not None:
+        flag = sa.func.json_each(exhibit.c.flags).table_valued("value")
+        found = sa.exists(sa.select(1).select_from(flag).where(flag.c.value.in_(filters.flags)))
+        query = query.where(found)
     if filters.since is not None:
         query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= _print(filters.since))
     if filters.until is not None:

@@ -250,6 +250,14 @@ function still(cell, each) {
   cell.append(image);
 }
 
+async function showSettle() {
+  const page = await json("/v1/exhibits?settle=true&limit=20");
+  text(byId("settle-count"), page.total || "");
+  list("settle", page.exhibits.map((each) => [each.id, (item) => cells(item, [
+    { value: each.id, className: "mono" }, each.device || each.name, { value: each.flags.map(words).join(", "), className: "faint" },
+  ], "span")]), "Nothing.");
+}
+
 async function showLog() {
   const lines = (await (await ask("/v1/log/checkpoint")).text()).split("\n");
   text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
@@ -281,7 +289,9 @@ function showMessages() {
   ], "span")]), "No messages.");
 }
 
-const ASKED = [["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["log:read", showLog]];
+const ASKED = [
+  ["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["evidence:settle", showSettle], ["log:read", showLog],
+];
 
 async function look() {
   for (const [permission, show] of ASKED) {

@@ -184,6 +184,8 @@ class _Run:
     def _count_staging(self) -> None:
         with self.report.collecting():
             staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
+            # An import under way keeps its marker, as an upload its directory.
+            staged |= {name for name in walk(self._evidence / "imports", "imports") if name.endswith(".json")}
             self.report.count("staging", len(staged))
 
     def _judge_orphans(self) -> None:
