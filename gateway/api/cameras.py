@@ -14,6 +14,7 @@ from gateway.api.evidence import one_exhibit, seen
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Routes, as_json
+from gateway.api.settling import may_see
 from gateway.domain.cameras import DayCount
 from gateway.domain.evidence import RecordingKey
 from gateway.domain.ids import DeviceId, ExhibitId
@@ -147,6 +148,7 @@ async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
 async def track(call: Call[TrackFormat]) -> web.StreamResponse:
     """Answer the track that came with a recording; one `view` entry a sitting."""
     row = await one_exhibit(call)
+    may_see(call.who, row)
     await seen(call, "view", f"track {row.id}", row.id, {"what": "track"})
     points = await asyncio.to_thread(_track, call, row)
     headers = {"Content-Disposition": f'attachment; filename="{row.id}.{call.asked.format}"'}

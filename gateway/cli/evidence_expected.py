@@ -1,4 +1,4 @@
-"""`lapel evidence expected | settle-expected N | seal-incomplete CAMERA RECORDING`: what should have come, and has not."""
+"""`lapel evidence expected | settle-expected N | seal-incomplete CAMERA RECORDING`: what has not come."""
 
 from __future__ import annotations
 
