@@ -58,7 +58,7 @@ async def test_a_certificate_of_the_wrong_authority_is_named(site):
 async def test_plain_text_is_refused(site):
     """The port speaks TLS alone."""
     bare = msgspec.structs.replace(site.device("cam-a"), ca=None, cert=None, key=None)
-    assert f"127.0.0.1:{site.port}" in await refusal(bare) or True
+    assert await refusal(bare)
 
 
 async def test_a_broker_of_another_authority_is_not_trusted(site):
