@@ -98,7 +98,8 @@ class Gateway:
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
-        parts = {"feed": self.feed.health(), "roster": "degraded" if self.watch.problem else "ok"}
+        unread = self.watch.problem or (self.devices is not None and self.devices.watch.problem)
+        parts = {"feed": self.feed.health(), "roster": "degraded" if unread else "ok"}
         parts["dispatch"] = self.dispatch.health()
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:

@@ -20,6 +20,7 @@ from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.thumbnails import check_thumbnail
 from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
 
@@ -171,6 +172,7 @@ class _Run:
         said = {"v": 1, "exhibit": leaf.exhibit, "n": leaf.n}
         if told != said or not isinstance(detail.get("actor"), str):
             self.report.differs(leaf.where, f"a detail with actor and {shown(said)}", shown(told))
+        check_signature(leaf, detail, self.report)
 
     def _check_exhibit(self, exhibit: Exhibit, keyring: Keyring | None) -> None:
         if exhibit.seal is None:
