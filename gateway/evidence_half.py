@@ -128,6 +128,7 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
             people=people,
             retention=retention,
             clock=clock,
+            details=opened.custody,
         )
         limits = RecordingSettings(
             reserve_mb=settings.store.reserve_mb,

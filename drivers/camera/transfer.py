@@ -151,7 +151,9 @@ class Transfer:
         return self._answers.popleft() if self._answers else None
 
     def _state(self, command: Command, state: UploadState) -> Response:
-        self.durable, self.window_bytes = union((*self.durable, *state.durable)), state.window_bytes
+        # An init is a barrier: the store's word is the whole truth then, of a new upload under an old name too.
+        known = () if isinstance(command, Init) else self.durable
+        self.durable, self.window_bytes = union((*known, *state.durable)), state.window_bytes
         code, reason = OK, state.reason
         if isinstance(command, Fin):
             code = RESEND if state.missing else BAD
