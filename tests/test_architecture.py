@@ -54,6 +54,11 @@ gateway/dispatch/asked.py
 gateway/dispatch/whom.py
 gateway/dispatch/share.py
 gateway/dispatch/times.py
+gateway/evidence/arrivals.py
+gateway/evidence/awaited.py
+gateway/evidence/matching.py
+gateway/evidence/numbering.py
+gateway/evidence/track.py
 """.split()
 """Bytes in, events out, time as an argument."""
 
