@@ -164,6 +164,7 @@ async def evidence_half(
             retention=retention,
             clock=clock,
             rights=rights,
+            details=opened.custody,
         )
         limits = RecordingSettings(
             reserve_mb=settings.store.reserve_mb,

@@ -63,6 +63,11 @@ gateway/media/boxes.py
 gateway/media/commands.py
 gateway/media/facts.py
 gateway/media/settings.py
+gateway/evidence/arrivals.py
+gateway/evidence/awaited.py
+gateway/evidence/matching.py
+gateway/evidence/numbering.py
+gateway/evidence/track.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

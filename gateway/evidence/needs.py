@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -47,6 +47,14 @@ class Entries(Protocol):
 
     async def recorded(self, index: int) -> Recorded:
         """An entry's exact leaf and a proof of it under the present checkpoint."""
+        ...
+
+
+class Details(Protocol):
+    """What the log's entries only commit to, read; blocks."""
+
+    def detail(self, index: int) -> tuple[dict[str, Any], bytes] | None:
+        """(detail, salt) of an entry; None where it was erased."""
         ...
 
 
@@ -100,3 +108,4 @@ class Needs(msgspec.Struct, frozen=True):
     clock: Clock
     rights: DeviceRights | None = None
     """What the device authority says; None where there is none: then a dock is taken at its word."""
+    details: Details | None = None

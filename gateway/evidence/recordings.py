@@ -20,6 +20,7 @@ from gateway.domain.ids import ExhibitId
 from gateway.errors import EvidenceError, SegmentError, StoreBusyError
 from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
+from gateway.evidence.resumed import take_over
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
 from gateway.evidence.shares import MIB, Limits, Shares
@@ -244,6 +245,7 @@ class Recordings:
         upload = Upload(offer.key, exhibit, offer, staged, offer.size, now)
         self._uploads[offer.key] = upload
         await self._sealing.receive(upload)
+        await take_over(upload, self._needs, self.reader, self._committer)
         return upload
 
     async def _place_for(self, segment: Segment) -> Upload | UploadState:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from math import isfinite
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 
@@ -170,10 +169,14 @@ def gpx(points: list[Point], exhibit: str) -> str:
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<gpx version="1.1" creator="Lapel" xmlns="http://www.topografix.com/GPX/1/1">',
-        f"<trk><name>{quoteattr(exhibit)[1:-1]}</name><trkseg>",
+        f"<trk><name>{_escaped(exhibit)}</name><trkseg>",
     ]
     for point in points:
         inner = "" if point.altitude_m is None else f"<ele>{point.altitude_m:.2f}</ele>"
         inner += "" if point.at is None else f"<time>{rfc3339(point.at)}</time>"
         lines.append(f'<trkpt lat="{point.latitude:.8f}" lon="{point.longitude:.8f}">{inner}</trkpt>')
     return "\n".join([*lines, "</trkseg></trk></gpx>\n"])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

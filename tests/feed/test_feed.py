@@ -9,6 +9,8 @@ import pytest
 from geojson_pydantic import FeatureCollection
 
 from gateway.domain.events import CameraReport, Origin
+from gateway.domain.ids import DeviceId
+from gateway.domain.time import Stamp
 from gateway.errors import RefusedError
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
@@ -374,6 +376,28 @@ def test_camera_telemetry(scene) -> None:
     odd = CameraReport(Origin("mqtt"), stamp(scene.clock.now()), "status", {"battery_pct": "x"})
     scene.feed.camera(odd, who(scene.two))
     assert scene.properties()["battery_pct"] == 90
+
+
+def test_a_camera_records(scene) -> None:
+    """Known of its unit while it lasts, in whatever order the words come; lent on, of the other unit alone."""
+    origin = Origin("mqtt", DeviceId("cam-1"))
+
+    def tell(kind: str, unit: str | None, **body: object) -> None:
+        report = CameraReport(origin, stamp(scene.clock.on(1)), kind, body)
+        scene.feed.camera(report, who(unit))
+
+    assert "recording" not in scene.properties()
+    earlier = scene.clock.now().utc
+    tell("recording_started", scene.one)
+    late = Stamp(scene.clock.on(1), earlier, "device")
+    scene.feed.camera(CameraReport(origin, late, "recording_stopped", {}), who(scene.one))
+    assert scene.properties()["recording"] is True
+    tell("status", scene.one, recording=True, battery_pct=40)
+    tell("status", scene.one, recording=False, battery_pct=39)
+    assert ("recording" in scene.properties(), scene.properties()["battery_pct"]) == (False, 39)
+    tell("status", scene.one, recording=True, battery_pct=38)
+    tell("status", scene.two, recording=True, battery_pct=37)
+    assert ("recording" in scene.properties(), scene.properties()["battery_pct"]) == (False, None)
 
 
 def test_the_roster_changes(scene) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.events import EmergencyReport, Frame, Origin, PositionReport, TextReport
+from gateway.domain.events import CameraReport, EmergencyReport, Frame, Origin, PositionReport, TextReport
 from gateway.domain.ids import DeviceId, Issi
 from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
@@ -66,7 +66,14 @@ class Bench:
         self.full = False
         self.journal: GroupCommit[Any] = GroupCommit("j", self._write, backlog_bytes=1 << 20, retry_s=0.01)
         self.quarantine: GroupCommit[Any] = GroupCommit("q", self.unread.extend, backlog_bytes=1 << 20)
-        self.intake = FrameIntake(Router(directory, self.feed), self.journal, self.quarantine)
+        self.told: list[Any] = []
+        self.cameras: GroupCommit[Any] = GroupCommit("c", self._tell, backlog_bytes=1 << 20, retry_s=0.01)
+        self.intake = FrameIntake(Router(directory, self.feed), self.journal, self.quarantine, self.cameras)
+
+    def _tell(self, words: list[Any]) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.told.extend(words)
 
     def _write(self, rows: list[Any]) -> None:
         if self.full:
@@ -76,7 +83,8 @@ class Bench:
     async def settle(self, future: asyncio.Future[Receipt]) -> Receipt:
         """Write until this future is done."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.journal.run()), group.create_task(self.quarantine.run())]
+            commits = (self.journal, self.quarantine, self.cameras)
+            tasks = [group.create_task(commit.run()) for commit in commits]
             receipt = await future
             for task in tasks:
                 task.cancel()
@@ -160,6 +168,42 @@ async def test_off_duty_leaves_only_a_digest_but_an_emergency_is_kept_whole(benc
     assert bench.rows[0][5] == "digest"
     assert b"home" not in bench.rows[0][6]
     assert bench.rows[1][5:] == ("raw", b"help")
+
+
+def camera(clock, device: str = "bcn-1") -> CameraReport:
+    """A camera begins to record."""
+    stamp = Stamp(clock.now(), datetime(2026, 11, 21, 21, 0, tzinfo=UTC), "device")
+    return CameraReport(Origin("cameras", DeviceId(device)), stamp, "recording_started", {"n": 17})
+
+
+async def test_a_cameras_word_is_on_disk_before_it_is_acknowledged(bench: Bench, clock) -> None:
+    """In its own store as well as in the journal; whose holder is off duty says so."""
+    receipt = await bench.settle(bench.intake.accept(frame(clock), [camera(clock), position(clock)]))
+    assert receipt.journalled
+    bench.feed.off.add("PCC.CSO-014")
+    await bench.settle(bench.intake.accept(frame(clock), [camera(clock), position(clock)]))
+    assert [(word.kind, word.body, word.private) for word in bench.told] == [
+        ("recording_started", {"n": 17}, False),
+        ("recording_started", {"n": 17}, True),
+    ]
+    assert [row[5] for row in bench.rows] == ["raw", "digest"]
+
+
+async def test_a_cameras_word_waits_for_a_full_disk(bench: Bench, clock) -> None:
+    """Held in memory, said to be so, written once there is room."""
+    bench.full = True
+    assert not (await bench.settle(bench.intake.accept(frame(clock), [camera(clock)]))).journalled
+    assert bench.told == []
+    bench.full = False
+    assert await bench.cameras.drain(1)
+    assert [word.device for word in bench.told] == ["bcn-1"]
+
+
+async def test_an_unwritten_camera_store_holds_no_emergency(bench: Bench, clock) -> None:
+    """A panic needs the journal alone."""
+    assert bench.intake.accept(frame(clock), [emergency(clock)]) is not None
+    assert bench.feed.seen[0][0] == "emergency"
+    assert len(bench.cameras._channel) == 0
 
 
 async def test_what_cannot_be_read_is_kept_with_the_reason(bench: Bench, clock) -> None:

@@ -258,6 +258,30 @@ async function showSettle() {
   ], "span")]), "Nothing.");
 }
 
+async function showExpected() {
+  const { expected } = await json("/v1/expected");
+  const lacking = expected.filter((each) => each.state === "missing" || each.state === "incomplete");
+  text(byId("expected-count"), `${lacking.length} to settle, ${expected.length - lacking.length} waited for`);
+  list("expected", lacking.slice(0, 50).map((each) => [`${each.id}`, (item) => cells(item, [
+    { value: clock(each.started_at || each.not_before || each.stopped_at), className: "faint" }, each.device,
+    { value: each.recording || (each.n_to ? `numbers ${each.n} to ${each.n_to}` : `number ${each.n ?? "unknown"}`), className: "incomplete",
+      small: [each.state, each.holder || "holder not settled",
+        each.latitude == null ? "" : `${each.latitude.toFixed(5)}, ${each.longitude.toFixed(5)}`].filter(Boolean).join(" · ") },
+  ], "span")]), "Every recording that is due is sealed.");
+}
+
+async function showCameras() {
+  const { devices } = await json("/v1/devices");
+  const cameras = devices.filter((each) => each.device.kind === "camera" && each.status);
+  const ill = cameras.filter((each) => each.status.doubts.length);
+  text(byId("camera-count"), `${cameras.length} heard of, ${cameras.filter((each) => each.status.recording).length} recording`);
+  children(byId("cameras"), "li", ill.map((each) => [each.device.id, (item) => {
+    item.className = "degraded";
+    const battery = each.status.battery_pct == null ? "" : ` (${each.status.battery_pct} %)`;
+    text(item, `${each.device.id}${battery}: ${each.status.doubts.map(words).join(", ")}`);
+  }]));
+}
+
 async function showLog() {
   const lines = (await (await ask("/v1/log/checkpoint")).text()).split("\n");
   text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
@@ -290,7 +314,8 @@ function showMessages() {
 }
 
 const ASKED = [
-  ["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["evidence:settle", showSettle], ["log:read", showLog],
+  ["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["evidence:settle", showSettle],
+  ["evidence:read", showExpected], ["roster:read", showCameras], ["log:read", showLog],
 ];
 
 async function look() {
