@@ -28,7 +28,7 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
     shared_site.status(14)
     shared_site.text("at the bandstand")
     shared_site.press("bcn-15")
-    shared_site.seal(noise(70_000))
+    shared_site.examined(shared_site.seal(noise(70_000)).exhibit)
     with shared_site.client(shared_site.token()) as client:
         yield shared_site, client, client.get("/openapi.json").json()
 
@@ -58,6 +58,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
+        ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/log/tile/{level}/{tile}", "/v1/log/tile/0/000.p/{}", None),
         ("get", "/v1/log/tile/entries/{tile}", "/v1/log/tile/entries/000.p/{}", None),
