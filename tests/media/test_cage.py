@@ -131,7 +131,9 @@ def test_without_a_kernels_leave_the_limits_hold(system_python: str, tmp_path: P
         f"import runpy, sys\nmodule = runpy.run_path({str(CAGE)!r})\n"
         "module['limits'](1 << 30, 1)\nimport os\nos.execve(sys.argv[1], sys.argv[1:], {})\n"
     )
-    hog = "import sys\ntry:\n    bytearray(2 << 30)\nexcept MemoryError:\n    print('bounded', flush=True)\nwhile 1: pass"
+    hog = (
+        "import sys\ntry:\n    bytearray(2 << 30)\nexcept MemoryError:\n    print('bounded', flush=True)\nwhile 1: pass"
+    )
     done = subprocess.run([sys.executable, str(bare), system_python, "-c", hog], capture_output=True, timeout=30)
     assert done.stdout == b"bounded\n"
     assert done.returncode == -24

@@ -7,8 +7,6 @@ import os
 import time
 from collections.abc import Callable
 
-import pytest
-
 from gateway.media.child import Limits, program, report, run
 from tests.media.films import descriptors
 

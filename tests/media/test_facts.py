@@ -33,7 +33,7 @@ FORMAT = {
 
 
 def said(*streams: dict[str, Any], **form: Any) -> bytes:
-    """ffprobe's JSON."""
+    """Ffprobe's JSON."""
     return json.dumps({"programs": [], "streams": streams, "format": {**FORMAT, **form}}).encode()
 
 

@@ -114,7 +114,7 @@ def test_a_changed_thumbnail(store: Store) -> None:
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
-    (found,) = check(store).failures
+    (found,) = check(store).findings
     assert "thumbnails/AA/X-00AA.age" in str(found)
 
 
