@@ -127,7 +127,7 @@ def only_libraries(program: str) -> None:
 def _allow(ruleset: int, path: str) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # what cannot be reached need not be allowed
         return
     rights = _EXECUTE | _READ_FILE | (_READ_DIR if Path(path).is_dir() else 0)
     _call(_LANDLOCK_ADD, ctypes.c_int(ruleset), ctypes.c_int(1), struct.pack("=Qi", rights, fd), ctypes.c_uint(0))

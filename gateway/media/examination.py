@@ -76,16 +76,14 @@ class Examination:
         return _decoded(await self._run(commands.head(self._tools.ffmpeg, self._image.source), PROGRESS_MAX))
 
     async def _tail(self, facts: Facts) -> Decoded | None:
-        """The end, where it is known when that is; a hole of our own making is never held against a sound file."""
+        """The end, where it is known when that is. In an image with holes only a cut counts: the holes are ours."""
         if not facts.duration_s:
             return None
         seconds = min(commands.TAIL_S, facts.duration_s)
         if not self._image.whole:
             seconds = min(seconds, facts.duration_s * TAIL / 2 / self._image.layout.size)
         ended = _decoded(await self._run(commands.tail(self._tools.ffmpeg, self._image.source, seconds), PROGRESS_MAX))
-        if not self._image.whole and self._image.layout.sound and (ended.trouble or not ended.anything):
-            return None
-        return ended
+        return ended if self._image.whole or ended.cut else None
 
     async def _run(self, command: list[str], most: int) -> Ended:
         left_s = self._ends_s - time.monotonic()

@@ -22,10 +22,8 @@ _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """Containers count from 1904 or 1970: an earlier time is a clock that was never set."""
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _ISO_MEDIA, _QUICKTIME = "mov", "qt"
-_TROUBLE = re.compile(
-    rb"partial file|ended prematurely|invalid data|error while decoding|concealing|error splitting|corrupt|truncat",
-    re.IGNORECASE,
-)
+_CUT = re.compile(rb"partial file|ended prematurely|truncat", re.IGNORECASE)
+_TROUBLE = re.compile(rb"invalid data|error while decoding|concealing|error splitting|corrupt", re.IGNORECASE)
 _NO_MEMORY = re.compile(rb"cannot allocate memory|failed to alloc|out of memory|unable to allocate", re.IGNORECASE)
 _FRAME = re.compile(rb"^frame=\s*(\d{1,9})$", re.MULTILINE)
 _OUT_US = re.compile(rb"^out_time_us=\s*(\d{1,18})$", re.MULTILINE)
@@ -67,11 +65,12 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What decoding a part of a recording came to."""
+    """What decoding a part of a recording came to; cut: the container went on where the file did not."""
 
     frames: int = 0
     seconds: float = 0.0
     trouble: bool = False
+    cut: bool = False
 
     @property
     def anything(self) -> bool:
@@ -146,7 +145,8 @@ def read_decoding(progress: bytes, complaints: bytes) -> Decoded:
     frames = [int(number) for number in _FRAME.findall(progress)]
     micros = [int(number) for number in _OUT_US.findall(progress)]
     seconds = max(micros, default=0) / 1e6
-    return Decoded(max(frames, default=0), seconds, _TROUBLE.search(complaints) is not None)
+    trouble, cut = (pattern.search(complaints) is not None for pattern in (_TROUBLE, _CUT))
+    return Decoded(max(frames, default=0), seconds, trouble=trouble, cut=cut)
 
 
 def lacks_memory(complaints: bytes) -> bool:
@@ -164,14 +164,15 @@ class Verdict(msgspec.Struct, frozen=True):
 def verdict(facts: Facts | None, head: Decoded, tail: Decoded | None, *, complete: bool, ends_early: bool) -> Verdict:
     """Judge; tail None where the end could not be looked at (no duration, or not in the image)."""
     if facts is None:
-        return Verdict("unplayable", "not_recognised")
+        cut = "incomplete" if not complete else "ends_early"
+        return Verdict("unplayable", cut if ends_early or not complete else "not_recognised")
     if not (facts.has_picture or facts.has_sound):
         return Verdict("unplayable", "no_picture_or_sound")
     if not head.anything:
         return Verdict("unplayable", "nothing_decodes")
     doubts = {
         "incomplete": not complete,
-        "ends_early": ends_early,
+        "ends_early": ends_early or (tail is not None and tail.cut),
         "end_does_not_decode": tail is not None and (tail.trouble or not tail.anything),
     }
     reason = next((name for name, holds in doubts.items() if holds), None)

@@ -25,8 +25,8 @@ from gateway.domain.events import (
     StatusReport,
     TextReport,
 )
-from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
-from gateway.domain.ids import DeviceId, Issi
+from gateway.domain.evidence import Act, RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
+from gateway.domain.ids import DeviceId, ExhibitId, Issi
 from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
 from gateway.observe import SystemClock
@@ -125,6 +125,9 @@ holder = "P-0014"
 from = 2026-01-01T00:00:00Z
 how = "radio"
 """
+
+
+JPEG = b"\xff\xd8\xff" + bytes(500) + b"\xff\xd9"
 
 
 def noise(octets: int, seed: int = 1) -> bytes:
@@ -289,6 +292,13 @@ class Site:
             return sealed
 
         return self.awaited(upload())
+
+    def examined(self, exhibit: str, picture: bytes = JPEG, **found: Any) -> None:
+        """What an examination found, with a thumbnail."""
+        records = self.gateway.evidence.records  # type: ignore[union-attr]
+        facts = {"what": "media", "thumbnail": records.thumbnails.put(ExhibitId(exhibit), picture)}
+        act = Act("derive", "system", ExhibitId(exhibit), facts, {"playable": "playable", **found})
+        self.awaited(records.custody.record(act))
 
     # --- who asks
 

@@ -35,9 +35,9 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
     shared_site.begin(noise(100), 1000, "half")
     shared_site.seal(noise(70_000, 7), "tracked", user_data={"track": track})
     shared_site.seal(b"whose?", "doubtful", "cam-0099")
-    shared_site.seal(noise(70_000))
     shared_site.tell("recording_started", recording="never", n=1)
     shared_site.tell("status", battery_pct=71, clock={"source": "gnss"})
+    shared_site.examined(shared_site.seal(noise(70_000)).exhibit)
     with shared_site.client(shared_site.token()) as client:
         yield shared_site, client, client.get("/openapi.json").json()
 
@@ -70,6 +70,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
+        ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
         ("get", "/v1/expected", "/v1/expected", None),

@@ -76,6 +76,9 @@ def test_parts_and_other_inputs() -> None:
     assert (found["feed"].verdict, found["feed"].do) == ("fine", None)
     assert "make room" in (found["evidence"].do or "")
     assert "log" in (found["attic"].do or "")
+    (off,) = doctor_words.parts({"media": "off: ffprobe not found"})
+    assert (off.verdict, off.what) == ("note", "off: ffprobe not found")
+    assert "ffmpeg" in (off.do or "")
     assert doctor_words.other("beacons", "up", None).verdict == "fine"
     assert doctor_words.other("beacons", "down", "refused").what == "down: refused"
     assert doctor_words.other("beacons", "starting", None).what == "starting"
