@@ -25,7 +25,9 @@ def test_the_wire_examples_are_read():
     """Status, start, stop, panic."""
     path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/telemetry.jsonl"
     if not path.exists():
-        pytest.skip("shared examples are not here")
+        if os.environ.get("CI"):
+            pytest.fail("shared examples are not here")
+        pytest.skip("LEFT OUT: shared examples are not here")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     readings = [said(line["topic"], line["payload"]) for line in lines if "camera" in line["topic"]]
     assert [reading.problem for reading in readings] == [None] * 4
