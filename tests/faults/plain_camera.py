@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,9 +93,17 @@ class PlainCamera:
                 self.word.wait_for(lambda: self.window, 2)
 
     def send(self, order: Sequence[int] | None = None, sha256: str = "") -> dict[str, Any]:
-        """Send every segment in that order, those not yet durable again, then fin; the receipt."""
+        """Send every segment in that order, then fin; the receipt."""
+        self.send_all(order)
+        return self.fin(sha256)
+
+    def send_all(self, order: Sequence[int] | None = None) -> None:
+        """Send every segment, those not yet durable again, until all are."""
         while len(self.durable) < self.film.segments:
             self._round([n for n in order or range(self.film.segments) if n not in self.durable])
+
+    def fin(self, sha256: str = "") -> dict[str, Any]:
+        """Say that all has been sent, until the receipt comes."""
         while self.receipt is None:
             self.client.publish(f"{self.file}/fin/{self.film.size}" + (f"/{sha256}" if sha256 else ""), b"", 1)
             with self.word:
@@ -127,16 +134,3 @@ class PlainCamera:
         """Leave; again is no error."""
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def sends(port: int, device: str, recording: str, film: Film, order: Sequence[int] | None = None) -> float:
-    """One film from offer to receipt; seconds from the end of the film's segments' first byte to the receipt."""
-    camera = PlainCamera(port, device, recording, film)
-    try:
-        camera.offer()
-        began = time.monotonic()
-        receipt = camera.send(order)
-        assert receipt["size"] == film.size
-        return time.monotonic() - began
-    finally:
-        camera.close()

@@ -214,9 +214,8 @@ class Store(RuleBasedStateMachine):
             for _ in range(3):
                 await asyncio.sleep(0)
             # What is on its way is thrown away together with the process: nobody hears its answer.
-            self.files.datasync, kept = (lambda fd: os.fdatasync(fd)), None
+            self.files.datasync = os.fdatasync
             await work
-            return kept
 
         self.run(unanswered())
         self.run(self.sink.close())
