@@ -26,7 +26,6 @@ class Entry(msgspec.Struct, kw_only=True):
     receipt: dict[str, Any] | None = None
     exhibit: str | None = None
     keep_until: datetime | None = None
-    ended: bool = False
 
     @property
     def place(self) -> Path:
@@ -59,6 +58,7 @@ class Ledger:
             raise ConfigError("dock.state", f"{self.folder} is in use by another dock") from held
         except OSError as wrong:
             raise ConfigError("dock.state", f"{self.folder}: {wrong.strerror}") from wrong
+        self._entries.clear()
         for part in self.folder.glob(".*.part"):
             part.unlink(missing_ok=True)
         for file in sorted(self.folder.glob("*.json")):

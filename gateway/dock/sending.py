@@ -15,7 +15,7 @@ from gateway.domain.evidence import Range
 
 MIB = 1024 * 1024
 OK, RESEND, NOT_NOW = 0x00, 0x10, 0x97
-PATIENCE_S = 15.0
+PATIENCE_S = 6.0
 SHORT_REST_S, LONG_REST_S = 1.0, 60.0
 BURST_PIECES = 16
 LISTED_MAX = 1000
