@@ -99,7 +99,7 @@ def _room(call: Call[Any]) -> EvidenceRoom:
     return evidence_of(call.rooms)
 
 
-async def seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
+async def _seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
     """Put a viewing on record before anything is shown."""
     who, sittings = call.who, call.request.config_dict[SITTINGS]
     async with sittings.lock(who.account, who.session, what):
@@ -113,13 +113,16 @@ async def seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail
             raise
 
 
-async def one_exhibit(call: Call[Any]) -> Exhibit:
-    """The exhibit that the path names; ProblemError 404 for none."""
+async def _exhibit(call: Call[Any]) -> Exhibit:
     name = call.part("exhibit")
     row = await asyncio.to_thread(_room(call).catalogue.exhibit, name)
     if row is None:
         raise ProblemError(404, f"there is no exhibit {name!r}")
     return row
+
+
+one_exhibit, seen = _exhibit, _seen
+"""For routes of exhibits elsewhere: which one the path names, and that its viewing is on record."""
 
 
 @ROUTES.add("GET /v1/exhibits", "evidence:read", Answer("A page of exhibits", shape=Page), Asked)
@@ -129,7 +132,7 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
     chosen = ExhibitFilter(**facets)
     said = {name: part for name, part in facets.items() if part is not None}
-    await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
+    await _seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
     rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
     total = await asyncio.to_thread(catalogue.count, chosen)
     following = rows[-1].log_index if len(rows) == asked.limit else None
@@ -139,23 +142,23 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
 @ROUTES.add("GET /v1/exhibits/{exhibit}", "evidence:read", Answer("One exhibit", shape=Exhibit))
 async def exhibit(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one exhibit's facts; one `view` entry a sitting."""
-    row = await one_exhibit(call)
-    await seen(call, "view", row.id, row.id, {"what": "facts"})
+    row = await _exhibit(call)
+    await _seen(call, "view", row.id, row.id, {"what": "facts"})
     return as_json(row)
 
 
 @ROUTES.add("GET /v1/exhibits/{exhibit}/custody", "evidence:read", Answer("Its custody", shape=Chain))
 async def custody(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every act on an exhibit."""
-    row = await one_exhibit(call)
-    await seen(call, "view", row.id, row.id, {"what": "custody"})
+    row = await _exhibit(call)
+    await _seen(call, "view", row.id, row.id, {"what": "custody"})
     return as_json(Chain(row.id, await asyncio.to_thread(_room(call).catalogue.custody, row.id)))
 
 
 @ROUTES.add("GET /v1/exhibits/{exhibit}/proof", "evidence:read", Answer("Its seal's proof", shape=Proof))
 async def proof(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the seal's exact leaf and its inclusion proof; proofs are no viewing."""
-    row, log = await one_exhibit(call), _room(call).custody
+    row, log = await _exhibit(call), _room(call).custody
     if row.sealed_at is None:
         raise ProblemError(409, f"{row.id} is not sealed yet")
     leaf = await asyncio.to_thread(log.leaf, row.log_index)
@@ -172,7 +175,7 @@ PLAYABLE = re.compile(r"(?:video|audio)/[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|image/(?
 @ROUTES.add("GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA))
 async def content(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
-    row = await one_exhibit(call)
+    row = await _exhibit(call)
     if row.disposed_at is not None:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:
@@ -180,7 +183,7 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     etag = f'"{row.sha256}"'
     ranged = _span(call.request.headers, etag, row.size)
     start, end = ranged or (0, row.size)
-    await seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
+    await _seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
     response = web.StreamResponse(status=206 if ranged else 200)
     said = row.content_type or ""
     response.content_type = said if PLAYABLE.fullmatch(said) else OCTETS
