@@ -29,6 +29,7 @@ from gateway.ports import Clock
 
 KIND = "successor"
 BATCH = 4096
+Plugs = tuple[Details, Callable[[], None]]
 
 
 class Former(msgspec.Struct, frozen=True):
@@ -87,13 +88,7 @@ def former_of(writer: LogWriter, witnessed: str, unproven_size: int | None) -> F
     return Former(key, surviving, head.note, witnessed, agreed, ((begin, seen_size),))
 
 
-def succeed(
-    evidence: Path,
-    signer: Signer,
-    plugs: tuple[Details, Callable[[], None]],
-    act: tuple[Act, Clock, str],
-    former: Former,
-) -> Begun:
+def succeed(evidence: Path, signer: Signer, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
     """Write the successor beside the old log and put it in its place; may be called again after a crash.
 
     plugs are the details and what empties the catalogue, act is (the act without its facts, the clock, the build).

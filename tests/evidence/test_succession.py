@@ -24,13 +24,11 @@ from tests.evidence.log.lab import ORIGIN, CrashError, FaultyDisk, FixedClock, L
 YESTERDAY, TODAY = 300, 310
 
 
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(folder: Path, entries: int) -> Path:
     """Yesterday's store, and in `witnessed` the checkpoint that today's had."""
-    folder = tmp_path_factory.mktemp("pattern")
     lab = Lab(folder / "store")
     with lab.opened() as log:
-        log._ask([act(number, f"X-{number % 7}") for number in range(YESTERDAY)]).result()
+        log._ask([act(number, f"X-{number % 7}") for number in range(entries)]).result()
     lab.close()
     shutil.copytree(folder / "store", folder / "today")
     today = Lab(folder / "today")
@@ -39,6 +37,18 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "witnessed").write_text(log.checkpoint_text)
     today.close()
     return folder
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of more than a tile."""
+    return made(tmp_path_factory.mktemp("pattern"), YESTERDAY)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of four entries."""
+    return made(tmp_path_factory.mktemp("small"), 4)
 
 
 class Recovery:
@@ -131,11 +141,11 @@ def test_a_forked_log_is_succeeded_too(pattern: Path, restored: Recovery) -> Non
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_crash_at_every_step(pattern: Path, tmp_path: Path, keep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_at_every_step(small: Path, tmp_path: Path, keep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it stops: the old log signs nothing, and calling it again ends with one successor that verifies."""
     at, done = 0, False
     while not done:
-        recovery = Recovery(pattern, tmp_path / f"{keep}-{at}")
+        recovery = Recovery(small, tmp_path / f"{keep}-{at}")
         halt(recovery.evidence / "log", Halt("rolled back", "w", recovery.witnessed), Disk())
         disk = FaultyDisk(at, keep=keep)
         with monkeypatch.context() as patched:
@@ -157,7 +167,7 @@ def test_crash_at_every_step(pattern: Path, tmp_path: Path, keep: bool, monkeypa
                 recovery.begin()
         told = recovery.entries()
         assert [leaf["kind"] for leaf in told].count("successor") == 1
-        assert len(told) == YESTERDAY + 2
+        assert len(told) == 6
         assert verify_log(recovery.evidence, ORIGIN).ok
         recovery.lab.close()
         at += 1
