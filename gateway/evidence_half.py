@@ -19,8 +19,8 @@ from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
-from gateway.evidence.recordings import Recordings, RecordingSettings
-from gateway.evidence.shares import Limits
+from gateway.evidence.recordings import Recordings
+from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
@@ -166,13 +166,7 @@ async def evidence_half(
             rights=rights,
             details=opened.custody,
         )
-        limits = RecordingSettings(
-            reserve_mb=settings.store.reserve_mb,
-            limits=_limits(settings),
-            resume_days=settings.evidence.resume_days,
-            keep_hours=settings.evidence.receipt_keep_hours,
-        )
-        recordings = Recordings(evidence, needs, limits)
+        recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
@@ -187,9 +181,11 @@ async def evidence_half(
             await recordings.close()
 
 
-def _limits(settings: Settings) -> Limits:
-    """What [store] says of sharing, key by key."""
-    return Limits(**{name: getattr(settings.store, name) for name in Limits.__struct_fields__})
+def _recording_settings(settings: Settings) -> RecordingSettings:
+    """What [store] says of room and sharing, key by key, and [evidence] of how long."""
+    shared = Limits(**{name: getattr(settings.store, name) for name in Limits.__struct_fields__})
+    evidence = settings.evidence
+    return RecordingSettings(settings.store.reserve_mb, shared, evidence.resume_days, evidence.receipt_keep_hours)
 
 
 def _examiner(settings: Settings, opened: Records, recordings: Recordings, clock: Clock) -> Examiner | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import msgspec
 import structlog
 
 from gateway.crypto.age import Cipher, chacha20poly1305
@@ -23,7 +22,7 @@ from gateway.evidence.needs import Needs
 from gateway.evidence.resumed import take_over
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
-from gateway.evidence.shares import MIB, Limits, Shares
+from gateway.evidence.shares import MIB, RecordingSettings, Shares
 from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
     Upload,
@@ -50,15 +49,6 @@ from gateway.evidence.vault.staging import Staged, Vault
 from gateway.evidence.waiting import Waiting
 
 _log = structlog.get_logger()
-
-
-class RecordingSettings(msgspec.Struct, frozen=True):
-    """Room footage may not use, limits, days a resume works, hours a camera keeps its copy."""
-
-    reserve_mb: int = 512
-    limits: Limits = Limits()
-    resume_days: int = 35
-    keep_hours: int = 24
 
 
 class Recordings:

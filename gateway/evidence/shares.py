@@ -44,6 +44,15 @@ class Limits(msgspec.Struct, frozen=True):
     staging_mb: int = 0
 
 
+class RecordingSettings(msgspec.Struct, frozen=True):
+    """Room footage may not use, limits, days a resume works, hours a camera keeps its copy."""
+
+    reserve_mb: int = 512
+    limits: Limits = Limits()
+    resume_days: int = 35
+    keep_hours: int = 24
+
+
 class Bucket:
     """A rate with a burst; what is taken may exceed what is there, and is then waited for."""
 

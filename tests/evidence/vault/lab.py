@@ -27,9 +27,9 @@ from gateway.errors import StoreBusyError
 from gateway.evidence.fold import fold
 from gateway.evidence.leaf import check, compose, fresh_salt
 from gateway.evidence.needs import FixedTerms, Needs
-from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.recordings import Recordings
 from gateway.evidence.rows import Chain, Entry
-from gateway.evidence.shares import Limits
+from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.files import DiskFiles
 
 MIB = 1024 * 1024
