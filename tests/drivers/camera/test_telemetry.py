@@ -131,6 +131,6 @@ def test_the_device_of_a_topic():
 def test_an_event_of_any_shape_is_read(kind):
     """An object where a word should be must not end the connection that panic buttons come by."""
     payload = json.dumps({"v": 1, "event": kind, "latitude": 97.2}).encode()
-    reading = telemetry.read("lapel/v1/camera/cam-1/event", payload, NOW, "cams")
+    reading = read("lapel/v1/camera/cam-1/event", payload, NOW, "cams")
     assert reading.events == ()
     assert "is unknown" in str(reading.problem)
