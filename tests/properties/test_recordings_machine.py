@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -258,4 +259,6 @@ class Store(RuleBasedStateMachine):
             assert self.lab.law.broken == []
 
 
+EXAMPLES = int(os.environ.get("LAPEL_EXAMPLES", "200"))
 TestStore = Store.TestCase
+TestStore.settings = settings(max_examples=max(20, EXAMPLES // 8), stateful_step_count=30)
