@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway import settings as configuration
 from gateway.errors import ConfigError
+from gateway.evidence.shares import Limits
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "lapel.toml"
 
@@ -146,3 +147,28 @@ def test_closest_word_is_offered_only_when_near() -> None:
     """A far word offers nothing."""
     assert configuration.closest("prot", ["port", "host"]) == " (did you mean 'port'?)"
     assert configuration.closest("zzz", ["port", "host"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("store", "key"),
+    [
+        ({"camera_mb_s": 5, "total_mb_s": 4}, "store.camera_mb_s"),
+        ({"camera_staging_mb": 5, "staging_mb": 4}, "store.camera_staging_mb"),
+        ({"camera_uploads": -1}, "store.camera_uploads"),
+        ({"total_mb_s": 1.5}, "store.total_mb_s"),
+    ],
+)
+def test_limits_that_contradict_each_other(store, key):
+    """One camera's part is no more than the whole; 0 is no limit, and nothing is below it."""
+    with pytest.raises(ConfigError) as wrong:
+        configuration.parse({"store": store})
+    assert wrong.value.key == key
+
+
+def test_every_limit_of_the_store_is_a_key():
+    """What shares footage out is set by [store], key by key; without any, nothing is limited but open uploads."""
+    assert configuration.parse({"store": {"camera_mb_s": 5}}).store.camera_mb_s == 5
+    store = configuration.parse({}).store
+    assert {name: getattr(store, name) for name in Limits.__struct_fields__} == {
+        name: getattr(Limits(), name) for name in Limits.__struct_fields__
+    }

@@ -81,6 +81,47 @@ async def resumed(lab) -> Sealed:
         return await sink.finish(fin(CLIP))
 
 
+async def left(lab, *, restart: bool) -> Sealed:
+    """An upload with a gap that is abandoned, by the camera or after a restart by its idleness."""
+    async with lab.running() as sink:
+        await persist(lambda: sink.begin(offer(CLIP)))
+        for place in (0, 1, 3):
+            await persist(lambda place=place: sink.keep(PARTS[place]))
+        if not restart:
+            return await persist(lambda: sink.abandon(KEY))
+    async with lab.running() as sink:
+        lab.clock.seconds += 36 * 86400
+        while not isinstance(await persist(lambda: sink.state(KEY)), Sealed):
+            await sink.expire()
+        return await persist(lambda: sink.state(KEY))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+async def test_every_operation_of_an_abandoned_upload_failing_once(tmp_path, restart, after):
+    """What came is sealed exactly once, with zeros in the gap, and nothing is left of it elsewhere."""
+    counted = Lab(tmp_path / "count", FaultyFiles())
+    async with counted.running():
+        opening = len(counted.files.calls)
+    counted.files.calls.clear()
+    await left(counted, restart=restart)
+    for number in range(opening, len(counted.files.calls)):
+        lab = Lab(tmp_path / str(number), FaultyFiles())
+        lab.files.fail_at, lab.files.after = number, after
+        try:
+            sealed = await left(lab, restart=restart)
+        except OSError:
+            assert restart  # only a start may fail as a whole: whoever starts it tries again
+            async with lab.running() as sink:
+                sealed = await sink.abandon(KEY)
+        where = f"{number}: {lab.files.calls[number]}"
+        assert lab.content(sealed.exhibit) == CLIP[:80_000] + bytes(40_000) + CLIP[120_000:160_000], where
+        assert lab.log.kinds(sealed.exhibit) == ["receive", "seal"], where
+        assert lab.law.broken == [], where
+        async with lab.running():
+            assert (lab.staged(), len(lab.blobs())) == ([], 1), where
+
+
 @pytest.mark.parametrize("order", ORDERS)
 async def test_death_after_every_operation(tmp_path, order):
     """From some operation on all fail, as when the process dies; the next start goes on from there."""
