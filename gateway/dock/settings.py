@@ -91,6 +91,9 @@ def _parse(raw: dict[str, Any], root: Path) -> DockSettings:
         raise ConfigError("broker.embedded", "a dock speaks to a broker, it is none")
     rooted = {name: _below(root, getattr(dock, name)) for name in ("state", "move_to", "log_key")}
     dock = msgspec.structs.replace(dock, **rooted)
+    for number, section in enumerate(sections):
+        if dock.move_to is not None and Path(dock.move_to).resolve().is_relative_to(Path(section.path).resolve()):
+            raise ConfigError("dock.move_to", f"lies in folder[{number}].path: what is moved would be found again")
     paths = {name: _below(root, getattr(broker, name)) for name in ("ca", "cert", "key", "password_file")}
     for name, text in paths.items():
         if text is not None and not Path(text).is_file():
