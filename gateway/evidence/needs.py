@@ -99,4 +99,4 @@ class Needs(msgspec.Struct, frozen=True):
     retention: Retention
     clock: Clock
     rights: DeviceRights | None = None
-    """What the device authority says; None where there is none: then a dock is taken at its word."""
+    """What the device authority says; None: there is none."""

@@ -173,11 +173,10 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "user_data": offer.user_data,
         "flags": list(flags),
         "device_signature": "none" if intent.manifest is None else "not_checked",
-        **brought(offer),
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest
     if intent.missing:
         detail["missing"] = [list(pair) for pair in intent.missing]
         detail["missing_ranges"] = intent.missing_ranges
-    return detail
+    return {**detail, **brought(offer)}
