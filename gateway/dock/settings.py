@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -105,6 +106,8 @@ def _broker(broker: BrokerSection, root: Path) -> BrokerSection:
         raise ConfigError("broker.embedded", "a dock speaks to a broker, it is none")
     if bool(broker.cert) != bool(broker.key):
         raise ConfigError("broker.key", "cert and key go together")
+    if broker.password_env is not None and broker.password_env not in os.environ:
+        raise ConfigError("broker.password_env", f"{broker.password_env} is not set")
     paths = {name: _below(root, getattr(broker, name)) for name in ("ca", "cert", "key", "password_file")}
     for name, text in paths.items():
         if text is not None and not Path(text).is_file():

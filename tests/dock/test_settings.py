@@ -71,6 +71,8 @@ def test_the_example_is_in_order(place):
         (('A = "cam-1"', 'A = "+"'), "serials.A", "not a valid"),
         (("[serials]", "[broker]\nembedded = true\n[serials]"), "broker.embedded", "none"),
         (("[serials]", '[broker]\nca = "no.crt"\n[serials]'), "broker.ca", "cannot be read"),
+        (("[serials]", '[broker]\npassword_env = "LAPEL_NONE"\n[serials]'), "broker.password_env", "not set"),
+        (("[serials]", '[broker]\ncert = "dock.toml"\n[serials]'), "broker.key", "together"),
         (("[dock]", "[dock"), "", "TOML"),
     ],
 )
