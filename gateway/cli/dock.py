@@ -42,7 +42,8 @@ def dock(config: str, *, once: bool, check: bool, as_json: bool) -> None:
 
 
 def _line(event: str, words: dict[str, Any]) -> str:
-    return " ".join([event, *(f"{name}={value}" for name, value in words.items() if value is not None)])
+    text = " ".join([event, *(f"{name}={value}" for name, value in words.items() if value is not None)])
+    return text.encode("utf-8", "backslashreplace").decode()  # file names are bytes, and some are no text
 
 
 async def _served(station: Station, settings: DockSettings, *, once: bool) -> None:

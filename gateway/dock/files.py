@@ -70,6 +70,8 @@ def delete(path: Path, was: Look) -> None:
 def move(path: Path, target: Path, was: Look) -> Path:
     """Take a file to where it is to lie, across file systems too, never over another; where it lies then."""
     _still(path, was)
+    if target.exists() and target.samefile(path):
+        raise OSError(f"{path.name} lies where it would be moved to")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists() and look(target).sha256 != was.sha256:
         target = target.with_name(f"{was.sha256[:16]}-{target.name}")

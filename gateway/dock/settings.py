@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -85,17 +86,33 @@ def _parse(raw: dict[str, Any], root: Path) -> DockSettings:
     sections = tuple(_folder(table, f"folder[{number}]", root) for number, table in enumerate(folders))
     serials = _serials(_table(raw, "serials"))
     _checked(device=dock.id, key="dock.id")
-    if (dock.after == "move") != (dock.move_to is not None):
-        raise ConfigError("dock.move_to", 'goes with after = "move", and only with it')
-    if broker.embedded:
-        raise ConfigError("broker.embedded", "a dock speaks to a broker, it is none")
     rooted = {name: _below(root, getattr(dock, name)) for name in ("state", "move_to", "log_key")}
     dock = msgspec.structs.replace(dock, **rooted)
+    _consistent(dock, sections)
+    return DockSettings(dock, _broker(broker, root), sections, serials, _pinned(dock.log_key))
+
+
+def _consistent(dock: DockSection, folders: tuple[FolderSection, ...]) -> None:
+    """What one section alone cannot know."""
+    if (dock.after == "move") != (dock.move_to is not None):
+        raise ConfigError("dock.move_to", 'goes with after = "move", and only with it')
+    for number, folder in enumerate(folders):
+        if dock.move_to is not None and Path(dock.move_to).resolve().is_relative_to(Path(folder.path).resolve()):
+            raise ConfigError("dock.move_to", f"lies in folder[{number}].path: what is moved would be found again")
+
+
+def _broker(broker: BrokerSection, root: Path) -> BrokerSection:
+    if broker.embedded:
+        raise ConfigError("broker.embedded", "a dock speaks to a broker, it is none")
+    if bool(broker.cert) != bool(broker.key):
+        raise ConfigError("broker.key", "cert and key go together")
+    if broker.password_env is not None and broker.password_env not in os.environ:
+        raise ConfigError("broker.password_env", f"{broker.password_env} is not set")
     paths = {name: _below(root, getattr(broker, name)) for name in ("ca", "cert", "key", "password_file")}
     for name, text in paths.items():
         if text is not None and not Path(text).is_file():
             raise ConfigError(f"broker.{name}", f"{text} cannot be read")
-    return DockSettings(dock, msgspec.structs.replace(broker, **paths), sections, serials, _pinned(dock.log_key))
+    return msgspec.structs.replace(broker, **paths)
 
 
 def _folder(table: object, key: str, root: Path) -> FolderSection:

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.crypto.age import Cipher, chacha20poly1305
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment, UploadState
-from gateway.domain.ids import ExhibitId
+from gateway.domain.ids import DeviceId, ExhibitId
 from gateway.errors import EvidenceError, SegmentError, StoreBusyError
 from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
@@ -136,11 +136,11 @@ class Recordings:
         """Return only when the segment is durable (group commit, fdatasync)."""
         with self._counting():
             check_segment(segment)
-            segment = heard_as(segment, self._needs.rights)
+            via, segment = segment.key.via, heard_as(segment, self._needs.rights)
             upload = self._uploads.get(segment.key)
             while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
                 self.shares.check_start(segment.key, self._needs.clock.now())
-                found = await self._asked.run(self._place_for(segment))
+                found = await self._asked.run(self._place_for(segment, via))
                 if isinstance(found, UploadState):
                     return found
                 upload = found
@@ -168,7 +168,7 @@ class Recordings:
         """Seal when everything is there; else the state with `missing`."""
         with self._counting():
             check_size(fin.size)
-            return await self._asked.run(self._finish(heard_as(fin, self._needs.rights)))
+            return await self._asked.run(self._finish(heard_as(fin, self._needs.rights), fin.key.via))
 
     async def abandon(self, key: RecordingKey) -> Sealed | None:
         """Seal what came as an incomplete exhibit; None when nothing ever came."""
@@ -238,7 +238,7 @@ class Recordings:
         await take_over(upload, self._needs, self.reader, self._committer)
         return upload
 
-    async def _place_for(self, segment: Segment) -> Upload | UploadState:
+    async def _place_for(self, segment: Segment, via: DeviceId | None) -> Upload | UploadState:
         """Where a segment belongs whose recording is not open: behind a seal under way, a sealed one, or a new one."""
         async with self._lock(segment.key):
             await self.waiting.wake(segment.key)
@@ -250,7 +250,7 @@ class Recordings:
             rows = await self._sealed_rows(segment.key)
             if rows and rows[-1].complete:
                 return await self._compare(rows[-1], segment)
-            bare = RecordingOffer(segment.key, segment.key.recording)
+            bare = RecordingOffer(segment.key, segment.key.recording, via=via)
             return await self._start(bare, (*flags_after(rows), "not_offered"))
 
     async def _compare(self, row: Exhibit, segment: Segment) -> UploadState:
@@ -276,12 +276,12 @@ class Recordings:
         self.counters["octets"] += octets
         return state
 
-    async def _finish(self, fin: RecordingFin) -> UploadState | Sealed:
+    async def _finish(self, fin: RecordingFin, via: DeviceId | None) -> UploadState | Sealed:
         async with self._lock(fin.key):
             await self.waiting.wake(fin.key)
             upload = self._uploads.get(fin.key)
             if upload is None:
-                return await self._finish_unknown(fin)
+                return await self._finish_unknown(fin, via)
             upload.heard = self._needs.clock.now()
             upload.sealing = True
             try:
@@ -294,9 +294,9 @@ class Recordings:
             finally:
                 upload.sealing = upload.intent is not None
 
-    async def _finish_unknown(self, fin: RecordingFin) -> UploadState | Sealed:
+    async def _finish_unknown(self, fin: RecordingFin, via: DeviceId | None) -> UploadState | Sealed:
         """A fin for what is not open: the receipt once more, or everything is missing."""
-        offer = RecordingOffer(fin.key, fin.key.recording, size=fin.size, checksum=fin.sha256)
+        offer = RecordingOffer(fin.key, fin.key.recording, size=fin.size, checksum=fin.sha256, via=via)
         rows = await self._sealed_rows(fin.key)
         for row in reversed(rows):
             if is_sealed_as(offer, row):

@@ -190,11 +190,10 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "ended_at": None if offer.ended_at is None else rfc3339(offer.ended_at),
         "user_data": offer.user_data,
         "flags": list(flags),
-        **brought(offer),
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest
     if intent.missing:
         detail["missing"] = [list(pair) for pair in intent.missing]
         detail["missing_ranges"] = intent.missing_ranges
-    return detail
+    return {**detail, **brought(offer)}

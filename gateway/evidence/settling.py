@@ -18,7 +18,7 @@ RESTRICTING = frozenset({"device_revoked", NOT_ENTITLED})
 """Until it is settled, such footage is shown to nobody without the right to settle it."""
 TO_SETTLE = RESTRICTING | frozenset(
     {
-        *("device_not_enrolled", "device_signature_invalid", "signature_invalid"),
+        *("device_not_enrolled", "device_signature_invalid"),
         *("holder_unknown", "holder_ambiguous", "recording_id_reused", "checksum_mismatch", "segment_conflict"),
     }
 )

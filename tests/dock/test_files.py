@@ -71,6 +71,13 @@ def test_moved_whole_and_never_over_another(film, tmp_path):
     assert sorted(path.name for path in target.parent.iterdir()) == sorted(["A.MP4", there.name])
 
 
+def test_a_file_is_never_moved_onto_itself(film):
+    """It would be the only copy."""
+    with pytest.raises(OSError, match="where it would be moved to"):
+        move(film, film.parent / "." / film.name, look(film))
+    assert film.read_bytes() == CONTENT
+
+
 def test_a_copy_that_fails_leaves_the_file_and_no_part(film, tmp_path, monkeypatch):
     """A full disk at fsync: the original stays, nothing half-written lies about."""
 

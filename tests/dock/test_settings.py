@@ -56,6 +56,7 @@ def test_the_example_is_in_order(place):
         (('"dock-1"', '"../x"'), "dock.id", "not a valid device id"),
         (('id = "dock-1"', 'id = "dock-1"\nsettel_s = 3'), "dock.settel_s", "settle_s"),
         (('id = "dock-1"', 'id = "dock-1"\nafter = "move"'), "dock.move_to", "goes with"),
+        (('id = "dock-1"', 'id = "dock-1"\nafter = "move"\nmove_to = "in/sent"'), "dock.move_to", "found again"),
         (('id = "dock-1"', 'id = "dock-1"\nafter = "burn"'), "dock.after", "burn"),
         (('"log.vkey"', '"no.vkey"'), "dock.log_key", "cannot be read"),
         (('"log.vkey"', '"dock.toml"'), "dock.log_key", "verifier key"),
@@ -70,6 +71,8 @@ def test_the_example_is_in_order(place):
         (('A = "cam-1"', 'A = "+"'), "serials.A", "not a valid"),
         (("[serials]", "[broker]\nembedded = true\n[serials]"), "broker.embedded", "none"),
         (("[serials]", '[broker]\nca = "no.crt"\n[serials]'), "broker.ca", "cannot be read"),
+        (("[serials]", '[broker]\npassword_env = "LAPEL_NONE"\n[serials]'), "broker.password_env", "not set"),
+        (("[serials]", '[broker]\ncert = "dock.toml"\n[serials]'), "broker.key", "together"),
         (("[dock]", "[dock"), "", "TOML"),
     ],
 )

@@ -178,7 +178,7 @@ async def test_a_stick_that_is_pulled_out_and_comes_back(tmp_path):
     film = rig.put("AX1/A.MP4", b"film" * 800_000)
     rig.double.not_now = 10_000
     async with rig.running():
-        await rig.until(lambda: rig.of("sending"))
+        await rig.until(lambda: rig.double.not_now <= 9_996)  # every piece was refused
         film.parent.rename(tmp_path / "pulled")
         rig.double.not_now = 0
         await asyncio.sleep(0.1)

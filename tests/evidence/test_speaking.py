@@ -123,6 +123,18 @@ async def test_what_it_brought_is_no_receipt_for_the_camera(lab):
             await sink.keep(pieces(OTHER, 300_000)[0])
 
 
+async def test_a_dock_that_offers_nothing_is_named_all_the_same(lab):
+    """Segments and fin without init: `via` is on record."""
+    async with lab.running() as sink:
+        for piece in pieces(CLIP, 300_000, by("dock-1")):
+            await sink.keep(piece)
+        await sink.finish(fin(CLIP, by("dock-1")))
+        again = RecordingKey(KEY.device, "another", DeviceId("dock-1"))
+        await sink.finish(fin(b"", again))
+    assert [each["via"] for each in lab.log.details("receive")] == ["dock dock-1"] * 2
+    assert lab.log.details("seal")[0]["flags"] == ["not_offered"]
+
+
 async def test_it_lies_apart_after_a_restart_too(lab):
     """Recovery reads the dock back from staging."""
     async with lab.running() as sink:
