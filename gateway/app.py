@@ -280,7 +280,8 @@ def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Dri
     """The broker as an input, where there is a certificate to try its rights with."""
     probe = devices.probe()
     if probe is None or context.broker is None:
-        structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
+        if not devices.settings.broker.embedded:  # whose limits are known
+            structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
         return {}
     ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
     return {"broker-rights": BrokerWatch(ends, client, devices, context.clock, devices.remark)}
