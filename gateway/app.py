@@ -52,6 +52,7 @@ from gateway.store.tasks import TaskStore
 from gateway.supervisor import Supervisor
 
 DRAIN_S = 5.0
+BROKER_RIGHTS = "broker-rights"
 STALE = frozenset({"stale", "lost", "never"})
 DriverSettings = dict[str, msgspec.Struct]
 
@@ -139,9 +140,11 @@ class Gateway:
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
+        inputs = {name: health.state for name, health in self.inputs().items()}
+        if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
+            parts["broker"] = "ok" if rights == "up" else "degraded"
         if self.settings.driver:
-            states = {health.state for health in self.inputs().values()}
-            parts["inputs"] = "ok" if states <= {"up"} else "degraded"
+            parts["inputs"] = "ok" if set(inputs.values()) <= {"up"} else "degraded"
         return parts
 
     def inputs(self) -> dict[str, InputHealth]:
@@ -284,7 +287,7 @@ def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Dri
             structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
         return {}
     ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
-    return {"broker-rights": BrokerWatch(ends, client, devices, context.clock, devices.remark)}
+    return {BROKER_RIGHTS: BrokerWatch(ends, client, devices, context.clock, devices.remark)}
 
 
 def _metrics(gateway: Gateway) -> None:

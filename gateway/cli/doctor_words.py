@@ -99,6 +99,7 @@ PARTS = {
     "journal": "The disk refuses the journal: make room, or see that the data directory takes writes.",
     "evidence": "The evidence store refuses or is shut: make room; see `lapel evidence verify --all`.",
     "inputs": "An input is not up: see the findings on each.",
+    "broker": "The broker may not keep devices apart: see the finding on broker-rights.",
 }
 HEALTHY = ("up", "ok")
 
