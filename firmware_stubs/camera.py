@@ -42,6 +42,7 @@ class Camera(threading.Thread):
         self._root = f"lapel/v1/camera/{device}"
         self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
         self._current: tuple[Footage, Upload] | None = None
+        self._beginning = False
         self._telemetry: deque[tuple[str, bytes, bool]] = deque()
         self._unacknowledged: dict[int, tuple[str, bytes, bool]] = {}
         self._ended = threading.Event()
@@ -66,7 +67,7 @@ class Camera(threading.Thread):
 
     def idle(self) -> bool:
         """Whether nothing offered is still on its way, and no event waits."""
-        waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
+        waiting = not self._offered.empty() or self._beginning or self._telemetry or self._unacknowledged
         return not waiting and (self._current is None or self._current[1].over)
 
     def waiting(self) -> int:
@@ -141,6 +142,7 @@ class Camera(threading.Thread):
             return
         if self._offered.empty() or not self._vkey.exists():
             return
+        self._beginning = True  # neither offered any more nor on its way yet: still not idle
         footage = self._offered.get_nowait()
         key = VerifierKey.parse(self._vkey.read_text())
         upload = Upload(footage.recording, footage.memory, key, self._habits)
@@ -148,6 +150,7 @@ class Camera(threading.Thread):
             upload.manifest = self._signer.manifest(footage.recording)
         self._current = (footage, upload)
         self.uploads.append(upload)
+        self._beginning = False
         upload.connected(now)
 
     def _send(self, line: Line, footage: Footage, command: Command, now: float) -> None:
