@@ -44,6 +44,7 @@ class Camera(threading.Thread):
         self._root = f"lapel/v1/camera/{device}"
         self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
         self._current: tuple[Footage, Upload] | None = None
+        self._beginning = False
         self._telemetry: deque[tuple[str, bytes, bool]] = deque()
         self._unacknowledged: dict[int, tuple[str, bytes, bool]] = {}
         self._ended = threading.Event()
@@ -74,7 +75,7 @@ class Camera(threading.Thread):
         """Whether nothing offered is still on its way, and no event waits; one without power has nothing on its way."""
         if self.dead:
             return True
-        waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
+        waiting = not self._offered.empty() or self._beginning or self._telemetry or self._unacknowledged
         return not waiting and (self._current is None or self._current[1].over)
 
     @property
@@ -198,6 +199,7 @@ class Camera(threading.Thread):
             return
         if self._offered.empty() or not self._vkey.exists():
             return
+        self._beginning = True  # neither offered any more nor on its way yet: still not idle
         footage = self._offered.get_nowait()
         key = VerifierKey.parse(self._vkey.read_text())
         upload = Upload(footage.recording, footage.memory, key, self._habits)
@@ -206,6 +208,7 @@ class Camera(threading.Thread):
         self._current = (footage, upload)
         self.uploads.append(upload)
         self._fate.begin(footage.recording.size)
+        self._beginning = False
         upload.connected(now)
 
     def _send(self, line: Line, footage: Footage, command: Command, now: float) -> None:

@@ -47,6 +47,7 @@ from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
 
+BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
 
 
@@ -108,9 +109,11 @@ class Gateway:
             parts["media"] = self.evidence.examiner.condition
         if self.evidence is not None and self.evidence.witnesses is not None:
             parts["witness"] = self.evidence.witnesses.health()
+        inputs = {name: health.state for name, health in self.inputs().items()}
+        if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
+            parts["broker"] = "ok" if rights == "up" else "degraded"
         if self.settings.driver:
-            states = {health.state for health in self.inputs().values()}
-            parts["inputs"] = "ok" if states <= {"up"} else "degraded"
+            parts["inputs"] = "ok" if set(inputs.values()) <= {"up"} else "degraded"
         return parts
 
     def inputs(self) -> dict[str, InputHealth]:
@@ -213,10 +216,11 @@ def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Dri
     """The broker as an input, where there is a certificate to try its rights with."""
     probe = devices.probe()
     if probe is None or context.broker is None:
-        structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
+        if not devices.settings.broker.embedded:  # whose limits are known
+            structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
         return {}
     ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
-    return {"broker-rights": BrokerWatch(ends, client, devices, context.clock, devices.remark)}
+    return {BROKER_RIGHTS: BrokerWatch(ends, client, devices, context.clock, devices.remark)}
 
 
 def _metrics(gateway: Gateway) -> None:

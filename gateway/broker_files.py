@@ -37,8 +37,8 @@ topic read owntracks/#
 topic read lapel/v1/beacon/#
 topic read lapel/v1/dock/#
 topic write lapel/v1/dock/+/camera/+/response
-topic write lapel/v1/feed/#
-topic write lapel/v1/gateway/#
+topic readwrite lapel/v1/feed/#
+topic readwrite lapel/v1/gateway/#
 """
 
 

@@ -16,8 +16,10 @@ from gateway.errors import GatewayError, LinkError
 from gateway.ports import BrokerAddress, Clock, InputHealth, Renewals
 
 RENEW = f"{ROOT}/+/renew"
-CHECK_EVERY_S = 6 * 3600.0
+CHECK_EVERY_S, UNKNOWN_EVERY_S = 6 * 3600.0, 60.0
 WAITING_MAX = 256
+REQUEST_BYTES_MAX = 16 * 1024
+"""Of a longer request the beginning is kept, which is refused for its length."""
 OK, REFUSED = 0x00, 0x80
 UNKNOWN, BROKEN, ENFORCED = -1, 0, 1
 
@@ -39,7 +41,8 @@ class BrokerWatch:
         self._link = MqttLink(ends.gateway, client_id, [RENEW], self.receive)
         self._probe = Probe(self._link, ends.probe)
         self._renewals, self._clock, self._remark = renewals, clock, remark
-        self._waiting: asyncio.Queue[tuple[DeviceId, bytes]] = asyncio.Queue(WAITING_MAX)
+        self._waiting: dict[DeviceId, bytes] = {}
+        self._asked = asyncio.Event()
         self._problem: str | None = None
         self._last: datetime | None = None
         self.counters = dict.fromkeys(("checks", "renewed", "renewals_refused", "renewals_dropped", "unreadable"), 0)
@@ -62,7 +65,7 @@ class BrokerWatch:
         return InputHealth("up", self._last, self._remark(), counters)
 
     def receive(self, topic: str, payload: bytes, ack: Ack) -> None:
-        """Take a request; a device whose request is dropped asks again."""
+        """Take a request: one a device waits, its newest, so that none keeps others from theirs."""
         ack()
         self._last = self._clock.now().utc
         levels = topic.split("/")
@@ -75,16 +78,17 @@ class BrokerWatch:
         except ValueError:
             self.counters["unreadable"] += 1
             return
-        try:
-            self._waiting.put_nowait((device, payload))
-        except asyncio.QueueFull:
-            self.counters["renewals_dropped"] += 1
+        if device not in self._waiting and len(self._waiting) >= WAITING_MAX:
+            self.counters["renewals_dropped"] += 1  # it asks again
+            return
+        self._waiting[device] = payload[: REQUEST_BYTES_MAX + 1]
+        self._asked.set()
 
     async def _check(self) -> None:
         await self._link.ready()
         while True:
             await self.check()
-            await asyncio.sleep(CHECK_EVERY_S)
+            await asyncio.sleep(UNKNOWN_EVERY_S if self.enforced == UNKNOWN else CHECK_EVERY_S)
 
     async def check(self) -> None:
         """Try to break the broker's rights, and say what came of it."""
@@ -106,9 +110,12 @@ class BrokerWatch:
     async def _answer(self) -> None:
         await self._link.ready()
         while True:
-            device, request = await self._waiting.get()
-            reply = await self._renewed(device, request)
-            await self._link.publish(f"{ROOT}/{device}/response", msgspec.json.encode(reply))
+            await self._asked.wait()
+            self._asked.clear()
+            while self._waiting:
+                device = next(iter(self._waiting))
+                reply = await self._renewed(device, self._waiting.pop(device))
+                await self._link.publish(f"{ROOT}/{device}/response", msgspec.json.encode(reply))
 
     async def _renewed(self, device: DeviceId, request: bytes) -> dict[str, object]:
         reply: dict[str, object] = {"v": 1, "topic": "…/renew"}

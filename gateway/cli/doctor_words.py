@@ -100,6 +100,7 @@ PARTS = {
     "evidence": "The evidence store refuses or is shut: make room; see `lapel evidence verify --all`.",
     "inputs": "An input is not up: see the findings on each.",
     "media": "Install the ffmpeg commands and name them in [media], or set [media] enabled = false.",
+    "broker": "The broker may not keep devices apart: see the finding on broker-rights.",
 }
 HEALTHY = ("up", "ok")
 ATTACH = "Have the group selected or scanned in a gateway radio's programming, and prove it by a call."

@@ -13,7 +13,7 @@ from drivers.broker.driver import BROKEN, ENFORCED, UNKNOWN, BrokerWatch, Ends
 from gateway.devices_half import devices_half
 from gateway.errors import GatewayError
 from gateway.observe import SystemClock
-from gateway.ports import Renewed
+from gateway.ports import BrokerAddress, Renewed
 from gateway.settings import BrokerSection, GatewaySection, Settings
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
@@ -180,3 +180,23 @@ async def test_a_gateway_renews_for_a_real_device():
         roster.close()
     finally:
         site.close()
+
+
+async def test_no_device_keeps_others_from_their_certificates():
+    """A flood of one device is one request; of too many devices some are dropped, counted; what is odd is, too."""
+    gone = BrokerAddress("127.0.0.1", 1)
+    office = Office()
+    watch = BrokerWatch(Ends(gone, gone), "gw", office, SystemClock(), lambda: None)
+    acks = []
+    for number in range(1000):
+        watch.receive("lapel/v1/camera/cam-a/renew", b"%d" % number, lambda: acks.append(1))
+    for number in range(300):
+        watch.receive(f"lapel/v1/camera/cam-{number}/renew", b"x" * 5_000_000, lambda: acks.append(1))
+    for topic in ("lapel/v1/camera/gateway/renew", "lapel/v1/camera//renew", "x"):
+        watch.receive(topic, b"", lambda: acks.append(1))
+    assert len(acks) == 1303
+    assert len(watch._waiting) == 256
+    assert watch._waiting["cam-a"] == b"999"
+    assert sum(map(len, watch._waiting.values())) < 5_000_000
+    assert (watch.counters["renewals_dropped"], watch.counters["unreadable"]) == (45, 3)
+    assert watch.health().state == "down"

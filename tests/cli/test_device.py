@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -9,8 +10,11 @@ import subprocess
 import sys
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.cli import FAILED, USAGE
+from gateway.crypto.certificates import public_of
 from gateway.evidence_half import records
 from gateway.observe import SystemClock
 from tests.crypto.test_authority import request_of
@@ -168,3 +172,33 @@ def test_a_wrong_broker_option_is_named(data, tmp_path, more, said):
     done = lapel("broker", "config", "-o", tmp_path / "b", *more, "--data", data, code=USAGE)
     assert said in done.stderr
     assert not (tmp_path / "b").exists()
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_killed_while_it_hands_over_there_is_all_or_no_key(data, tmp_path, monkeypatch, number):
+    """At any sync: a directory with a key is whole, of one pair; without one, enrolling again works."""
+    command("device", "list", "--data", data)
+    command("broker", "config", "-o", tmp_path / "b", "--data", data)
+    out, calls, real = tmp_path / "out", [], os.fsync
+
+    def dying(descriptor):
+        calls.append(descriptor)
+        if len(calls) == number:
+            raise Killed
+        real(descriptor)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr("gateway.crypto.authority_files.os.fsync", dying)
+        command("device", "enrol", "cam-a", "--out", out, "--data", data)
+    if not (out / "cam-a.key").exists():
+        command("device", "enrol", "cam-a", "--out", out, "--data", data)
+    certificate = x509.load_pem_x509_certificate((out / "cam-a.crt").read_bytes())
+    mine = public_of((out / "cam-a.key").read_bytes())
+    assert certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == mine
+    assert (out / "ca.crt").read_bytes() == (data / "keys/authority/site-ca.crt").read_bytes()
+    assert {each["state"] for each in listed(data)} == {"stands"}
+    command("evidence", "verify", "--all", "--data", data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.cli import doctor_words
 from gateway.cli.doctor_words import Radio
+from gateway.domain.devices import Credential
+from gateway.domain.ids import DeviceId
 
 CONDITIONS = ("down", "held", "probing", "open", "starting", "up", "silent", "wrong_speed", "direct", "no_service")
 HANDSET: dict[str, Any] = {
@@ -100,3 +103,27 @@ def test_a_group_that_no_radio_is_on_is_named(change: dict[str, object], verdict
     """By number and by name; what cannot be known is a note."""
     (found,) = doctor_words.groups([{"gssi": 4037009, "name": "Control", "by": [], "why": None, **change}])
     assert (found.about, found.verdict, words in found.what) == ("group 4037009", verdict, True)
+
+
+def test_certificates_that_lapse_are_named_with_what_to_do() -> None:
+    """One finding each; the gateway's own needs nobody, the broker's somebody; none: fine, where there are any."""
+    ends = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def one(device: str) -> Credential:
+        return Credential(DeviceId(device), "camera", "1", b"", "device", ends, ends)
+
+    found = doctor_words.certificates([one("cam-a"), one("broker"), one("gateway")], 30, 9)
+    assert [each.verdict for each in found] == ["note"] * 3
+    assert "lapel device renew cam-a" in found[0].do
+    assert "broker config" in found[1].do
+    assert "by itself" in found[2].do
+    assert doctor_words.certificates([], 30, 9)[0].verdict == "fine"
+    assert doctor_words.certificates([], 30, 0) == []
+
+
+def test_a_broker_that_keeps_nobody_apart_is_wrong_and_a_remark_is_a_note() -> None:
+    """With what to do about each."""
+    broken = doctor_words.other("broker-rights", "degraded", "the broker does not enforce rights: …")
+    assert (broken.verdict, "lapel broker config" in broken.do) == ("wrong", True)
+    soon = doctor_words.other("broker-rights", "up", "certificates that lapse within 30 days: cam-a (2026-12-01)")
+    assert (soon.verdict, "cam-a" in soon.what) == ("note", True)

@@ -114,12 +114,29 @@ def test_health_metrics_and_doctor_tell_of_the_broker(site, gateway):
         with urllib.request.urlopen(urllib.request.Request(gateway.address.rstrip("/") + path, headers=headers)) as got:
             return got.read().decode()
 
-    assert json.loads(asked("/ready"))["parts"]["inputs"] == "ok"
+    parts = json.loads(asked("/ready"))["parts"]
+    assert (parts["inputs"], parts["broker"]) == ("ok", "ok")
     inputs = json.loads(asked("/v1/drivers"))["inputs"]
     assert inputs["broker-rights"]["state"] == "up"
     assert inputs["broker-rights"]["counters"]["rights_enforced"] == 1
     metrics = asked("/metrics")
     assert "lapel_devices_enrolled 2.0" in metrics
     assert 'lapel_input_count{counter="rights_enforced",input="broker-rights"} 1.0' in metrics
+    (site.conf / "rights-devices").write_text("pattern readwrite lapel/v1/camera/+/#\n")
+    site.stop()
+    site.start()
+    until(lambda: gateway.events("broker_rights_not_enforced"), 30, "the gateway says that the broker lets all in")
+    assert json.loads(asked("/ready"))["parts"]["broker"] == "degraded"
+    assert "does not enforce rights" in json.loads(asked("/v1/drivers"))["inputs"]["broker-rights"]["problem"]
+    assert 'counter="rights_enforced",input="broker-rights"} 0.0' in asked("/metrics")
+    done = gateway.lapel("doctor", "--url", gateway.address, "--token-file", str(token))
+    assert (done.returncode, b"a device can publish under another device's name" in done.stdout) == (1, True)
+
+
+def test_the_doctor_finds_a_good_broker_good(site, gateway):
+    """Nothing to do there."""
+    until(lambda: gateway.events("broker_rights_enforced"), 20, "the gateway has tried the broker's rights")
+    token = site.root / "token"
+    token.write_text(gateway.token())
     said = command("doctor", "--url", gateway.address, "--token-file", token)
     assert "broker-rights: up" in said
