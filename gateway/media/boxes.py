@@ -78,8 +78,7 @@ def _walk(read: Read, size: int) -> Iterator[Box | None]:
 def _box(head: bytes, start: int, size: int) -> Box | None:
     """Clause 4.2.2: a 32-bit size, or 1 and a 64-bit one behind the kind, or 0 for `up to the end`."""
     if len(head) < 8:
-        # A box's beginning that the end cuts through: it says nothing of its size but that there was more.
-        return Box(head[4:].ljust(4, b"?"), start, size + 1) if start else None
+        return None  # a stray byte or a box's beginning: nothing can be said of it
     length, kind, least = int.from_bytes(head[:4]), head[4:8], 8
     if not all(32 <= letter < 127 or letter == 0xA9 for letter in kind):
         return None

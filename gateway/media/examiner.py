@@ -141,17 +141,19 @@ class Examiner:
         """Find the commands once, and see that they run in the cage."""
         if self._tools is not None:
             return True
+        before, problem = self.lacks, ""
         tools = await asyncio.to_thread(self._find)
         if tools is not None:
             ended = await run([tools.ffprobe, "-version"], self._limits, _VERSION_MAX)
             if ended.code or ended.stopped:
-                said = ended.complaints.decode("utf-8", "replace").strip()[:200]
-                tools, self.lacks = None, f"{self._settings.ffprobe} does not run: {ended.stopped or said}"
+                problem = ended.stopped or ended.complaints.decode("utf-8", "replace").strip()[:200]
+                tools, self.lacks = None, f"{self._settings.ffprobe} does not run"
             else:
                 version = ended.out.split(b"\n", 1)[0].split(b" Copyright", 1)[0].decode("utf-8", "replace")[:100]
-                tools, self.lacks = msgspec.structs.replace(tools, version=version), None
+                tools = msgspec.structs.replace(tools, version=version)
         if tools is None:
-            _log.warning("media_off", problem=self.lacks)
+            if self.lacks != before:
+                _log.warning("media_off", lacks=self.lacks, problem=problem)
             return False
         await self._say_bars()
         self._tools = tools

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway.media.child import Limits, program, report, run
 from tests.media.films import descriptors
 
+ROOT = Path(__file__).parents[2]
 LIMITS = Limits(10, 1024)
 
 
@@ -94,6 +98,25 @@ async def test_cancelled_in_the_middle(stand_in: Callable[[str], str]) -> None:
         await asyncio.sleep(0.3)
         assert alive(path)
         task.cancel()
+    assert alive(path) == []
+
+
+def test_the_gateway_is_killed(stand_in: Callable[[str], str]) -> None:
+    """A kill -9 of the gateway leaves no child behind either."""
+    path = stand_in("while :; do read x < /dev/null; done")
+    code = (
+        "import asyncio, sys\nfrom gateway.media.child import Limits, run\n"
+        "asyncio.run(run([sys.argv[1]], Limits(60, 1024), 100))"
+    )
+    gateway = subprocess.Popen([sys.executable, "-c", code, path], cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    ends_s = time.monotonic() + 20
+    while len(alive(path)) < 2 and time.monotonic() < ends_s:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    gateway.kill()
+    gateway.wait()
+    while alive(path) and time.monotonic() < ends_s:
+        time.sleep(0.05)
     assert alive(path) == []
 
 

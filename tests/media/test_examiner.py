@@ -285,7 +285,7 @@ async def test_a_command_that_is_not_what_it_says(store: Store, stand_in: Callab
     store.seal(b"x" * 50)
     async with running(made(store, ffprobe=path, ffmpeg=path)) as examiner:
         await until(lambda: examiner.lacks)
-    assert examiner.condition == f"off: {path} does not run: broken"
+    assert examiner.condition == f"off: {path} does not run"
 
 
 async def test_a_hostile_file(store: Store, stand_in: Callable[[str], str]) -> None:
