@@ -20,7 +20,7 @@ from gateway.evidence.rows import CustodyEntry, Exhibit
 from gateway.ports import Clock, Custody, Directory
 
 LOOK_EVERY_S, COUNT_EVERY_S = 1.0, 5.0
-AT_ONCE = 200
+AT_ONCE = 50
 _log = structlog.get_logger()
 Uploads = Callable[[], Sequence[dict[str, Any]]]
 

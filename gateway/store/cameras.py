@@ -16,6 +16,8 @@ from gateway.evidence.awaited import Book, Limits, bring_forward, hear
 from gateway.evidence.matching import matched
 from gateway.store.sqlite import open_engine, storing
 
+BUSY_MS = 500
+"""Telemetry waits no longer for another writer: held in memory it is acknowledged, and a panic may be behind it."""
 CAMERAS_MAX = 20_000
 """Names of cameras come from outside: more of them than any force has is somebody's mischief."""
 
@@ -70,7 +72,7 @@ class CameraStore:
     def open(self) -> None:
         """Open or make the file; idempotent."""
         if self._engine is None:
-            self._engine = open_engine(self.path, metadata, {"synchronous": "FULL"})
+            self._engine = open_engine(self.path, metadata, {"synchronous": "FULL", "busy_timeout": str(BUSY_MS)})
 
     def close(self) -> None:
         """Close; idempotent."""
