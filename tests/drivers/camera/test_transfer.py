@@ -98,20 +98,6 @@ def test_durable_ranges_never_shrink():
     assert said(transfer)[0]["durable"] == ((0, 8),)
 
 
-def test_an_init_begins_with_the_stores_word():
-    """What was durable of an upload that has ended meanwhile must not be claimed of the next one of that name."""
-    transfer = Transfer(KEY, 100)
-    for command, durable in ((piece(0), [(0, 4)]), (Job(Init(RecordingOffer(KEY, "n"))), [])):
-        transfer.take(command)
-        (job,) = transfer.startable()
-        if isinstance(command.command, Init):
-            transfer.settled(job, state(*durable, missing=[(0, 8)]))
-        else:
-            transfer.kept(job, state(*durable))
-    first, second = said(transfer)
-    assert (first["durable"], second["durable"], second["missing"]) == (((0, 4),), (), ((0, 8),))
-
-
 def test_the_window_bounds_what_is_held():
     """Beyond it: 0x97, retry, and the segment is let go."""
     transfer, acks = Transfer(KEY, 10), []
