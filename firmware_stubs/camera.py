@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firmware_stubs.fate import Fate
 from firmware_stubs.footage import Footage, rfc3339
+from firmware_stubs.habits import NAMED, Habits, named
 from firmware_stubs.jsonline import say
 from firmware_stubs.line import Line, News, Tiding
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.proof import VerifierKey
-from firmware_stubs.upload import Command, Habits, Phase, Upload
+from firmware_stubs.signing import signer_in
+from firmware_stubs.upload import Command, Memory, Phase, Upload
 
 WAIT_S = 0.25
 BACK_OFF_S = 0.2
@@ -37,6 +40,7 @@ class Camera(threading.Thread):
         self.told: Counter[str] = Counter()
         self._broker, self._vkey, self._report = broker, vkey, report
         self._habits = habits or Habits()
+        self._signer = signer_in(broker.certificates, device)
         self._root = f"lapel/v1/camera/{device}"
         self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
         self._current: tuple[Footage, Upload] | None = None
@@ -46,6 +50,10 @@ class Camera(threading.Thread):
         self._up = self._recording = False
         self._next_segment_at = 0.0
         self._next_status_at = 0.0
+        self._fate = Fate(self._habits, device)
+        self.dead = False
+        self.docked = threading.Event()
+        self.away_until_s = 0.0
 
     def offer(self, footage: Footage) -> None:
         """Hand over a finished recording; it is kept until its receipt is verified."""
@@ -65,7 +73,9 @@ class Camera(threading.Thread):
         return [breach for upload in self.uploads for breach in upload.violations]
 
     def idle(self) -> bool:
-        """Whether nothing offered is still on its way, and no event waits."""
+        """Whether nothing offered is still on its way, and no event waits; one without power has nothing on its way."""
+        if self.dead:
+            return True
         waiting = not self._offered.empty() or self._telemetry or self._unacknowledged
         return not waiting and (self._current is None or self._current[1].over)
 
@@ -87,7 +97,9 @@ class Camera(threading.Thread):
     def run(self) -> None:
         """Connect, work, and connect again, until closed."""
         pause = BACK_OFF_S
-        while not self._ended.is_set():
+        while not self.at_home() and not self._ended.wait(WAIT_S):
+            pass
+        while not self._ended.is_set() and not self.dead:
             line = Line(self._broker, self.device)
             try:
                 line.open()
@@ -96,26 +108,31 @@ class Camera(threading.Thread):
                 pause = min(BACK_OFF_CAP_S, pause * 2)
             finally:
                 line.close()
-                self._lost_line()
-            self._ended.wait(pause)
+                self.lost_line()
+            self._ended.wait(max(pause, self.away_until_s - time.monotonic()))
+
+    def at_home(self) -> bool:
+        """Whether it may connect: one that docks does so in its dock alone."""
+        return not self._habits.docks or self.docked.is_set()
 
     def _serve(self, line: Line) -> bool:
         """One connection's life; True when it ever came up."""
         was_up = False
-        while not self._ended.is_set():
+        while not self._ended.is_set() and not self.dead:
             try:
-                news = line.news.get(timeout=self._wait_s())
+                news = line.news.get(timeout=self.wait_s())
             except queue.Empty:
                 news = None
             if news is not None and news.tiding is Tiding.DOWN:
                 return was_up
             if news is not None:
-                was_up = self._hear(news) or was_up
+                was_up = self.hear(news) or was_up
             if self._up:
-                self._work(line)
+                self.work(line)
         return was_up
 
-    def _hear(self, news: News) -> bool:
+    def hear(self, news: News) -> bool:
+        """Take up what the connection says; whether it is up."""
         now = time.monotonic()
         if news.tiding is Tiding.UP:
             self._up, self._next_status_at = True, 0.0
@@ -127,13 +144,20 @@ class Camera(threading.Thread):
             self._current[1].receive(news.payload, now)
         return self._up
 
-    def _work(self, line: Line) -> None:
+    def work(self, line: Line) -> None:
+        """Send what may be sent now; nothing while there is no connection."""
         now = time.monotonic()
+        if not self._up:
+            return
         self._send_telemetry(line, now)
+        if self._current is not None:
+            self._tell_of(*self._current)  # a receipt is kept before the next recording takes its place
         self._next_footage(now)
         if self._current is None:
             return
         footage, upload = self._current
+        if not upload.over and self._goes(line, footage, upload):
+            return
         upload.tick(now)
         if 0 < self._habits.abandon_at <= upload.durable.octets:
             upload.abandon()
@@ -148,6 +172,29 @@ class Camera(threading.Thread):
         """Whether as much has been sent as will ever be."""
         return 0 < self._habits.smash_at * upload.recording.size <= upload.sent_octets and not upload.over
 
+    def _goes(self, line: Line, footage: Footage, upload: Upload) -> bool:
+        """Let fate strike: the network, the power for a while, or the power for good."""
+        self.dead = self._fate.dies(upload.durable.octets, footage.recording.size)
+        if not self.dead and not self._fate.breaks(upload.durable.octets):
+            return False
+        self._tell_of(footage, upload)
+        self._up = False
+        self.away_until_s = time.monotonic() + self._habits.away_s
+        line.cut()
+        if self._habits.reboots and not self.dead:
+            self._reboot(footage, upload)
+        what = "battery_empty" if self.dead else "reboot" if self._habits.reboots else "dropped_off"
+        self._report({"event": what, "recording": footage.recording.name, "device": self.device})
+        return True
+
+    def _reboot(self, footage: Footage, upload: Upload) -> None:
+        """What was in memory is gone; what the state file knew is lost as well where the camera forgets."""
+        if self._habits.forgets:
+            footage.memory = Memory()
+        fresh = Upload(footage.recording, footage.memory, upload.key, self._habits)
+        fresh.violations, fresh.troubles, fresh.manifest = upload.violations, upload.troubles, upload.manifest
+        self._current, self.uploads[-1] = (footage, fresh), fresh
+
     def _next_footage(self, now: float) -> None:
         if self._current is not None and (not self._current[1].over or self._offered.empty()):
             return
@@ -156,19 +203,25 @@ class Camera(threading.Thread):
         footage = self._offered.get_nowait()
         key = VerifierKey.parse(self._vkey.read_text())
         upload = Upload(footage.recording, footage.memory, key, self._habits)
+        if self._signer is not None:
+            upload.manifest = self._signer.manifest(footage.recording)
         self._current = (footage, upload)
         self.uploads.append(upload)
+        self._fate.begin(footage.recording.size)
         upload.connected(now)
 
     def _send(self, line: Line, footage: Footage, command: Command, now: float) -> None:
         """Publish one command; every other segment carries its own digest, as the protocol leaves it open."""
         payload = footage.read(command.span) if command.span is not None else command.payload
-        leaf = command.leaf
-        if command.span is not None and command.span[0] // self._habits.segment_octets % 2:
-            leaf = f"{leaf}/{hashlib.sha256(payload).hexdigest()}"
-        if self._habits.pace and command.span is not None:
-            self._next_segment_at = now + len(payload) / self._habits.pace
-        line.publish(f"{self._root}/file/{footage.recording.name}/{leaf}", payload)
+        topic = f"{self._root}/file/{footage.recording.name}/{command.leaf}"
+        if command.span is not None:
+            if self._habits.corrupts or command.span[0] // self._habits.segment_octets % 2:
+                topic = f"{topic}/{hashlib.sha256(payload).hexdigest()}"
+            payload = self._fate.damaged(payload)
+            if self._habits.pace:
+                self._next_segment_at = now + len(payload) / self._habits.pace
+        for _ in range(2 if self._habits.repeats else 1):
+            line.publish(topic, payload)
 
     def _send_telemetry(self, line: Line, now: float) -> None:
         if now >= self._next_status_at:
@@ -184,7 +237,7 @@ class Camera(threading.Thread):
         status = {
             "v": 1,
             "at": now,
-            "battery_pct": 71,
+            "battery_pct": 0 if self.dead else 71,
             "storage_free_bytes": 51539607552,
             "recording": self._recording,
             "recordings_held": held,
@@ -202,14 +255,17 @@ class Camera(threading.Thread):
             self._report({**happening, "device": self.device})
         upload.happenings.clear()
 
-    def _lost_line(self) -> None:
+    def lost_line(self) -> None:
+        """The connection is gone: what was in flight on it is unknown."""
         self._up = False
         if self._current is not None:
+            self._tell_of(*self._current)  # a receipt may have been the last thing that came
             self._current[1].disconnected()
         self._telemetry.extendleft(reversed(self._unacknowledged.values()))
         self._unacknowledged.clear()
 
-    def _wait_s(self) -> float:
+    def wait_s(self) -> float:
+        """For how long nothing is due."""
         now = time.monotonic()
         times = [now + WAIT_S, self._next_segment_at]
         if self._current is not None and self._up:
@@ -225,12 +281,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say({"event": "receipt", "already": True, "recording": footage.recording.name, **_kept(footage)})
         return 0
     broker = Broker.parse(given.mqtt, given.credentials, given.certificates)
-    habits = Habits(given.pace_kib * 1024, given.patience, given.abort_after, given.smash_at)
+    pace, caps = given.pace_kib * 1024, {"window_cap": given.window_cap, "smash_at": given.smash_at}
+    steady = Habits(pace, given.patience, given.abort_after, **caps)
+    habits = named([given.habit], steady)[0]
     camera = Camera(broker, given.device, given.vkey, say, habits)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     camera.offer(footage)
+    camera.docked.set()
     say({"event": "offered", "recording": footage.recording.name, "size": footage.recording.size})
     camera.start()
     ends = time.monotonic() + given.timeout if given.timeout else float("inf")
@@ -276,6 +335,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--abort-after", type=int, default=0, help="abandon on purpose at so many durable bytes")
     parser.add_argument("--smash-at", type=float, default=0.0, help="fall silent for ever at this share of the upload")
     parser.add_argument("--timeout", type=float, default=0.0, help="seconds before giving up with exit 1; 0 never")
+    parser.add_argument("--habit", choices=tuple(NAMED), default="steady", help="how it behaves")
+    parser.add_argument("--window-cap", type=int, default=0, help="bytes beyond what is durable at most; 0: as told")
     parser.add_argument("--credentials", type=Path, help="JSON file, device to password")
     parser.add_argument("--certificates", type=Path, help="folder with ca.crt, DEVICE.crt, DEVICE.key")
     return parser

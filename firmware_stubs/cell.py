@@ -11,4 +11,5 @@ class Cell:
     network: str = "023409999"
     area: int = 17
     group: int = 2340001
+    scanned: tuple[int, ...] = ()
     signal: int = 24

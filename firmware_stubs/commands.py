@@ -16,6 +16,7 @@ SENT_OK, SEND_FAILED = 4, 5
 TMO, DMO = 0, 1
 MODES = {"0", "1", "2", "3", "5", "6"}
 NO_SIGNAL = 99
+LAST_SCANNED = 7
 SILENTLY_TAKEN = {"CSCS", "CTGS", "CTDGR", "IFC", "CTSDC", "CTGL", "CMEE"}
 CALLS, STATUSES, GROUPS = "0,0", "2,20", "1,11"
 
@@ -112,11 +113,14 @@ class Memory:
                 self._put(f"+CTSP: 1,{entry}")
             return True
         cell, trunked = self.cell, self.mode == TMO
+        if (name, mode) == ("CTGS", "?"):
+            for kind, group in enumerate((cell.group, *cell.scanned), 1):
+                self._put(f"+CTGS: {min(kind, LAST_SCANNED)},{cell.network}{group:08d}")
+            return True
         answers = {
             "CNUMF": f"6,{cell.network}{cell.issi:08d}",
             "CREG": self._registration(),
             "CTOM": str(self.mode),
-            "CTGS": f"1,{cell.network}{cell.group:08d}",
             "CSQ": f"{cell.signal if trunked else NO_SIGNAL},99",
             "CBC": "0,88",
             "CSCS": "8859-1",

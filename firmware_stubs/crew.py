@@ -48,6 +48,9 @@ class Crew:
         made.on_screen = lambda text, reference: say(
             {"event": "screen", "issi": issi, "text": text, "reference": reference}
         )
+        made.on_report = lambda reference, outcome: say(
+            {"event": "report", "issi": issi, "reference": reference, "outcome": outcome}
+        )
         return made
 
     def _deliver(self, down: Downlink) -> None:

@@ -8,7 +8,7 @@ from firmware_stubs.crew import Crew
 from firmware_stubs.jsonline import say
 from firmware_stubs.lip import Reason
 from firmware_stubs.port import Terminal
-from firmware_stubs.sds import simple_text, status
+from firmware_stubs.sds import simple_text, status, transfer_text
 
 BURST = (1, 2, 30, 42)
 UNPLUGGED_S = 0.3
@@ -26,6 +26,9 @@ class Cues:
             "status": lambda given: crew.handsets[int(given[0])].press_status(int(given[1]), crew.now),
             "value": lambda given: terminal.hear(status(int(given[0]), int(given[1], 0))),
             "text": lambda given: terminal.hear(simple_text(int(given[0]), " ".join(given[1:]))),
+            "ask": lambda given: terminal.hear(
+                transfer_text(int(given[0]), " ".join(given[2:]), int(given[1]), wants_report=True, when_read=True)
+            ),
             "reach": self._reach,
             "call": self._call,
             "hangup": lambda _given: terminal.suffer(terminal.radio.end_call),

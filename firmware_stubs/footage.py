@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firmware_stubs.phrases import pairs
 from firmware_stubs.ranges import Ranges
 from firmware_stubs.receipt import Recording
-from firmware_stubs.upload import Memory, pairs
+from firmware_stubs.upload import Memory
 
 READ_SIZE = 1024 * 1024
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from firmware_stubs.beacon import RUBBISH, Beacon
 from firmware_stubs.camera import Camera, Report
 from firmware_stubs.dialects import DIALECTS
+from firmware_stubs.habits import Habits
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.pei import Cell, MobileTermination
 from firmware_stubs.port import Terminal
 from firmware_stubs.roster import Person, Roster
-from firmware_stubs.upload import Habits, Phase
+from firmware_stubs.upload import Phase
 
 CONTROL_ISSI = 2349001
 ABANDON_AT = 2 * 1024 * 1024

@@ -55,6 +55,8 @@ class Handset:
         self.issi, self._dialect, self.habits = issi, dialect, habits
         self.screen: list[str] = []
         self.on_screen: Callable[[str, int | None], None] = lambda _text, _reference: None
+        self.reports: list[tuple[int, int]] = []
+        self.on_report: Callable[[int, int], None] = lambda _reference, _outcome: None
         self.triggers = {trigger.kind: trigger for trigger in triggers}
         self.reporting = True
         self.reachable = True
@@ -74,6 +76,10 @@ class Handset:
         order = read_order(down.octets, down.bits) if down.protocol == lip.PID_LIP else None
         if order is not None:
             self._obey(order, now)
+            return
+        if down.report is not None:
+            self.reports.append(down.report)
+            self.on_report(*down.report)
             return
         text = self._inbox.read(down) if self.habits.outcome in {RECEIVED, CONSUMED} else None
         self._acknowledge(down, now)

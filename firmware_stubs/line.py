@@ -1,6 +1,9 @@
 """A camera's connection for as long as it lasts; what comes of it is told through one queue."""
 
+import contextlib
 import queue
+import socket
+import ssl
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,6 +12,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware_stubs.mqtt import KEEPALIVE_S, Broker
+
+READS = 64
 
 
 class Tiding(Enum):
@@ -52,6 +57,13 @@ class Line:
         """Publish at QoS 1 and return the packet's number."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
+    def cut(self) -> None:
+        """The network is gone without a word: no DISCONNECT, the other end finds out."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End the connection and its thread; without its callbacks the client frees its sockets at once."""
         client = self._client
@@ -73,3 +85,49 @@ class Line:
 
     def _on_publish(self, _c: Client, _u: object, mid: int, _code: ReasonCode, _p: Properties) -> None:
         self.news.put(News(Tiding.ACKNOWLEDGED, mid=mid))
+
+
+class OpenLine(Line):
+    """A connection without a thread: whoever dialled reads and writes when the socket says so."""
+
+    def dial(self) -> socket.socket:
+        """Connect and return the socket to watch; OSError where nobody answers."""
+        self._client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        sock = self._client.socket()
+        assert isinstance(sock, socket.socket)
+        sock.settimeout(0)
+        return sock
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still has its socket."""
+        return self._client.socket() is not None
+
+    def reads(self) -> None:
+        """Take what has come; TLS may hold more than the socket shows."""
+        for _ in range(READS):
+            self._client.loop_read()
+            sock = self._client.socket()
+            if not isinstance(sock, ssl.SSLSocket) or not sock.pending():
+                return
+
+    def writes(self) -> None:
+        """Send what the socket takes."""
+        self._client.loop_write()
+
+    def wants_to_write(self) -> bool:
+        """Whether something waits for the socket."""
+        return self._client.want_write()
+
+    def keeps_alive(self) -> None:
+        """A ping where one is due."""
+        self._client.loop_misc()
+
+    def close(self) -> None:
+        """End the connection."""
+        client = self._client
+        client.disconnect()
+        if (sock := client.socket()) is not None:
+            client.loop_write()
+            sock.close()
+        client.on_connect = client.on_subscribe = client.on_disconnect = client.on_message = client.on_publish = None

@@ -44,9 +44,11 @@ def simple_text(issi: int, text: str) -> Frame:
     return _sds4("text", issi, bytes([PID_SIMPLE_TEXT, LATIN_1]) + text.encode("latin-1"))
 
 
-def transfer_text(issi: int, text: str, reference: int, *, wants_report: bool = False) -> Frame:
-    """An SDS-TRANSFER with text (clauses 29.4.2.4 and 29.5.3); a report, when wanted, is of receipt."""
-    flags = 0x04 if wants_report else 0x00
+def transfer_text(
+    issi: int, text: str, reference: int, *, wants_report: bool = False, when_read: bool = False
+) -> Frame:
+    """An SDS-TRANSFER with text (clauses 29.4.2.4 and 29.5.3); a report, when wanted, is of receipt, or of reading."""
+    flags = (0x04 if wants_report else 0x00) | (0x08 if when_read else 0x00)
     return _sds4("text", issi, bytes([PID_TEXT, flags, reference & 0xFF, LATIN_1]) + text.encode("latin-1"))
 
 
@@ -90,6 +92,14 @@ class Downlink:
         octets = self.octets
         transfer = self.service == AI_SDS4 and len(octets) > 2 and octets[0] >= 0x80 and octets[1] >> 4 == 0
         return octets[2] if transfer else None
+
+    @property
+    def report(self) -> tuple[int, int] | None:
+        """Reference and outcome of an SDS-REPORT on a message of the radio's own."""
+        octets = self.octets
+        if self.service != AI_SDS4 or len(octets) < 4 or octets[0] < 0x80 or octets[1] >> 4 != 1:
+            return None
+        return octets[3], octets[2]
 
     @property
     def report_request(self) -> int:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from firmware_stubs.filming import Studio
 from firmware_stubs.gear import ABANDON_AT, Gear, issue_beacons, issue_cameras, issue_terminals, progress_of
+from firmware_stubs.habits import Habits
 from firmware_stubs.jsonline import say
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.play import Play, Script
 from firmware_stubs.roster import Headcount, Roster, plan, toml
-from firmware_stubs.upload import Habits
 
 PROGRESS_S = 0.5
 SMASH_AT = 0.7

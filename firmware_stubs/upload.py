@@ -1,21 +1,18 @@
 """The camera's side of upload protocol version 1: responses in, commands out, time as an argument."""
 
-import json
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from firmware_stubs.habits import LOOK_AHEAD, Habits
+from firmware_stubs.phrases import command_of, offer_payload, pairs, parse_answer, rest_s
 from firmware_stubs.proof import ProofError, VerifierKey
 from firmware_stubs.ranges import Ranges
 from firmware_stubs.receipt import Receipt, Recording, verify_receipt
 
-SEGMENT = 1024 * 1024
-LEAST_SEGMENT = 16 * 1024
-DEFAULT_RETRY_S = 5.0
-REST_CAP_S = 3600.0
 PATIENCE_CAP_S = 10.0
-RESPONSE_CAP = 1024 * 1024
 OK, SEND_MISSING, BAD, MALFORMED, NOT_NOW = 0x00, 0x10, 0x80, 0x83, 0x97
 
 
@@ -31,24 +28,6 @@ class Phase(StrEnum):
     REFUSED = "refused"
     ABANDONED = "abandoned"
     SMASHED = "smashed"
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How one camera behaves: bytes a second it can send (0 is no limit), how long it bears silence.
-
-    smash_at: the share of its first upload at which it is smashed, and never heard of again (0 is never).
-    """
-
-    pace: float = 0.0
-    patience_s: float = 3.0
-    abandon_at: int = 0
-    smash_at: float = 0.0
-
-    @property
-    def segment_octets(self) -> int:
-        """A quarter of a second's worth on a slow link, so that commands are not stuck behind footage."""
-        return min(SEGMENT, max(LEAST_SEGMENT, round(self.pace / 4))) if self.pace else SEGMENT
 
 
 @dataclass(frozen=True)
@@ -74,20 +53,21 @@ class Upload:
 
     def __init__(self, recording: Recording, memory: Memory, key: VerifierKey, habits: Habits | None = None) -> None:
         self.recording, self.memory = recording, memory
-        habits = habits or Habits()
+        habits = self._habits = habits or Habits()
         self.phase = Phase.OFFLINE
         self.durable = Ranges()
         self.receipt: Receipt | None = None
+        self.manifest = b""
         self.violations: list[str] = []
         self.troubles: Counter[str] = Counter()
         self.happenings: list[dict[str, object]] = []
-        self._key = key
+        self.key = key
         self._whole = Ranges.of([(0, recording.size)])
         self._flying = Ranges()
         self._ends: dict[int, int] = {}
         self._window = 0
         self._patience_s = self._patience_now_s = habits.patience_s
-        self._segment_octets = habits.segment_octets
+        self._chance = random.Random(recording.name)
         self._queries: list[Command] = []
         self._fin_sent = False
         self._heard_at = 0.0
@@ -95,6 +75,8 @@ class Upload:
         self._suspicion = False
         self._lost = Ranges()
         self._moved = False
+        self._began_s: float | None = None
+        self._fin_s: float | None = None
 
     @property
     def over(self) -> bool:
@@ -120,6 +102,7 @@ class Upload:
 
     def connected(self, now: float) -> None:
         """The response topic is subscribed: offer the recording, whatever came of it before."""
+        self._began_s = now if self._began_s is None else self._began_s
         if not self.over:
             self._offer(now)
 
@@ -228,6 +211,9 @@ class Upload:
             return
         if missing & self.memory.ever - self._lost:
             self._suspect("durable_asked_again", command)
+            if not missing - self.durable:  # it says both in one breath: no byte to send, and no use in hammering
+                self._rest(command, now + self._patience_s, "contradiction")
+                return
         self._flying = self._whole - self.durable - missing
         self.troubles["missing"] += 1
         self.happenings.append({"event": "missing", "recording": self.recording.name, "missing": missing.listed()})
@@ -293,8 +279,11 @@ class Upload:
             self._queries.append(Command("status"))
 
     def _note_receipt(self, receipt: object, now: float) -> None:
+        if self._habits.renumbers and isinstance(receipt, dict) and receipt.get("sha256") != self.recording.sha256:
+            self.troubles["receipt_of_namesake"] += 1  # late, of the recording that had this number before
+            return
         try:
-            verified = verify_receipt(receipt if isinstance(receipt, dict) else {}, self.recording, self._key)
+            verified = verify_receipt(receipt if isinstance(receipt, dict) else {}, self.recording, self.key)
         except ProofError as error:
             self._violate(f"receipt_invalid:{error}")
             self._rest("fin", now + PATIENCE_CAP_S, "receipt_invalid")
@@ -314,6 +303,8 @@ class Upload:
                 "size": self.recording.size,
                 "sha256": self.recording.sha256,
                 "keep_until": verified.keep_until,
+                "upload_s": round(now - (self._began_s or now), 4),
+                "receipt_s": round(now - (self._fin_s or now), 4),
             }
         )
 
@@ -325,76 +316,49 @@ class Upload:
         self.phase = Phase.OFFERING
         self._heard_at = now
         self._fin_sent = False
-        self._queries = [Command("init", offer_payload(self.recording))]
+        self._queries = [Command("init", offer_payload(self.recording, live=self._habits.live_pace > 0))]
+
+    def _made(self, now: float) -> Ranges:
+        """What there is of the recording by now: a live one grows, a dying camera sends no more than its battery."""
+        pace, began_s = self._habits.live_pace, now if self._began_s is None else self._began_s
+        octets = min(self.recording.size, int(pace * (now - began_s))) if pace else self.recording.size
+        if self._habits.dies_at:
+            octets = min(octets, int(self.recording.size * self._habits.dies_at) + 1)
+        return Ranges.of([(0, octets)])
 
     def _next_segment(self, now: float) -> Command | None:
-        todo = self._whole - self.durable - self._flying
+        todo = self._made(now) - self.durable - self._flying
         if not todo:
             return None
-        start, end = todo.parts[0]
-        end = min(end, start + self._segment_octets)
-        room = self._window - self._flying.octets
+        start, end = self._pick(todo)
+        room = self._habits.window(self._window) - self._flying.octets
         if end - start > room and (self._flying or room <= 0):
             return None
         end = min(end, start + room)
+        start = max(0, start - self._habits.overlap)
         self._flying |= Ranges.of([(start, end)])
         self._ends[start] = end
         self._heard_at = now
         return Command(str(start), span=(start, end))
 
+    def _pick(self, todo: Ranges) -> tuple[int, int]:
+        """The next segment; out of order, one of the next few by chance."""
+        octets, ahead = self._habits.segment_octets, LOOK_AHEAD if self._habits.out_of_order else 1
+        cut = [(at, min(end, at + octets)) for start, end in todo.parts[:ahead] for at in _starts(start, end, octets)]
+        return cut[0] if ahead == 1 else self._chance.choice(cut[:ahead])
+
     def _fin(self, now: float) -> Command | None:
         if self._fin_sent or self._whole - self.durable - self._flying:
             return None
         self._heard_at = now
+        self._fin_s = now if self._fin_s is None else self._fin_s
         self.phase = Phase.CLOSING
         return self._fin_command()
 
     def _fin_command(self) -> Command:
         self._fin_sent = True
-        return Command(f"fin/{self.recording.size}/{self.recording.sha256}")
+        return Command(f"fin/{self.recording.size}/{self.recording.sha256}", self.manifest)
 
 
-def offer_payload(recording: Recording) -> bytes:
-    """The init command's JSON."""
-    offer = {
-        "v": 1,
-        "name": f"{recording.name}.mp4",
-        "size": recording.size,
-        "checksum": recording.sha256,
-        "content_type": "video/mp4",
-        "started_at": recording.started_at,
-        "ended_at": recording.ended_at,
-        "user_data": {"trigger": recording.trigger},
-    }
-    return json.dumps(offer, separators=(",", ":")).encode()
-
-
-def parse_answer(payload: bytes) -> Mapping[str, object] | None:
-    """A response as a JSON object of version 1; None for anything else."""
-    try:
-        answer = json.loads(payload) if len(payload) <= RESPONSE_CAP else None
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) and answer.get("v") == 1 else None
-
-
-def rest_s(retry_after: object) -> float:
-    """How long "not now" is: what the gateway says, up to an hour; a few seconds where it says nothing usable."""
-    usable = isinstance(retry_after, int | float) and 0 <= retry_after <= REST_CAP_S
-    return float(str(retry_after)) if usable and not isinstance(retry_after, bool) else DEFAULT_RETRY_S
-
-
-def command_of(topic: object, recording: str) -> str:
-    """Which command an answer names (`init`, `status`, `fin`, an offset), or "" for an unasked report."""
-    if not isinstance(topic, str):
-        return ""
-    marker = f"/file/{recording}/"
-    tail = topic.split(marker, 1)[1] if marker in topic else topic.removeprefix("\u2026/")
-    return tail.split("/", 1)[0]
-
-
-def pairs(value: object) -> Ranges:
-    """Ranges as JSON writes them; what is no pair of integers is left out."""
-    found = value if isinstance(value, list) else []
-    good = [pair for pair in found if isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)]
-    return Ranges.of((start, end) for start, end in good)
+def _starts(start: int, end: int, octets: int) -> range:
+    return range(start, min(end, start + LOOK_AHEAD * octets), octets)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -15,44 +14,39 @@ import msgspec
 import structlog
 
 from drivers import registry
+from drivers.broker.driver import BrokerWatch, Ends
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
+from gateway.cameras_half import cameras_half
 from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
-from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
+from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
-from gateway.dispatch.ports import Surroundings
-from gateway.domain.events import Reach
+from gateway.dispatch_half import dispatch_half
 from gateway.errors import ConfigError, GatewayError
-from gateway.evidence.awaited import Limits
-from gateway.evidence.expected import Expectations, Vault
+from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
-from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.feed import Feed
+from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.intake import FrameIntake
-from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
-from gateway.ports import BrokerAddress, Clock, Downlink, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
 from gateway.settings import Settings
 from gateway.store.accounts import Accounts
-from gateway.store.cameras import CameraStore
-from gateway.store.quarantine import QuarantineStore
+from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
-from gateway.store.tasks import TaskStore
 from gateway.supervisor import Supervisor
 
-DRAIN_S = 5.0
-STALE = frozenset({"stale", "lost", "never"})
 DriverSettings = dict[str, msgspec.Struct]
 
 
@@ -81,36 +75,6 @@ def driver_settings(settings: Settings) -> DriverSettings:
     return made
 
 
-class _Shown(msgspec.Struct):
-    """Of a unit's Feature, what dispatch asks."""
-
-    fresh: str
-
-
-class _Feature(msgspec.Struct):
-    properties: _Shown
-
-
-@dataclass(frozen=True)
-class Beats:
-    """The feed as dispatch sees it."""
-
-    feed: Feed
-
-    def reach(self, unit: str) -> Reach:
-        """Whether the unit's terminal can be reached."""
-        return self.feed.reach(unit)
-
-    def stale(self, unit: str) -> bool:
-        """Whether its position is old or none; one that the feed does not show (off duty) is not looked for."""
-        feature = self.feed.unit(unit)
-        return feature is not None and msgspec.json.decode(feature, type=_Feature).properties.fresh in STALE
-
-    def emergencies(self) -> Iterable[EmergencyRecord]:
-        """All that are open, and the latest that are over."""
-        return self.feed.emergencies()
-
-
 @dataclass
 class Gateway:
     """The open parts, and how they are."""
@@ -130,14 +94,20 @@ class Gateway:
     expected: Expectations | None = None
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
+    devices: DevicesHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
-        parts = {"feed": self.feed.health(), "roster": "degraded" if self.watch.problem else "ok"}
+        unread = self.watch.problem or (self.devices is not None and self.devices.watch.problem)
+        parts = {"feed": self.feed.health(), "roster": "degraded" if unread else "ok"}
         parts["dispatch"] = self.dispatch.health()
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
+        if self.evidence is not None and self.evidence.examiner is not None:
+            parts["media"] = self.evidence.examiner.condition
+        if self.evidence is not None and self.evidence.witnesses is not None:
+            parts["witness"] = self.evidence.witnesses.health()
         if self.settings.driver:
             states = {health.state for health in self.inputs().values()}
             parts["inputs"] = "ok" if states <= {"up"} else "degraded"
@@ -160,112 +130,64 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         stack.callback(os.close, await asyncio.to_thread(claim, settings.data))
         keystore = KeyStore(settings.keys)
         keystore.load(create=True)
-        store = RosterStore(settings.data / "roster.db")
-        stack.callback(store.close)
-        if settings.roster.file:
-            await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
-        roster = await asyncio.to_thread(store.roster)
-        half, problem = await _evidence(stack, settings, roster, clock)
+        store, roster = await _roster(stack, settings)
+        devices = devices_half(settings, CredentialStore(store.engine), clock)
+        await asyncio.to_thread(devices.recall)
+        half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed = Feed(settings.feed, roster, clock, settings.data)
         await feed.open()
         stack.push_async_callback(feed.close)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
-        dispatch = await _dispatch(stack, settings, store, (roster, feed, clock), inputs)
-        cameras, expected = _cameras(stack, settings, (roster, clock), half)
-        intake, journal = await _pipeline(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
+        dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
+        cameras, expected = cameras_half(stack, settings, (roster, clock), half)
+        intake, journal = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)
         inputs.update(_drivers(settings, drivers, context))
+        await asyncio.to_thread(devices.open)
+        inputs.update(_broker_watch(devices, context))
         supervisor = Supervisor(inputs)
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
-        gateway.drivers = inputs
+        gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [background.create_task(run()) for run in (feed.run, watch.run, dispatch.run, expected.run)]
+        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
 
-async def _dispatch(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    store: RosterStore,
-    known: tuple[Roster, Feed, Clock],
-    inputs: dict[str, Driver],
-) -> Dispatch:
-    """Open dispatch over every driver that can send."""
-    roster, feed, clock = known
-
-    def downlinks() -> dict[str, Downlink]:
-        sending = {name: getattr(driver, "downlink", None) for name, driver in inputs.items()}
-        return {name: link for name, link in sending.items() if link is not None}
-
-    jitter = random.SystemRandom().random
-    around = Surroundings(roster, roster.devices, Beats(feed), downlinks, clock, jitter)
-    dispatch = Dispatch(settings.dispatch, TaskStore(store.engine), around)
-    await dispatch.open()
-    stack.push_async_callback(dispatch.close)
-    return dispatch
+async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:
+    store = RosterStore(settings.data / "roster.db")
+    stack.callback(store.close)
+    if settings.roster.file:
+        await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
+    return store, await asyncio.to_thread(store.roster)
 
 
 async def _evidence(
-    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock
+    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, known: tuple[Clock, DevicesHalf]
 ) -> tuple[EvidenceHalf | None, str | None]:
     """Open the evidence half; one that is not what was written stays shut, loudly, and the feed goes on."""
     if not settings.evidence.enabled:
         return None, None
     try:
-        return await stack.enter_async_context(evidence_half(settings, roster, clock)), None
+        clock, devices = known
+        half = await stack.enter_async_context(evidence_half(settings, roster, clock, devices.rights))
     except ConfigError:
         raise
     except Exception as wrong:  # noqa: BLE001 - evidence may fail as it will: positions and emergencies go on
         problem = str(wrong) or type(wrong).__name__
         structlog.get_logger().critical("evidence_shut", problem=problem, exc_info=not isinstance(wrong, GatewayError))
         return None, problem
-
-
-def _cameras(
-    stack: contextlib.AsyncExitStack, settings: Settings, known: tuple[Roster, Clock], half: EvidenceHalf | None
-) -> tuple[CameraStore, Expectations]:
-    """Open what is known of cameras and expected of them; it works on while the evidence half is shut."""
-    section = settings.evidence
-    hours, days = section.expected_hours, section.clock_sync_days
-    limits = Limits(hours, section.battery_low_pct, section.storage_low_mb, days)
-    store = CameraStore(settings.data / "cameras.db", limits)
-    store.open()
-    stack.callback(store.close)
-    if half is None:
-        return store, Expectations(store, *known)
-    expected = Expectations(store, *known, half.recordings.uploads)
-    expected.vault = Vault(half.records.catalogue, half.records.custody, half.recordings.abandon)
-    return store, expected
-
-
-async def _pipeline(
-    stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router, cameras: CameraStore
-) -> tuple[FrameIntake, GroupCommit[Any]]:
-    folder, backlog = settings.data / "journal", settings.store.journal_backlog_mb << 20
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = Journal(folder, JournalKeys(folder, keystore))
-    unread = QuarantineStore(folder / "quarantine.db", keystore.wrap, keystore.unwrap)
-    stack.callback(unread.close)
-    stack.callback(written.close)
-    journal: GroupCommit[Any] = GroupCommit("journal", written.write, backlog_bytes=backlog)
-    quarantine: GroupCommit[Any] = GroupCommit("quarantine", unread.write, backlog_bytes=backlog)
-    told: GroupCommit[Any] = GroupCommit("cameras", cameras.write, backlog_bytes=backlog)
-    for commit in (journal, quarantine, told):
-        stack.callback(commit.close)
-        stack.push_async_callback(commit.drain, DRAIN_S)
-    group = await stack.enter_async_context(asyncio.TaskGroup())
-    tasks = [group.create_task(commit.run()) for commit in (journal, quarantine, told)]
-    stack.callback(lambda: [task.cancel() for task in tasks])
-    return FrameIntake(router, journal, quarantine, told), journal
+    devices.log = half.records.custody.record_now
+    return half, None
 
 
 async def _broker(stack: contextlib.AsyncExitStack, settings: Settings) -> BrokerAddress:
@@ -287,17 +209,28 @@ def _drivers(settings: Settings, own: DriverSettings, context: DriverContext) ->
     }
 
 
+def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Driver]:
+    """The broker as an input, where there is a certificate to try its rights with."""
+    probe = devices.probe()
+    if probe is None or context.broker is None:
+        structlog.get_logger().warning("broker_rights_unchecked", why="no device authority, or no mutual TLS")
+        return {}
+    ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
+    return {"broker-rights": BrokerWatch(ends, client, devices, context.clock, devices.remark)}
+
+
 def _metrics(gateway: Gateway) -> None:
     gauges = gateway.metrics.gauges
     gauges.add("intake", lambda: gateway.intake.counts)
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
     gauges.add("dispatch", gateway.dispatch.stats)
+    if gateway.devices is not None:
+        gauges.add("devices", gateway.devices.counts)
     if gateway.expected is not None:
         expected = gateway.expected
         gauges.add("cameras", lambda: expected.stats)
     if gateway.evidence is not None:
-        half = gateway.evidence
-        gauges.add("evidence", lambda: {**half.recordings.counters, "log_entries": half.records.custody.size})
+        gateway.evidence.add_gauges(gauges)
     gateway.metrics.registry.register(
         Inputs(lambda: [(name, h.state == "up", h.counters) for name, h in gateway.inputs().items()])
     )
@@ -307,7 +240,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     settings, half = gateway.settings, gateway.evidence
     room = None
     if half is not None:
-        room = EvidenceRoom(half.records.custody, half.records.catalogue, half.records.reader)
+        kept = half.records
+        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, half.witnesses)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,
@@ -321,6 +255,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         inputs=gateway.inputs,
         parts=gateway.parts,
         uploads=gateway.uploads,
+        footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
         expected=gateway.expected,
     )

@@ -17,17 +17,25 @@ from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
-from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.recordings import Recordings
+from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
-from gateway.observe import SystemClock
-from gateway.ports import Clock, Directory
+from gateway.evidence.vault.thumbnails import Thumbnails
+from gateway.evidence.witnesses import Witnesses
+from gateway.media import examiner
+from gateway.media.examiner import Examiner
+from gateway.observe import Gauges, SystemClock
+from gateway.ports import Clock, DeviceRights, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
+from gateway.witnessing import witnessed
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
+LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,19 +47,39 @@ class Records:
     catalogue: Catalogue
     custody: CustodyLog
     reader: Reader
+    thumbnails: Thumbnails
 
 
 @dataclass(frozen=True)
 class EvidenceHalf:
-    """All that keeps evidence, open."""
+    """All that keeps evidence, open; examiner is None where the settings want no media facts."""
 
     records: Records
     recordings: Recordings
+    examiner: Examiner | None = None
+    witnesses: Witnesses | None = None
 
     @property
     def condition(self) -> str:
         """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
-        return "down" if self.records.custody.problem is not None else self.recordings.condition
+        contradicted = self.witnesses is not None and self.witnesses.problem is not None
+        broken = contradicted or self.records.custody.problem is not None
+        return "down" if broken else self.recordings.condition
+
+    def add_gauges(self, gauges: Gauges) -> None:
+        """Show what is counted here among the metrics."""
+        gauges.add("evidence", self.figures)
+        if self.examiner is not None:
+            examiner = self.examiner
+            gauges.add("media", lambda: examiner.counters)
+        if self.witnesses is not None:
+            gauges.add("witness", self.witnesses.counts)
+
+    def figures(self) -> dict[str, int]:
+        """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
+        sink = self.recordings
+        now = {"log_entries": self.records.custody.size, "left_waiting": len(sink.waiting)}
+        return {**sink.counters, **sink.shares.counters, **now, "footage_waits": int(sink.problem is not None)}
 
 
 class AgencyTerms:
@@ -100,10 +128,12 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
         stack.callback(keyring.close)
         catalogue.open()
         stack.callback(catalogue.close)
+        origin = origin_at(evidence, origin)
         custody = CustodyLog(evidence, origin, keystore, keyring, catalogue, clock, version("lapel"))
         custody.open_now()
         stack.callback(custody.close_now)
-        yield Records(keystore, keyring, catalogue, custody, Reader(evidence, keyring, catalogue.exhibit))
+        reader, thumbnails = Reader(evidence, keyring, catalogue.exhibit), Thumbnails(evidence, keyring)
+        yield Records(keystore, keyring, catalogue, custody, reader, thumbnails)
 
 
 @contextlib.contextmanager
@@ -114,10 +144,15 @@ def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterato
 
 
 @contextlib.asynccontextmanager
-async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> AsyncIterator[EvidenceHalf]:
+async def evidence_half(
+    settings: Settings, people: Directory, clock: Clock, rights: DeviceRights | None = None
+) -> AsyncIterator[EvidenceHalf]:
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
-    with records(evidence, settings.keys, settings.log.origin, clock, create=True) as opened:
+    async with contextlib.AsyncExitStack() as stack:
+        opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
+        # Before anything else can be signed: whether a witness saw more of this log than there is.
+        witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
         needs = Needs(
             custody=opened.custody,
@@ -128,23 +163,43 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
             people=people,
             retention=retention,
             clock=clock,
+            rights=rights,
             details=opened.custody,
         )
-        limits = RecordingSettings(
-            reserve_mb=settings.store.reserve_mb,
-            memory_mb=settings.store.memory_mb,
-            resume_days=settings.evidence.resume_days,
-            keep_hours=settings.evidence.receipt_keep_hours,
-        )
-        recordings = Recordings(evidence, needs, limits)
+        recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
-                chores = group.create_task(_chores(recordings))
-                yield EvidenceHalf(opened, recordings)
-                chores.cancel()
+                examining = _examiner(settings, opened, recordings, clock)
+                chores = [group.create_task(_chores(recordings)), group.create_task(_tell_of_room(recordings))]
+                if examining is not None:
+                    chores.append(group.create_task(examining.run()))
+                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                for chore in chores:
+                    chore.cancel()
         finally:
             await recordings.close()
+
+
+def _recording_settings(settings: Settings) -> RecordingSettings:
+    """What [store] says of room and sharing, key by key, and [evidence] of how long."""
+    shared = Limits(**{name: getattr(settings.store, name) for name in Limits.__struct_fields__})
+    evidence = settings.evidence
+    return RecordingSettings(settings.store.reserve_mb, shared, evidence.resume_days, evidence.receipt_keep_hours)
+
+
+def _examiner(settings: Settings, opened: Records, recordings: Recordings, clock: Clock) -> Examiner | None:
+    """What finds out about the media, in the background; None where that is not wanted."""
+    if not settings.media.enabled:
+        return None
+
+    def arrivals() -> tuple[int, int]:
+        return recordings.counters["sealed"], recordings.counters["octets"]
+
+    return Examiner(
+        settings.media,
+        examiner.Needs(opened.catalogue, opened.reader, opened.thumbnails, opened.custody, clock, arrivals),
+    )
 
 
 async def _chores(recordings: Recordings) -> None:
@@ -155,3 +210,16 @@ async def _chores(recordings: Recordings) -> None:
             await recordings.expire()
         except Exception:  # noqa: BLE001 - a defect here must not take the feed along: the next turn tries again
             structlog.get_logger().exception("recordings_not_expired")
+
+
+async def _tell_of_room(recordings: Recordings) -> None:
+    """Say in the log when footage has to wait for room, and when it goes on."""
+    before: str | None = None
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        now = recordings.problem
+        if now is not None and before is None:
+            structlog.get_logger().error("footage_waits", problem=now)
+        elif now is None and before is not None:
+            structlog.get_logger().warning("footage_goes_on", waited_for=before)
+        before = now

@@ -158,6 +158,21 @@ class DeviceRights(Protocol):
         ...
 
 
+class Renewed(msgspec.Struct, frozen=True):
+    """A device's next certificate and the authority that it is to trust, PEM."""
+
+    certificate: str
+    ca: str
+
+
+class Renewals(Protocol):
+    """Where a device asks for its next certificate."""
+
+    async def renew(self, device: DeviceId, request: bytes) -> Renewed:
+        """Certify the key of a request (PKCS#10); GatewayError says why not."""
+        ...
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """An event's origin, resolved by the roster at that moment."""
 
@@ -217,22 +232,28 @@ class BrokerAddress(msgspec.Struct, frozen=True):
 
 
 class InputHealth(msgspec.Struct, frozen=True):
-    """What an input says of itself: state, when it last heard something, its counters."""
+    """What an input says of itself: state, when it last heard something, its counters.
+
+    groups are the talkgroups that a radio says it listens to, empty where it says none; None: it is no radio.
+    """
 
     state: str
     last: datetime | None = None
     problem: str | None = None
     counters: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: tuple[int, ...] | None = None
 
 
-OutgoingKind = Literal["text", "location_request", "interval", "status"]
+OutgoingKind = Literal["text", "location_request", "interval", "status", "report", "report_ack", "location_ack"]
 
 
 class Outgoing(msgspec.Struct, frozen=True):
     """A message to one terminal, of which there is one in flight a gateway terminal.
 
     text: for kind `text`. seconds: for kind `interval`, the reporting interval asked for (None: the
-    terminal's own again). value: for kind `status`, the 16-bit pre-coded status. urgent goes ahead of the rest.
+    terminal's own again). value: for kind `status`, the 16-bit pre-coded status; for `report` (what became
+    of the officer's own message) and `report_ack` the delivery status, with that message's protocol identifier and
+    reference. via: the one gateway terminal that may send it, else any. urgent goes ahead of the rest.
     """
 
     id: str
@@ -242,6 +263,9 @@ class Outgoing(msgspec.Struct, frozen=True):
     seconds: int | None = None
     value: int | None = None
     urgent: bool = False
+    protocol: int | None = None
+    reference: int | None = None
+    via: str | None = None
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -292,4 +316,24 @@ class Driver(Protocol):
 
     def health(self) -> InputHealth:
         """How it is now; never blocks."""
+        ...
+
+
+class WitnessAnswer(msgspec.Struct, frozen=True):
+    """What a witness answers, whoever runs it (c2sp.org/tlog-witness)."""
+
+    status: int
+    body: bytes
+    media: str = "text/plain"
+
+
+class WitnessDoor(Protocol):
+    """One witness of the log, reached over its protocol. LinkError: no answer."""
+
+    async def add_checkpoint(self, body: bytes) -> WitnessAnswer:
+        """Ask it to cosign."""
+        ...
+
+    async def latest(self, log_id: str) -> bytes | None:
+        """The last checkpoint that it cosigned of a log; None where it has or tells none."""
         ...

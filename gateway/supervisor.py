@@ -31,7 +31,7 @@ class Supervised:
         own = self._driver.health()
         if self.state in ("up", "starting"):
             return own
-        return InputHealth(self.state, own.last, self.problem, {**own.counters, "restarts": self.restarts})
+        return InputHealth(self.state, own.last, self.problem, {**own.counters, "restarts": self.restarts}, own.groups)
 
     async def run(self) -> None:
         """Run the driver until cancelled. A LinkError restarts it; so does a defect, loudly."""
@@ -46,8 +46,9 @@ class Supervised:
                 self._failed(log, _first(gone), None)
             except* Exception as defect:  # noqa: BLE001 - a driver's defect must not end the gateway: it is down, loudly
                 self._failed(log, f"defect: {_first(defect)}", defect)
-            if self.stopping:  # the link went as we were cancelled, and its fault took the place of that
-                return
+            task = asyncio.current_task()
+            if self.stopping or (task is not None and task.cancelling()):
+                return  # the link went as we were cancelled, and its fault took the place of that
             ran_s = asyncio.get_running_loop().time() - began_s
             await asyncio.sleep(self._backoff.next_s(ran_s, random.random()))  # noqa: S311 - spreads restarts, no secret
 

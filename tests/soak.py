@@ -1,8 +1,9 @@
 """`make soak`: the long counts, part by part, with a dated record in docs/soak.md.
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
-LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1),
-LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600); LAPEL_SEED varies the moments.
+LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
+LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_SEED varies the moments.
 """
 
 from __future__ import annotations
@@ -32,18 +33,26 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **power cuts**: the data directory lies on a loop-mounted ext4; only what had reached the block device
   survives. All that was told durable or receipted is there. The negative control takes the gateway's syncs
   away and must be caught. Not emulated: a drive that loses what it was not told to flush.
+- **failed system calls**: strace lets writes, syncs, renames of the running gateway fail; every recording is sealed
+  once with the right hash, and the store verifies.
+- **large recording**: in order and with its segments shuffled; the gateway's resident memory never exceeds 300 MB.
+- **hostile cameras**: inits, aborts, tiny segments, overlaps, islands and wrong digests without end from one camera;
+  how soon another's segments are durable, without and beside it.
 - **properties**: the Hypothesis tests of tests/properties with that many examples each.
 - **radio faults**: a terminal as a process of its own on a pseudo-terminal breaks off, garbles, reboots, is
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
-- **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the radio's parsers.
+- **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
 LENGTHS = (
     "LAPEL_KILLS",
     "LAPEL_CUTS",
+    "LAPEL_INJECTIONS",
+    "LAPEL_BIG_MB",
+    "LAPEL_FAIR_S",
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
     "LAPEL_EMERGENCIES",
@@ -106,6 +115,24 @@ def cuts(number: int) -> Outcome:
     return tests("power cuts", f"{number} cuts + control", ["tests/faults/test_power_cut.py"], LAPEL_CUTS=number)
 
 
+def injections(number: int) -> Outcome:
+    """So many system calls of the real process that fail once."""
+    paths = ["tests/faults/test_injected_syscalls.py"]
+    return tests("failed system calls", f"{number} by strace", paths, LAPEL_INJECTIONS=number)
+
+
+def large(megabytes: int) -> Outcome:
+    """A recording larger than memory, in order and shuffled."""
+    paths = ["tests/faults/test_large_recording.py"]
+    return tests("large recording", f"{megabytes} MB, twice", paths, LAPEL_BIG_MB=megabytes)
+
+
+def fairness(seconds: int) -> Outcome:
+    """Each kind of hostile camera for so long beside an honest one."""
+    paths = ["tests/faults/test_fairness.py", "--timeout=3600"]
+    return tests("hostile cameras", f"{seconds} s each", paths, LAPEL_FAIR_S=seconds)
+
+
 def properties(number: int) -> Outcome:
     """Every property with so many examples."""
     paths = ["tests/properties", "--timeout=0"]
@@ -124,7 +151,7 @@ def emergencies(_number: int) -> Outcome:
 
 
 def fuzz(seconds: int) -> Outcome:
-    """The radio's parsers, guided by coverage."""
+    """The parsers of what devices send, guided by coverage."""
     began_s = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz", "--seconds", str(seconds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -156,6 +183,9 @@ def demonstration(seconds: int) -> Outcome:
 PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_KILLS", 200, kills),
     ("LAPEL_CUTS", 25, cuts),
+    ("LAPEL_INJECTIONS", 24, injections),
+    ("LAPEL_BIG_MB", 4096, large),
+    ("LAPEL_FAIR_S", 20, fairness),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_EMERGENCIES", 1, emergencies),

@@ -21,18 +21,20 @@ MODULE_LINES, FUNCTION_LINES = 400, 40
 IO_SHARE = 0.30
 
 PURE = """
-drivers/beacon/wire.py drivers/camera/telemetry.py drivers/camera/transfer.py drivers/camera/wire.py
+drivers/beacon/wire.py drivers/camera/share.py drivers/camera/telemetry.py drivers/camera/transfer.py
+drivers/camera/wire.py
 drivers/tetra/bits.py drivers/tetra/dialects.py drivers/tetra/gsm7.py drivers/tetra/lip.py drivers/tetra/lip_elements.py
 drivers/tetra/lip_json.py drivers/tetra/lip_long.py drivers/tetra/lip_scales.py drivers/tetra/lip_short.py
 drivers/tetra/pei.py drivers/tetra/sds.py drivers/tetra/session.py drivers/tetra/text.py drivers/tetra/translate.py
 gateway/domain gateway/errors.py
 gateway/evidence/fold.py gateway/evidence/log/checkpoint.py gateway/evidence/log/merkle.py
-gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/vault/ranges.py
+gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/shares.py
+gateway/evidence/vault/ranges.py
 gateway/feed/board.py gateway/feed/duty.py gateway/feed/emergencies.py gateway/feed/encode.py gateway/feed/filters.py
 gateway/feed/freshness.py gateway/feed/messages.py gateway/feed/nearest.py gateway/feed/roll.py gateway/feed/sse.py
 gateway/feed/standing.py gateway/feed/wording.py
 gateway/pipeline/resolve.py gateway/pipeline/route.py gateway/pipeline/screen.py
-gateway/roster/directory.py
+gateway/roster/directory.py gateway/roster/rights.py
 gateway/cli/demo_account.py
 drivers/tetra/assembly.py
 drivers/tetra/heard.py
@@ -54,6 +56,13 @@ gateway/dispatch/asked.py
 gateway/dispatch/whom.py
 gateway/dispatch/share.py
 gateway/dispatch/times.py
+gateway/dock/receipt.py
+gateway/dock/sending.py
+gateway/evidence/speaking.py
+gateway/media/boxes.py
+gateway/media/commands.py
+gateway/media/facts.py
+gateway/media/settings.py
 gateway/evidence/arrivals.py
 gateway/evidence/awaited.py
 gateway/evidence/matching.py
@@ -204,7 +213,7 @@ def test_every_rule_has_its_contract() -> None:
     """Rules 2 to 9 are contracts that `make check` runs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     names = [contract["name"] for contract in project["tool"]["importlinter"]["contracts"]]
-    assert {name.split(".")[0].rstrip("abcde") for name in names} == {"2", "3", "4", "5", "6", "7", "8", "9"}
+    assert {name.split(".")[0].rstrip("abcdef") for name in names} == {"2", "3", "4", "5", "6", "7", "8", "9"}
 
 
 def test_rule_3_no_room_names_a_driver() -> None:

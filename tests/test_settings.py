@@ -33,7 +33,19 @@ def test_the_commented_example_is_good_and_says_the_defaults() -> None:
     """Every key shown is the default, so the example cannot go stale."""
     from_file = configuration.load(EXAMPLE)
     defaults = configuration.Settings()
-    for section in ("broker", "store", "evidence", "retention", "log", "feed", "api", "auth", "observe", "roster"):
+    for section in (
+        "broker",
+        "store",
+        "evidence",
+        "retention",
+        "log",
+        "feed",
+        "api",
+        "auth",
+        "observe",
+        "roster",
+        "media",
+    ):
         assert getattr(from_file, section) == getattr(defaults, section), section
     assert [driver.kind for driver in from_file.driver] == ["beacon", "camera"]
 
@@ -52,6 +64,11 @@ def test_an_empty_file_is_a_gateway_on_defaults(tmp_path: Path) -> None:
         ("[broker]\nprot = 1\n", "broker.prot: unknown key (did you mean 'port'?)"),
         ("[api]\nport = 'eighty'\n", "api.port: Expected `int`, got `str`"),
         ("[api]\nport = 70000\n", "api.port: Expected `int` <= 65535"),
+        ("[media]\nsecond = 1\n", "media.second: unknown key (did you mean 'seconds'?)"),
+        ("[media]\nseconds = 0.5\n", "media.seconds: Expected `float` >= 1"),
+        ("[media]\nmemory_mb = 64\n", "media.memory_mb: Expected `int` >= 256"),
+        ("[media]\nffprobe = 'tools/ffprobe'\n", "media.ffprobe: Expected `str` matching regex"),
+        ("[media]\nffmpeg = ''\n", "media.ffmpeg: Expected `str` of length >= 1"),
         ("api = 3\n", "api: is a section: write [api]"),
         ("[driver]\nkind = 'beacon'\n", "driver: write [[driver]], one table a driver"),
         ("[[driver]]\nname = 'x'\n", "driver[0].kind: is required"),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 import structlog
 
 from drivers.camera import telemetry, wire
-from drivers.camera.transfer import Job, Transfer
+from drivers.camera.share import RECORDINGS_MAX, Memory
+from drivers.camera.transfer import WINDOW_RETRY_S, Job, Transfer
 from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
 from gateway.domain.backoff import Backoff
@@ -28,6 +30,7 @@ TRANSFERS = 2048
 """Conversations remembered between their commands; a forgotten one is read anew from the store."""
 INLINE_HASH_BYTES = 64 * 1024
 FAULT_RETRY_S = 60
+FLOOD_RETRY_S = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.25, 30.0, 20.0
 
 
@@ -59,6 +62,12 @@ def build(settings: Settings, context: DriverContext) -> CameraDriver:
     return CameraDriver(settings, context, context.broker, context.recordings)
 
 
+def cancelled() -> bool:
+    """Whether this task has been told to end, also where a fault came in the place of the CancelledError."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class CameraDriver:
     """One site's cameras."""
 
@@ -67,7 +76,6 @@ class CameraDriver:
     ) -> None:
         self._context = context
         self._last: datetime | None = None
-        self._stopping = False
         self._counters = {"frames": 0, "emergencies": 0, "quarantined": 0, "unjournalled": 0}
         client = f"{context.instance}-{context.name}"
         self._telemetry = MqttLink(broker, f"{client}-events", wire.TELEMETRY, self.receive)
@@ -78,11 +86,6 @@ class CameraDriver:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._telemetry.run(), name="camera telemetry")
             group.create_task(self._keep_footage_up(), name="camera footage")
-            self._stopping = False
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self._stopping = True
 
     async def _keep_footage_up(self) -> None:
         loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
@@ -95,7 +98,7 @@ class CameraDriver:
             except* Exception as defect:  # noqa: BLE001 - footage is down, loudly; panic buttons go on
                 self.footage.failed(defect)
                 structlog.get_logger().error("footage_defect", input=self._context.name, exc_info=defect)
-            if self._stopping:  # a fault took the place of our cancellation
+            if cancelled():  # a fault took the place of our cancellation
                 return
             await asyncio.sleep(backoff.next_s(loop.time() - began_s, random.random()))  # noqa: S311
 
@@ -144,10 +147,11 @@ class Footage:
         self._transfers: dict[RecordingKey, Transfer] = {}
         self._speaking: set[RecordingKey] = set()
         self._group: asyncio.TaskGroup | None = None
-        self._held_bytes = 0
+        self._memory = Memory(settings.memory_bytes)
+        self._paused = False
         self.last: datetime | None = None
         self.problem: str | None = None
-        names = ("segments", "segment_bytes", "sealed", "refused", "busy", "malformed", "answers", "pauses")
+        names = ("segments", "segment_bytes", "sealed", "refused", "busy", "malformed", "answers", "pauses", "flooded")
         self._count = counters
         counters.update(dict.fromkeys(names, 0))
 
@@ -160,7 +164,12 @@ class Footage:
     def counters(self) -> dict[str, int]:
         """What became of commands, and what is in memory now."""
         unsaid = sum(transfer.unsaid for transfer in self._transfers.values())
-        return {**self._count, "held_bytes": self._held_bytes, "transfers": len(self._transfers), "unsaid": unsaid}
+        return {
+            **self._count,
+            "held_bytes": self._memory.held_bytes,
+            "transfers": len(self._transfers),
+            "unsaid": unsaid,
+        }
 
     def failed(self, problem: BaseExceptionGroup[BaseException]) -> None:
         """Remember why it is down."""
@@ -173,7 +182,8 @@ class Footage:
         """Serve until a connection goes; what was not acknowledged comes again."""
         self._transfers.clear()
         self._speaking.clear()
-        self._held_bytes = 0
+        self._memory.clear()
+        self._paused = False
         self._in.resume()
         try:
             async with asyncio.TaskGroup() as group:
@@ -193,54 +203,88 @@ class Footage:
         except wire.CommandError as problem:
             self._malformed(Frame(self._context.name, Stamp(now), wire.trimmed(payload), topic), problem, ack)
             return
-        transfer = self._transfer(wire.key_of(command))
-        if isinstance(command, wire.Piece):
-            self._take(transfer, Job(command, ack), len(payload))
+        key = wire.key_of(command)
+        transfer = self._transfer(key)
+        if transfer is None:
+            self._flooded(key, now.mono_s, ack)
+        elif isinstance(command, wire.Piece):
+            self._take(transfer, Job(command, ack))
         else:
             # Its answer, not the PUBACK, is what a camera waits for, and it asks again without one. PUBACKs
             # go out in order: a seal that takes seconds must not hold back those of other cameras' segments.
             ack()
-            transfer.take(Job(command))
-        self._advance(transfer)
+            self._take(transfer, Job(command))
 
-    def _take(self, transfer: Transfer, job: Job, size: int) -> None:
-        if size > self._settings.segment_bytes:
+    def _take(self, transfer: Transfer, job: Job) -> None:
+        if job.weight > self._settings.segment_bytes:
             self._count["refused"] += 1
             transfer.bad(job, "segment_too_large")
+        elif (short := self._memory.refuses(transfer.share, job.weight)) is not None:
+            self._count["busy"] += 1
+            transfer.busy(job, short, WINDOW_RETRY_S)
         elif transfer.take(job):
-            self._weigh(size)
+            self._memory.take(transfer.share, job.weight)
+            self._weigh()
         else:
             self._count["busy"] += 1
+        self._advance(transfer)
+
+    def _flooded(self, key: RecordingKey, now_s: float, ack: Ack) -> None:
+        """A camera with too many conversations under way: told to wait, once a second; what it sent comes again."""
+        ack()
+        self._count["flooded"] += 1
+        if self._group is not None and self._memory.of(key.device).may_be_told(now_s):
+            said = wire.Response(
+                key.recording,
+                reason_code=wire.NOT_NOW,
+                reason_description="too_many_recordings",
+                retry_after_s=FLOOD_RETRY_S,
+            )
+            self._group.create_task(self._out.publish(wire.response_topic(key), wire.respond(said)))
 
     def _malformed(self, frame: Frame, problem: wire.CommandError, ack: Ack) -> None:
         self._count["malformed"] += 1
         if problem.key is not None:
             frame = msgspec.structs.replace(frame, device=problem.key.device)
             transfer = self._transfer(problem.key)
-            transfer.malformed(problem.suffix, problem.problem)
-            self._advance(transfer)
+            if transfer is not None:
+                transfer.malformed(problem.suffix, problem.problem)
+                self._advance(transfer)
         KeptAck([self._context.intake.quarantine(frame, problem.problem)], ack, self._count)
 
-    def _transfer(self, key: RecordingKey) -> Transfer:
+    def _transfer(self, key: RecordingKey) -> Transfer | None:
+        """The conversation about a recording; None where its camera has too many under way already."""
         found = self._transfers.pop(key, None)
         if found is None:
-            found = Transfer(key, self._settings.window_bytes)
-            while len(self._transfers) >= TRANSFERS and (oldest := self._oldest_idle()) is not None:
-                del self._transfers[oldest]
+            share = self._memory.of(key.device)
+            if len(share.recordings) >= RECORDINGS_MAX and not self._forget_idle(share.recordings):
+                return None
+            while len(self._transfers) >= TRANSFERS and self._forget_idle(self._transfers):
+                pass
+            found = Transfer(key, self._settings.window_bytes, self._memory.of(key.device))
+            found.share.recordings[key] = None
         self._transfers[key] = found
         return found
 
-    def _oldest_idle(self) -> RecordingKey | None:
-        return next((key for key, one in self._transfers.items() if one.idle and key not in self._speaking), None)
+    def _forget_idle(self, among: Iterable[RecordingKey]) -> bool:
+        """Forget the oldest conversation with nothing under way; whether there was one."""
+        for key in among:
+            if key not in self._speaking and self._transfers[key].idle:
+                share = self._transfers.pop(key).share
+                share.recordings.pop(key)
+                self._memory.forget_idle(key.device)
+                return True
+        return False
 
-    def _weigh(self, change_bytes: int) -> None:
-        """Count footage in memory; beyond the limit the connection is not read until half of it is gone."""
-        before, self._held_bytes = self._held_bytes, self._held_bytes + change_bytes
-        limit = self._settings.memory_bytes
-        if self._held_bytes > limit >= before:
+    def _weigh(self) -> None:
+        """With more footage in memory than may be, the connection is not read until half of it is gone."""
+        held, limit = self._memory.held_bytes, self._settings.memory_bytes
+        if held > limit and not self._paused:
+            self._paused = True
             self._count["pauses"] += 1
             self._in.pause()
-        elif self._held_bytes <= limit // 2 < before:
+        elif held <= limit // 2 and self._paused:
+            self._paused = False
             self._in.resume()
 
     def _advance(self, transfer: Transfer) -> None:
@@ -255,7 +299,7 @@ class Footage:
 
     async def _speak(self, transfer: Transfer) -> None:
         """Publish one answer after the other; then, and only then, acknowledge what it answers."""
-        topic = wire.response_topic(transfer.key.device)
+        topic = wire.response_topic(transfer.key)
         while (answer := transfer.answer()) is not None:
             await self._out.publish(topic, wire.respond(answer.response))
             self._count["answers"] += 1
@@ -279,7 +323,8 @@ class Footage:
             self._count["busy"] += 1
             transfer.busy(job, "store_fault", FAULT_RETRY_S)
         finally:
-            self._weigh(-job.weight)
+            self._memory.give_back(transfer.share, job.weight)
+            self._weigh()
         self._advance(transfer)
 
     async def _do(self, transfer: Transfer, job: Job) -> None:

@@ -19,7 +19,8 @@ from gateway.domain.time import Instant, Stamp, from_rfc3339
 from gateway.errors import WireError
 
 PAYLOAD_LIMIT = 64 * 1024
-RECORDING_EVENTS = frozenset({"recording_started", "recording_stopped"})
+RECORDING_EVENTS = ("recording_started", "recording_stopped")
+"""No set: what a camera sends need not be hashable."""
 _PANIC = re.compile(rb'"event"\s*:\s*"panic"', re.IGNORECASE)
 _object = msgspec.json.Decoder(dict[str, Any])
 

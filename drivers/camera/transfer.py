@@ -6,11 +6,13 @@ and hold back everything behind them, so that a pipelined `fin` finds its segmen
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 
 import msgspec
 
+from drivers.camera.share import ANSWERS_MAX, Share
 from drivers.camera.wire import (
     BAD,
     MALFORMED,
@@ -33,6 +35,8 @@ QUEUE_LIMIT = 4096
 ANSWERS_LIMIT = 2 * QUEUE_LIMIT
 """Answers of one recording that may wait to be published."""
 WINDOW_RETRY_S = 1
+ALL_ENDS = 1 << 64
+"""Greater than the end of any range."""
 
 
 Ticket = Callable[[], None]
@@ -54,25 +58,36 @@ class Job(msgspec.Struct, frozen=True, eq=False):
         """Bytes of footage it holds in memory."""
         return len(self.command.segment.content) if isinstance(self.command, Piece) else 0
 
+    @property
+    def start(self) -> int:
+        """Where its segment begins."""
+        return self.command.segment.offset if isinstance(self.command, Piece) else 0
 
-class Answer(msgspec.Struct, frozen=True, eq=False):
-    """An answer to publish, and the tickets to acknowledge once it is published."""
+
+class Answer(msgspec.Struct, eq=False):
+    """An answer to publish, and the tickets to acknowledge once it is published.
+
+    One about segments grows as more of them become durable; what it says is put into words when it is taken.
+    """
 
     response: Response
-    tickets: tuple[Ticket, ...] = ()
-    coalesces: bool = False
+    tickets: list[Ticket] = msgspec.field(default_factory=list)
+    starts: list[int] | None = None
+    durable: tuple[Range, ...] = ()
 
 
 class Transfer:
-    """One recording's queue and answers; memory is bounded by window_bytes."""
+    """One recording's queue and answers; memory is bounded by window_bytes, and by its camera's share."""
 
-    def __init__(self, key: RecordingKey, window_bytes: int) -> None:
+    def __init__(self, key: RecordingKey, window_bytes: int, share: Share | None = None) -> None:
         self.key, self.window_bytes = key, window_bytes
+        self.share = share or Share()
         self.durable: tuple[Range, ...] = ()
         self._seen: tuple[Range, ...] = ()
         self.held_bytes = self.unsaid = 0
         self._queue: deque[Job] = deque()
         self._running: set[Job] = set()
+        self._barred = False
         self._answers: deque[Answer] = deque()
 
     @property
@@ -100,6 +115,7 @@ class Transfer:
         started: list[Job] = []
         while self._queue and self._may_start(self._queue[0]):
             job = self._queue.popleft()
+            self._barred = not isinstance(job.command, Piece)
             self._running.add(job)
             started.append(job)
         return started
@@ -107,23 +123,29 @@ class Transfer:
     def _may_start(self, job: Job) -> bool:
         if not isinstance(job.command, Piece):
             return not self._running
-        return all(isinstance(other.command, Piece) for other in self._running)
+        return not (self._barred and self._running)
 
     def kept(self, job: Job, state: UploadState) -> None:
         """A segment is durable: say so, in one answer for all that became durable meanwhile."""
         self._end(job)
         if state.durable is not self._seen:  # a whole batch tells the same
             self._seen, self.durable = state.durable, union((*self.durable, *state.durable))
-        tickets: tuple[Ticket, ...] = (job.ticket,)
-        if self._answers and self._answers[-1].coalesces:
+        last = self._answers[-1] if self._answers else None
+        if last is None or last.starts is None:
             # Never past an answer of another kind: that one would then name fewer ranges than this.
-            tickets = (*self._answers.pop().tickets, job.ticket)
-        response = Response(self.key.recording, durable=self.durable[:RANGES_LIMIT])
-        self._answers.append(Answer(response, tickets, coalesces=True))
+            last = Answer(Response(self.key.recording), starts=[])
+            self._answers.append(last)
+            self.share.answers += 1
+        last.tickets.append(job.ticket)
+        last.starts.append(job.start)  # type: ignore[union-attr]  # it has some, or is none
+        last.durable = self.durable
 
     def settled(self, job: Job, outcome: UploadState | Sealed | None) -> None:
         """Init, status, fin or abort is done: answer with the state or the receipt."""
         self._end(job)
+        # Nothing runs beside these commands, so the store's word is whole: what an earlier recording of the
+        # same id left here would tell its namesake that bytes are durable which nobody has.
+        self._seen, self.durable = (), outcome.durable if isinstance(outcome, UploadState) else ()
         if isinstance(outcome, Sealed):
             self._say(job, Response(self.key.recording, topic=suffix_of(job.command), receipt=outcome.receipt))
         elif outcome is None:
@@ -148,12 +170,16 @@ class Transfer:
 
     def answer(self) -> Answer | None:
         """Take the next answer to publish; None when there is nothing to say."""
-        return self._answers.popleft() if self._answers else None
+        if not self._answers:
+            return None
+        self.share.answers -= 1
+        answer = self._answers.popleft()
+        if answer.starts is not None:
+            answer.response = Response(self.key.recording, durable=named(answer.durable, answer.starts))
+        return answer
 
     def _state(self, command: Command, state: UploadState) -> Response:
-        # An init is a barrier: the store's word is the whole truth then, of a new upload under an old name too.
-        known = () if isinstance(command, Init) else self.durable
-        self.durable, self.window_bytes = union((*known, *state.durable)), state.window_bytes
+        self.window_bytes = state.window_bytes
         code, reason = OK, state.reason
         if isinstance(command, Fin):
             code = RESEND if state.missing else BAD
@@ -178,24 +204,35 @@ class Transfer:
         )
 
     def _say(self, job: Job, response: Response) -> None:
-        self._add(Answer(response, (job.ticket,)))
+        self._add(Answer(response, [job.ticket]))
 
     def _add(self, answer: Answer) -> None:
         """Queue an answer; who asks faster than answers go out is not answered each time (`unsaid` counts)."""
-        if len(self._answers) < ANSWERS_LIMIT:
+        room = len(self._answers) < ANSWERS_LIMIT and self.share.answers < ANSWERS_MAX
+        if room or not self._answers:
             self._answers.append(answer)
+            self.share.answers += 1
             return
         self.unsaid += 1
         last = self._answers.pop()
-        tickets = tuple(ticket for ticket in answer.tickets if ticket is not _nobody)
+        tickets = [ticket for ticket in answer.tickets if ticket is not _nobody]
         # The newest word stands, but never in the place of a receipt.
         newest = last if last.response.receipt is not None else answer
-        self._answers.append(Answer(newest.response, (*last.tickets, *tickets)))
+        self._answers.append(Answer(newest.response, [*last.tickets, *tickets]))
 
     def _end(self, job: Job) -> None:
         if job in self._running:
             self._running.remove(job)
             self.held_bytes -= job.weight
+
+
+def named(durable: tuple[Range, ...], starts: Iterable[int]) -> tuple[Range, ...]:
+    """The durable ranges; of more than an answer may name, first those of the segments that it is about."""
+    if len(durable) <= RANGES_LIMIT:
+        return durable
+    places = {max(0, bisect_right(durable, (start, ALL_ENDS)) - 1) for start in starts}
+    chosen = list(dict.fromkeys((*sorted(places), *range(RANGES_LIMIT))))[:RANGES_LIMIT]
+    return tuple(durable[place] for place in sorted(chosen))
 
 
 def union(ranges: Iterable[Range]) -> tuple[Range, ...]:

@@ -19,14 +19,17 @@ from gateway.domain.time import from_rfc3339
 from gateway.errors import WireError
 
 PREFIX = "lapel/v1/camera"
-FOOTAGE = (f"{PREFIX}/+/file/#",)
+DOCK_PREFIX = "lapel/v1/dock"
+FOOTAGE = (f"{PREFIX}/+/file/#", f"{DOCK_PREFIX}/+/camera/+/file/#")
 TELEMETRY = (f"{PREFIX}/+/status", f"{PREFIX}/+/event")
 
 OK, RESEND, BAD, MALFORMED, NOT_NOW = 0x00, 0x10, 0x80, 0x83, 0x97
 RECORDING_LIMIT = 255
 """Bytes of a recording's id, a whole topic level (as EMQX's file transfer allows)."""
+TOPIC_LIMIT = 2048
+"""Characters of a topic: more than the longest command with the longest names."""
+REASON_LIMIT = 200
 INIT_LIMIT = 64 * 1024
-MANIFEST_LIMIT = 64 * 1024
 RANGES_LIMIT = 1000
 """An answer names no more ranges than this; what it leaves out comes with the next one."""
 QUARANTINE_LIMIT = 4096
@@ -100,9 +103,11 @@ def respond(response: Response) -> bytes:
     return _encode(response)
 
 
-def response_topic(device: DeviceId) -> str:
-    """Name the topic that the camera listens on."""
-    return f"{PREFIX}/{device}/response"
+def response_topic(key: RecordingKey) -> str:
+    """Name the topic that whoever sent the command listens on: the camera, or the dock that speaks for it."""
+    if key.via is not None:
+        return f"{DOCK_PREFIX}/{key.via}/camera/{key.device}/response"
+    return f"{PREFIX}/{key.device}/response"
 
 
 def key_of(command: Command) -> RecordingKey:
@@ -141,21 +146,38 @@ def device_of(topic: str) -> DeviceId:
 
 
 def parse(topic: str, payload: bytes) -> Command:
-    """Read one command of part A; CommandError for anything else."""
+    """Read one command of part A, of a camera or of a dock in its place; CommandError for anything else."""
     try:
-        device = device_of(topic)
-    except WireError as problem:
-        raise CommandError(problem.problem) from problem
-    levels = topic.split("/")
-    if len(levels) < 7 or levels[4] != "file":
+        device, via, levels = _speaker(topic)
+    except (ValueError, WireError) as problem:
+        raise CommandError(_said(problem)) from problem
+    if len(levels) < 3 or levels[0] != "file":
         raise CommandError("topic: no command")
-    key = RecordingKey(device, _recording(levels[5]))
-    words = levels[6:]
+    key = RecordingKey(device, _recording(levels[1]), via)
+    words = levels[2:]
     suffix = "/".join(["…", *words[:2]])[:80]
     try:
         return _read(key, words, payload)
     except WireError as problem:
         raise CommandError(problem.problem, key=key, suffix=suffix) from problem
+
+
+def _speaker(topic: str) -> tuple[DeviceId, DeviceId | None, list[str]]:
+    """Whose recording, the dock that speaks for the camera, and the levels behind: levels are compared whole."""
+    if len(topic) > TOPIC_LIMIT:
+        raise WireError(f"topic: {len(topic)} characters, more than {TOPIC_LIMIT}")
+    match topic.split("/"):
+        case ["lapel", "v1", "camera", device, *levels]:
+            return device_id(device), None, levels
+        case ["lapel", "v1", "dock", dock, "camera", device, *levels]:
+            return device_id(device), device_id(dock), levels
+    raise WireError("topic: not a camera's")
+
+
+def _said(problem: ValueError | WireError) -> str:
+    """The reason in short: a name of 10 kB is not repeated in it."""
+    text = problem.problem if isinstance(problem, WireError) else f"topic: {problem}"
+    return text if len(text) <= REASON_LIMIT else f"{text[:REASON_LIMIT]}…"
 
 
 def _recording(text: str) -> str:
@@ -173,7 +195,7 @@ def _read(key: RecordingKey, words: list[str], payload: bytes) -> Command:
         case ["abort"]:
             return Abort(key)
         case ["fin", size, *rest] if len(rest) < 2:
-            return Fin(RecordingFin(key, _number(size, "size"), _stated(rest), _manifest(payload)))
+            return Fin(RecordingFin(key, _number(size, "size"), _stated(rest), payload))
         case [offset, *rest] if len(rest) < 2:
             return Piece(Segment(key, _number(offset, "offset"), payload, _stated(rest)))
     raise WireError("topic: no command")
@@ -196,12 +218,6 @@ def _digest(text: str) -> str:
     return text.lower()
 
 
-def _manifest(payload: bytes) -> bytes:
-    if len(payload) > MANIFEST_LIMIT:
-        raise WireError(f"manifest: {len(payload)} bytes, more than {MANIFEST_LIMIT}")
-    return payload
-
-
 def _offer(key: RecordingKey, payload: bytes) -> RecordingOffer:
     """Read `init`: any JSON object will do; only `name` is expected, the rest is optional."""
     if len(payload) > INIT_LIMIT:
@@ -220,7 +236,7 @@ def _offer(key: RecordingKey, payload: bytes) -> RecordingOffer:
         extra.setdefault("segments_ttl", found["segments_ttl"])
     if odd:
         extra["unreadable"] = odd
-    return RecordingOffer(key, name, size, checksum, kind, started, ended, extra)
+    return RecordingOffer(key, name, size, checksum, kind, started, ended, extra, key.via)
 
 
 def _taken(found: dict[str, Any], key: str, read: Callable[[Any], Any], odd: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import Any
 
 import msgspec
 from paho.mqtt import client as paho
+from paho.mqtt.client import MQTT_LOG_ERR
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from drivers.links.mqtt_acks import AckLine
@@ -34,12 +36,31 @@ BURST_S = 0.004
 OUT_IN_FLIGHT = 64
 
 
+class _Candid(ssl.SSLSocket):
+    """With TLS 1.3 a refusal comes behind the handshake: where a write fails, the alert that waits says why."""
+
+    def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401 - as the library has it
+        """Send; a fault is the peer's own word where it left one."""
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            with suppress(ssl.SSLWantReadError):
+                super().recv(1)
+            raise
+
+
 class Will(msgspec.Struct, frozen=True):
     """What the broker says for us when the link dies."""
 
     topic: str
     payload: bytes
     retain: bool = True
+
+
+class SubscriptionRefusedError(LinkError):
+    """The broker grants no such subscription."""
 
 
 class MqttLink:
@@ -117,10 +138,22 @@ def _tls(address: BrokerAddress) -> ssl.SSLContext | None:
     """Build the TLS context where the address names a CA or a certificate (mutual TLS)."""
     if address.ca is None and address.cert is None:
         return None
-    context = ssl.create_default_context(cafile=address.ca)
+    with _named(address.ca):
+        context = ssl.create_default_context(cafile=address.ca)
+    context.sslsocket_class = _Candid
     if address.cert is not None:
-        context.load_cert_chain(address.cert, address.key)
+        with _named(f"{address.cert} with {address.key}"):
+            context.load_cert_chain(address.cert, address.key)
     return context
+
+
+@contextmanager
+def _named(files: str | None) -> Iterator[None]:
+    """Say which files a fault is in: the TLS library does not."""
+    try:
+        yield
+    except OSError as problem:
+        raise LinkError(f"{files}: {problem.strerror or problem}") from problem
 
 
 class _Connection:
@@ -136,6 +169,7 @@ class _Connection:
         self._sock: Any = None
         self._reading = self._writing = self._flushing = False
         self._steps = 0
+        self._said = ""
         self._client = self._make(link)
 
     def _make(self, link: MqttLink) -> paho.Client:
@@ -151,6 +185,7 @@ class _Connection:
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_disconnect, client.on_publish = self._on_disconnect, self._on_publish
         client.on_message = self._on_message
+        client.on_log = self._on_log
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_register_write
         if link.will is not None:
@@ -289,16 +324,22 @@ class _Connection:
     def _on_subscribe(self, _client: paho.Client, _user: object, _mid: int, reasons: Any, _props: object) -> None:  # noqa: ANN401
         refused = [t for t, reason in zip(self.link.subscriptions, reasons, strict=False) if reason.is_failure]
         if refused:
-            self._lost(LinkError(f"the broker refused the subscription to {', '.join(refused)}"))
+            self._lost(SubscriptionRefusedError(f"the broker refused the subscription to {', '.join(refused)}"))
         else:
             self._accept()
 
     def _accept(self) -> None:
+        self._client.on_log = None  # it costs a line of text a packet
         if not self._accepted.done():
             self._accepted.set_result(None)
 
     def _on_disconnect(self, _client: paho.Client, _user: object, _flags: object, reason: object, _p: object) -> None:
-        self._lost(LinkError(f"the broker closed the connection of {self.link.client_id}: {reason}"))
+        self._lost(LinkError(f"the broker closed the connection of {self.link.client_id}: {self._said or reason}"))
+
+    def _on_log(self, _client: paho.Client, _user: object, level: int, line: str) -> None:
+        """Keep the words of a refusal: with TLS 1.3 the broker's alert comes behind the handshake, and only here."""
+        if level == MQTT_LOG_ERR:
+            self._said = line.removeprefix("failed to receive on socket: ")
 
     def _on_message(self, _client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
         self._steps += 1

@@ -13,7 +13,9 @@ import structlog
 from drivers.links.pump import Bell, pump
 from drivers.links.serial_link import HeldError, SerialLink, held_by, holders
 from drivers.tetra import dialects, pei, probing
+from drivers.tetra.answering import Answering
 from drivers.tetra.outbox import NotSent, Transmitted
+from drivers.tetra.owed import owed, to_us, unasked
 from drivers.tetra.sending import RadioDownlink
 from drivers.tetra.session import Call, Heard, Ready, Refused, SdsIndication, Session, SessionEvent, Silent, Timing
 from drivers.tetra.settings import Settings, StatusCode, chosen_dialect, flows, speeds, status_codes
@@ -21,7 +23,7 @@ from drivers.tetra.translate import Translator
 from gateway.domain.events import DeliveryReport, EmergencyReport, Event, Frame, PositionReport, StatusReport
 from gateway.domain.time import Instant, Stamp
 from gateway.errors import LinkError, WireError
-from gateway.ports import DriverContext, InputHealth
+from gateway.ports import DriverContext, InputHealth, Receipt
 
 __all__ = ("Settings", "StatusCode", "TetraDriver", "build", "status_codes")
 
@@ -48,6 +50,7 @@ class TetraDriver:
         self._turn = 0
         self._speed: probing.Attempt | None = None
         self.downlink = RadioDownlink(context.name, self._dialect, context.clock)
+        self._answering = Answering(self.downlink, self._counters)
 
     async def run(self) -> None:
         """Serve the port until cancelled; LinkError when it goes."""
@@ -90,9 +93,10 @@ class TetraDriver:
             self.downlink.attach(session, bell)
             try:
                 async with asyncio.TaskGroup() as group:
-                    watch = group.create_task(self._watch())
+                    beside = [group.create_task(part()) for part in (self._watch, self._answering.run)]
                     await pump(session, link, self._context.clock, self._tell, bell)
-                    watch.cancel()
+                    for one in beside:
+                        one.cancel()
             except* LinkError as faults:
                 gone = faults.exceptions[0]
         if gone is not None:
@@ -153,12 +157,12 @@ class TetraDriver:
         counters = {name: self._counters[name] for name in _FIGURES}
         session, speed = self._session, self._speed
         if session is None:
-            return InputHealth(self._state, self._last, self._problem or None, counters)
+            return InputHealth(self._state, self._last, self._problem or None, counters, ())
         counters |= session.state.figures() | {"waiting": self.downlink.waiting}
         if speed is not None:
             counters["baud"] = speed.baud
         problem = self._problem or self._rival or session.state.problem()
-        return InputHealth(session.condition, self._last, problem or None, counters)
+        return InputHealth(session.condition, self._last, problem or None, counters, session.state.groups())
 
     def _tell(self, happened: SessionEvent, now: Instant) -> None:
         """Hand over what the session heard, in the turn of its last byte."""
@@ -195,16 +199,24 @@ class TetraDriver:
         if heard.doubt and not any(isinstance(event, EmergencyReport) for event in events):
             self._quarantine(frame, heard.doubt)
             return
-        self._accept(frame, events)
+        number = None if self._session is None else self._session.state.number
+        own_issi = None if number is None else number.ssi
+        answers = self._settings.answer_reports
+        if not answers or not to_us(heard, own_issi):
+            events = [unasked(event) for event in events]
+        durable = self._accept(frame, events)
+        answer = owed(heard, own_issi) if answers else None
+        if answer is not None:
+            self._answering.owe(durable, answer)
 
     def _frame(self, raw: bytes, channel: str, calling: pei.Address | None, now: Instant) -> Frame:
         issi = self._translator.origin(calling).issi
         return Frame(self._context.name, Stamp(now), raw, channel, issi=issi)
 
-    def _accept(self, frame: Frame, events: Sequence[Event]) -> None:
-        """Nobody waits for the receipt: a radio is told nothing, and intake holds what it cannot write."""
+    def _accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
+        """Only an answer that the sender asked for waits for the receipt; intake holds what it cannot write."""
         self._counters.update(_COUNTED[type(event)] for event in events if type(event) in _COUNTED)
-        self._context.intake.accept(frame, events)
+        return self._context.intake.accept(frame, events)
 
     def _quarantine(self, frame: Frame, reason: str) -> None:
         self._counters["unreadable"] += 1
@@ -227,6 +239,7 @@ class TetraDriver:
 _FIGURES = (
     *("frames", "short_data", "positions", "statuses", "emergencies", "unreadable"),
     *("deliveries", "incomplete", "sent", "not_sent"),
+    *("answers", "answers_failed", "answers_withheld", "answers_dropped"),
 )
 _COUNTED: dict[type, str] = {
     PositionReport: "positions",

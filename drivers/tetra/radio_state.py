@@ -11,6 +11,10 @@ MODES = ("trunked", "direct", "trunked, watching direct", "direct, watching trun
 DIRECT = frozenset({1, 3, 5, 6})
 """Modes in which nothing can be sent to the network (+CTOM)."""
 NO_SIGNAL = 99
+SELECTED = 1
+_LISTENED = range(SELECTED, 8)
+MOST_GROUPS = 2_000
+"""Security limit: as many groups as a radio is known to hold."""
 _CALL_GOES_ON = frozenset({"+CTICN", "+CTOCP", "+CTCC", "+CTXG", "+CDTXC"})
 _HANG_TIME_OVER = "4"
 
@@ -31,6 +35,8 @@ class RadioState:
         self.signal_dbm: int | None = None
         self.battery_pct: int | None = None
         self.talkgroup: Address | None = None
+        self._groups: dict[int, int] = {}
+        self._told: set[int] = set()
         self._call_limit_s = call_limit_s
         self._calls: dict[str, float] = {}
 
@@ -51,6 +57,16 @@ class RadioState:
     def forget_calls(self) -> None:
         """A radio that restarted is in none."""
         self._calls.clear()
+
+    def groups(self) -> tuple[int, ...]:
+        """The groups it says it is attached to or scans, by number; none where it has said nothing."""
+        return tuple(sorted(self._groups))
+
+    def asked(self, command: str) -> None:
+        """Where groups are asked for anew, one that it did not name since it was last asked is one no longer."""
+        if command == "AT+CTGS?":
+            self._groups = {gssi: kind for gssi, kind in self._groups.items() if gssi in self._told}
+            self._told = set()
 
     def take(self, name: str, text: str, now_s: float) -> None:
         """A named line: keep what it says."""
@@ -89,8 +105,21 @@ class RadioState:
             self.signal_dbm = None if first == NO_SIGNAL else 2 * first - 113
         elif name == "+CBC" and len(fields) > 1:
             self.battery_pct = _number(fields[1])
-        elif name == "+CTGS" and len(fields) > 1 and first == 1:
-            self.talkgroup = address(fields[1])
+        elif name == "+CTGS" and len(fields) > 1 and first is not None:
+            self._group(first, address(fields[1]))
+
+    def _group(self, kind: int, group: Address | None) -> None:
+        """+CTGS: 0 left, 1 selected (one at a time), 2 to 7 scanned; a scan list may span lines (clause 6)."""
+        if group is None or group.ssi is None:
+            return
+        self._groups.pop(group.ssi, None)
+        self._told.discard(group.ssi)
+        if kind == SELECTED:
+            self.talkgroup = group
+            self._groups = {gssi: what for gssi, what in self._groups.items() if what != SELECTED}
+        if kind in _LISTENED and len(self._groups) < MOST_GROUPS:
+            self._groups[group.ssi] = kind
+            self._told.add(group.ssi)
 
     def forgot(self, name: str, registered: bool | None, mode: int | None, *, asked: bool) -> bool:  # noqa: FBT001 - what was so before is no flag
         """Registrations survive neither a change of mode nor a restart, which a return into service may be."""

@@ -103,10 +103,13 @@ class RadioDownlink:
                 raise MisuseError("a status without its value")
             bits = sds.encode_status(message.value)
             return None, Parcel(self._key, message.issi, sds.SdsType.STATUS, bits, message.urgent)
-        return None, Parcel(self._key, message.issi, sds.SdsType.SDS_4, self._request(message), message.urgent)
+        bits = _answer(message) if message.kind in {"report", "report_ack"} else self._request(message)
+        return None, Parcel(self._key, message.issi, sds.SdsType.SDS_4, bits, message.urgent)
 
     def _request(self, message: Outgoing) -> Bits:
         """A report now, or at an interval, in the way that the dialect has for it."""
+        if message.kind == "location_ack":
+            return lip_requests.as_sds(lip_requests.acknowledgement())
         if message.kind == "location_request":
             return lip_requests.as_sds(lip_requests.immediate_request())
         if self._dialect.interval_by == "basic":
@@ -123,6 +126,14 @@ class RadioDownlink:
             del self._references[next(iter(self._references))]
         self._references[issi] = (last + 1) & 0xFF
         return self._references[issi]
+
+
+def _answer(message: Outgoing) -> Bits:
+    """SDS-REPORT on an officer's message, or SDS-ACK on its report (EN 300 392-2 clause 29.4.2)."""
+    if message.protocol is None or message.reference is None or message.value is None:
+        raise MisuseError(f"a {message.kind} without what it is of")
+    acknowledgement = message.kind == "report_ack"
+    return sds.encode(sds.Delivery(message.protocol, message.value, message.reference, acknowledgement))
 
 
 def _text_bits(text: str, reference: int) -> Bits:

@@ -169,6 +169,7 @@ class Session:
         self._current, self._named_itself, self._nameless = command, False, False
         self._owed += 1
         self._questions.note(command.text)
+        self.state.asked(command.text)
         self._out += dialects.permitted(command.text).encode("ascii") + b"\r\n"
         if command.body:
             self._out += command.body.encode("ascii") + b"\x1a"

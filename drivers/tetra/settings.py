@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status_map is a force's own table, as a list of {value, code} or as a table of hex strings
     {"8002" = 2}; its default (0x8000 + n is duty code n) is only a guess, to be overridden.
     baud 0 or "probe", flow "probe": found out by asking. What is None is as the dialect has it.
+    answer_reports: whether officers' messages that ask for a delivery report get one.
     """
 
     port: str
@@ -72,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call_limit_s: Seconds | None = None
     interval_by: Literal["trigger", "basic"] | None = None
     radio_allots_reference: bool | None = None
+    answer_reports: bool = True
 
     def __post_init__(self) -> None:
         """Say at start-up what is wrong, not at the first status."""

@@ -19,6 +19,7 @@ from gateway.domain.events import (
     PositionReport,
     Reach,
     ReachReport,
+    ReadReceipt,
     StatusReport,
     TextReport,
 )
@@ -35,6 +36,7 @@ AHEAD = timedelta(minutes=5)
 """How far a radio's clock may be ahead of ours before its time is taken for last month's."""
 LATE_AFTER = timedelta(minutes=5)
 """A fix older than this moves no live position: the border between classes 1 and 2 of a fix's age."""
+CONSUMED_ASKED = 2
 KMH_TO_MPS = 1 / 3.6
 REACH: Mapping[int, Reach] = {0: "ok", 1: "off", 8: "dmo", 9: "ok", 10: "no_service", 12: "low_battery"}
 """LIP reasons that say whether the terminal can be reached."""
@@ -82,7 +84,7 @@ class Translator:
         if isinstance(message, sds.Status):
             return self._status(message.value, origin, Stamp(arrived))
         if isinstance(message, sds.Text):
-            return [TextReport(origin, text_stamp(message.stamp, arrived), message.text)]
+            return [TextReport(origin, text_stamp(message.stamp, arrived), message.text, _receipt(message, origin))]
         if isinstance(message, sds.Lip) and isinstance(message.pdu, lip.Report):
             return self._report(message.pdu, origin, arrived)
         return _delivery(message, origin, Stamp(arrived))
@@ -111,6 +113,14 @@ class Translator:
         reason = None if code is None else str(code)
         events.append(PositionReport(origin, stamp, fix, "lip", reason=reason, late=late))
         return events
+
+
+def _receipt(message: sds.Text, origin: Origin) -> ReadReceipt | None:
+    """A transfer that asks for a report when it is consumed (EN 300 392-2 clause 29.4.2.4)."""
+    header = message.header
+    if header is None or origin.issi is None or not header.delivery_report_request & CONSUMED_ASKED:
+        return None
+    return ReadReceipt(origin.via, origin.issi, message.pid, header.reference)
 
 
 def _delivery(message: sds.Sds, origin: Origin, stamp: Stamp) -> list[Event]:

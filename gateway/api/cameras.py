@@ -14,6 +14,7 @@ from gateway.api.evidence import one_exhibit, seen
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Routes, as_json
+from gateway.api.settling import may_see
 from gateway.domain.cameras import DayCount
 from gateway.domain.evidence import RecordingKey
 from gateway.domain.ids import DeviceId, ExhibitId
@@ -114,7 +115,10 @@ async def counts(call: Call[CountsOf]) -> web.StreamResponse:
 
 
 @ROUTES.add(
-    "POST /v1/expected/{number}/settle", "evidence:settle", Answer("The row as settled", shape=ExpectedRow), Settlement
+    "POST /v1/expected/{number}/settle",
+    "evidence:expected",
+    Answer("The row as settled", shape=ExpectedRow),
+    Settlement,
 )
 async def settle(call: Call[Settlement]) -> web.StreamResponse:
     """A named person waits no more, and says why; on record in the log, and the row stays."""
@@ -124,7 +128,7 @@ async def settle(call: Call[Settlement]) -> web.StreamResponse:
     return as_json(await _room(call).settle(int(number), call.who.account, _reason(call.asked.reason)))
 
 
-@ROUTES.add("POST /v1/uploads/seal", "evidence:settle", Answer("What came, sealed", shape=SealedNow), SealNow)
+@ROUTES.add("POST /v1/uploads/seal", "evidence:expected", Answer("What came, sealed", shape=SealedNow), SealNow)
 async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
     """Seal an upload whose camera will not return; what comes later adds an exhibit."""
     asked = call.asked
@@ -144,6 +148,7 @@ async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
 async def track(call: Call[TrackFormat]) -> web.StreamResponse:
     """Answer the track that came with a recording; one `view` entry a sitting."""
     row = await one_exhibit(call)
+    may_see(call.who, row)
     await seen(call, "view", f"track {row.id}", row.id, {"what": "track"})
     points = await asyncio.to_thread(_track, call, row)
     headers = {"Content-Disposition": f'attachment; filename="{row.id}.{call.asked.format}"'}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
@@ -57,6 +58,8 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
         record = call.rooms.feed.raise_manual(unit=call.asked.unit, person=call.asked.person)
     except RefusedError as wrong:
         raise ProblemError(wrong.code, str(wrong)) from wrong
+    structlog.get_logger().info("emergency_raised", account=call.who.account, emergency=record.id)
+    call.rooms.dispatch.emergency()
     return as_json(record, status=201)
 
 
@@ -64,14 +67,14 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
 async def acknowledge(call: Call[By]) -> web.StreamResponse:
     """A named person has it in hand."""
     _named(call.asked.by)
-    return _found(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by))
+    return _acted(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by), "emergency_acknowledged")
 
 
 @ROUTES.add("POST /v1/emergencies/{id}/clear", "emergency:act", Answer("Cleared", shape=EmergencyRecord), Clear)
 async def clear(call: Call[Clear]) -> web.StreamResponse:
     """It is over."""
     _named(call.asked.by)
-    return _found(call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome))
+    return _acted(call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome), "emergency_cleared")
 
 
 def _named(by: str) -> None:
@@ -79,7 +82,10 @@ def _named(by: str) -> None:
         raise ProblemError(400, "by: name the person")
 
 
-def _found(call: Call[By] | Call[Clear], record: EmergencyRecord | None) -> web.StreamResponse:
+def _acted(call: Call[By] | Call[Clear], record: EmergencyRecord | None, act: str) -> web.StreamResponse:
+    """`by` is what the account says; the log has which account said so."""
     if record is None:
         raise ProblemError(404, f"emergency {call.part('id')!r} is not known, or is over")
+    structlog.get_logger().info(act, account=call.who.account, emergency=record.id, by=call.asked.by)
+    call.rooms.dispatch.emergency()
     return as_json(record)

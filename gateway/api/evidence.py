@@ -8,23 +8,27 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from weakref import WeakValueDictionary
 
 import msgspec
 from aiohttp import web
 
+from gateway.api import settling
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
-from gateway.evidence.rows import CustodyEntry, Exhibit, ExhibitFilter
+from gateway.evidence.rows import CustodyEntry, Exhibit
 
 ROUTES = Routes()
 SITTING = timedelta(minutes=15)
 """Viewings of one person, exhibit and session nearer than this are one entry (contracts section 5)."""
 MOST_SITTINGS = 100_000
+
+
+Playable = Literal["playable", "partial", "unplayable", "not_examined"]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +40,8 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: str | None = None
     holder: str | None = None
     complete: bool | None = None
+    playable: Playable | None = None
+    settle: bool | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
@@ -72,6 +78,7 @@ class Sittings:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, str], datetime] = {}
+        self._browsed: dict[tuple[str, str], datetime] = {}
         self._locks: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, who: str, session: str, what: str) -> asyncio.Lock:
@@ -87,6 +94,17 @@ class Sittings:
         self._last[key] = now
         return last is None or now - last >= SITTING
 
+    def browsed(self, who: str, session: str, now: datetime) -> None:
+        """A list was looked at, which is on record."""
+        if len(self._browsed) >= MOST_SITTINGS:
+            self._browsed = {each: at for each, at in self._browsed.items() if now - at < SITTING}
+        self._browsed[who, session] = now
+
+    def covers(self, who: str, session: str, now: datetime) -> bool:
+        """Whether a list is being looked at: its thumbnails are part of that."""
+        last = self._browsed.get((who, session))
+        return last is not None and now - last < SITTING
+
     def forget(self, who: str, session: str, what: str) -> None:
         """The entry could not be written: the next one starts anew."""
         self._last.pop((who, session, what), None)
@@ -99,7 +117,7 @@ def _room(call: Call[Any]) -> EvidenceRoom:
     return evidence_of(call.rooms)
 
 
-async def _seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
+async def seen(call: Call[Any], act: str, what: str, exhibit: str | None, detail: dict[str, object]) -> None:
     """Put a viewing on record before anything is shown."""
     who, sittings = call.who, call.request.config_dict[SITTINGS]
     async with sittings.lock(who.account, who.session, what):
@@ -113,7 +131,8 @@ async def _seen(call: Call[Any], act: str, what: str, exhibit: str | None, detai
             raise
 
 
-async def _exhibit(call: Call[Any]) -> Exhibit:
+async def one_exhibit(call: Call[Any]) -> Exhibit:
+    """The exhibit that the path names; ProblemError 404 for none."""
     name = call.part("exhibit")
     row = await asyncio.to_thread(_room(call).catalogue.exhibit, name)
     if row is None:
@@ -121,18 +140,15 @@ async def _exhibit(call: Call[Any]) -> Exhibit:
     return row
 
 
-one_exhibit, seen = _exhibit, _seen
-"""For routes of exhibits elsewhere: which one the path names, and that its viewing is on record."""
-
-
 @ROUTES.add("GET /v1/exhibits", "evidence:read", Answer("A page of exhibits", shape=Page), Asked)
 async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
     facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
-    chosen = ExhibitFilter(**facets)
+    chosen = settling.chosen(call.who, facets)
     said = {name: part for name, part in facets.items() if part is not None}
-    await _seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
+    await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
+    call.request.config_dict[SITTINGS].browsed(call.who.account, call.who.session, datetime.now(UTC))
     rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
     total = await asyncio.to_thread(catalogue.count, chosen)
     following = rows[-1].log_index if len(rows) == asked.limit else None
@@ -142,28 +158,48 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
 @ROUTES.add("GET /v1/exhibits/{exhibit}", "evidence:read", Answer("One exhibit", shape=Exhibit))
 async def exhibit(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one exhibit's facts; one `view` entry a sitting."""
-    row = await _exhibit(call)
-    await _seen(call, "view", row.id, row.id, {"what": "facts"})
+    row = await one_exhibit(call)
+    await seen(call, "view", row.id, row.id, {"what": "facts"})
     return as_json(row)
 
 
 @ROUTES.add("GET /v1/exhibits/{exhibit}/custody", "evidence:read", Answer("Its custody", shape=Chain))
 async def custody(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every act on an exhibit."""
-    row = await _exhibit(call)
-    await _seen(call, "view", row.id, row.id, {"what": "custody"})
+    row = await one_exhibit(call)
+    await seen(call, "view", row.id, row.id, {"what": "custody"})
     return as_json(Chain(row.id, await asyncio.to_thread(_room(call).catalogue.custody, row.id)))
 
 
 @ROUTES.add("GET /v1/exhibits/{exhibit}/proof", "evidence:read", Answer("Its seal's proof", shape=Proof))
 async def proof(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the seal's exact leaf and its inclusion proof; proofs are no viewing."""
-    row, log = await _exhibit(call), _room(call).custody
+    row, log = await one_exhibit(call), _room(call).custody
     if row.sealed_at is None:
         raise ProblemError(409, f"{row.id} is not sealed yet")
     leaf = await asyncio.to_thread(log.leaf, row.log_index)
     text = await asyncio.to_thread(log.proof, row.log_index)
     return as_json(Proof(row.id, row.log_index, base64.b64encode(leaf).decode(), text))
+
+
+JPEG = {"type": "string", "format": "binary"}
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/thumbnail", "evidence:content", Answer("Its thumbnail", "image/jpeg", JPEG))
+async def thumbnail(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the thumbnail; within a sitting over a list it is part of that `browse` entry, else it is a `view`."""
+    row = await one_exhibit(call)
+    settling.may_see(call.who, row)
+    if row.disposed_at is not None:
+        raise ProblemError(410, f"{row.id} was disposed of")
+    if row.thumbnail is None:
+        raise ProblemError(404, f"{row.id} has no thumbnail")
+    if not call.request.config_dict[SITTINGS].covers(call.who.account, call.who.session, datetime.now(UTC)):
+        await seen(call, "view", row.id, row.id, {"what": "thumbnail"})
+    picture = await asyncio.to_thread(_room(call).thumbnails.get, ExhibitId(row.id))
+    if picture is None:
+        raise ProblemError(404, f"the thumbnail of {row.id} is not there")
+    return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 MEDIA = {"type": "string", "format": "binary"}
@@ -175,7 +211,8 @@ PLAYABLE = re.compile(r"(?:video|audio)/[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|image/(?
 @ROUTES.add("GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA))
 async def content(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
-    row = await _exhibit(call)
+    row = await one_exhibit(call)
+    settling.may_see(call.who, row)
     if row.disposed_at is not None:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:
@@ -183,7 +220,7 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     etag = f'"{row.sha256}"'
     ranged = _span(call.request.headers, etag, row.size)
     start, end = ranged or (0, row.size)
-    await _seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
+    await seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
     response = web.StreamResponse(status=206 if ranged else 200)
     said = row.content_type or ""
     response.content_type = said if PLAYABLE.fullmatch(said) else OCTETS

@@ -9,15 +9,20 @@ from aiohttp import web
 
 from gateway.api.identity import OPEN
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.feed.coverage import GroupCover, coverage
 
 ROUTES = Routes()
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, `degraded` or `down`; parts each on its own."""
+    """`ok`, `degraded` or `down`; parts each on its own (`off: why` is no fault: the machine lacks what it takes).
+
+    problem: in words, where footage has to wait.
+    """
 
     state: str
     parts: dict[str, str] = {}
+    problem: str | msgspec.UnsetType = msgspec.UNSET
     v: int = 1
 
 
@@ -27,13 +32,14 @@ async def live(_call: Call[Nothing]) -> web.StreamResponse:
     return as_json(Health("ok"))
 
 
-def _ready(call: Call[Nothing], names: tuple[str, ...]) -> web.StreamResponse:
+def _ready(call: Call[Nothing], names: tuple[str, ...], problem: str | None = None) -> web.StreamResponse:
     parts = call.rooms.parts()
     chosen = {name: parts[name] for name in names if name in parts}
-    state = "ok" if all(word == "ok" for word in chosen.values()) else "degraded"
+    state = "ok" if all(word == "ok" or word.startswith("off") for word in chosen.values()) else "degraded"
     # Whoever asks for the whole wants to know whether to send consumers here: only the feed decides that.
     dead = chosen.get("feed") == "down" if "feed" in chosen else "down" in chosen.values()
-    return as_json(Health("down" if dead else state, chosen), status=503 if dead else 200)
+    said = msgspec.UNSET if problem is None else problem
+    return as_json(Health("down" if dead else state, chosen, said), status=503 if dead else 200)
 
 
 @ROUTES.add("GET /ready", OPEN, Answer("Health of all parts; a degraded part never takes the rest away", shape=Health))
@@ -50,8 +56,8 @@ async def ready_feed(call: Call[Nothing]) -> web.StreamResponse:
 
 @ROUTES.add("GET /ready/evidence", OPEN, Answer("Health of the evidence store", shape=Health))
 async def ready_evidence(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer the health of the evidence store alone."""
-    return _ready(call, ("evidence",))
+    """Answer the health of the evidence store, and of its log's witnesses, alone."""
+    return _ready(call, ("evidence", "witness"), call.rooms.footage_problem())
 
 
 @ROUTES.add("GET /metrics", "health:read", Answer("Prometheus metrics", media="text/plain", shape={"type": "string"}))
@@ -61,12 +67,13 @@ async def metrics(call: Call[Nothing]) -> web.StreamResponse:
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input: its state, when it last heard something, its counters."""
+    """One input: its state, when it last heard something, its counters; groups: what a radio says it listens to."""
 
     state: str
     last: datetime | None
     problem: str | None
     counters: dict[str, int]
+    groups: tuple[int, ...] | None
 
 
 class Uploading(msgspec.Struct, frozen=True):
@@ -80,16 +87,19 @@ class Uploading(msgspec.Struct, frozen=True):
 
 
 class Drivers(msgspec.Struct, frozen=True):
-    """Every input of this instance, and the uploads in flight."""
+    """Every input of this instance, the uploads in flight, and the talkgroups that must be heard."""
 
     instance: str
     inputs: dict[str, Input]
     uploads: list[Uploading]
+    groups: list[GroupCover]
     v: int = 1
 
 
 @ROUTES.add("GET /v1/drivers", "health:read", Answer("Every input and how it is", shape=Drivers))
 async def drivers(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health and counters of each input."""
-    inputs = {name: Input(**msgspec.structs.asdict(health)) for name, health in call.rooms.inputs().items()}
-    return as_json(Drivers(call.rooms.instance, inputs, [Uploading(**each) for each in call.rooms.uploads()]))
+    known = call.rooms.inputs()
+    inputs = {name: Input(**msgspec.structs.asdict(health)) for name, health in known.items()}
+    uploads = [Uploading(**each) for each in call.rooms.uploads()]
+    return as_json(Drivers(call.rooms.instance, inputs, uploads, coverage(call.rooms.feed.settings.groups, known)))

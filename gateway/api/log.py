@@ -11,6 +11,7 @@ from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.tiles import ENTRIES, WIDTH, tile_width
 
 ROUTES = Routes()
 INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
@@ -24,9 +25,15 @@ def _log(call: Call[Nothing]) -> CustodyLog:
 
 @ROUTES.add("GET /v1/log/checkpoint", "log:read", Answer("The signed checkpoint", "text/plain", {"type": "string"}))
 async def checkpoint(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer the checkpoint, a C2SP signed note."""
-    note = await asyncio.to_thread((_log(call).directory / "log" / "checkpoint").read_text, "utf-8")
-    return web.Response(text=note, content_type="text/plain")
+    """Answer the checkpoint, a C2SP signed note; with cosignatures where the log has witnesses."""
+    room = evidence_of(call.rooms)
+    note = await asyncio.to_thread(_checkpoint, room.custody)
+    published = note if room.witnesses is None else room.witnesses.published(note)
+    return web.Response(text=published, content_type="text/plain")
+
+
+def _checkpoint(custody: CustodyLog) -> str:
+    return (custody.directory / "log" / "checkpoint").read_text("utf-8")
 
 
 @ROUTES.add("GET /v1/log/vkey", "log:read", Answer("The log's verifier key", "text/plain", {"type": "string"}))
@@ -39,8 +46,10 @@ async def vkey(call: Call[Nothing]) -> web.StreamResponse:
     "GET /v1/log/tile/entries/{tile:.+}", "log:entries", Answer("An entry bundle", "application/octet-stream", OCTETS)
 )
 async def entries(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer an entry bundle (auditors)."""
-    return await _tile(call, f"entries/{call.part('tile')}", call.part("tile"))
+    """Answer an entry bundle (auditors), compressed for whoever accepts it."""
+    bundle = await _tile(call, ENTRIES, call.part("tile"))
+    bundle.enable_compression()
+    return bundle
 
 
 @ROUTES.add("GET /v1/log/tile/{level}/{tile:.+}", "log:read", Answer("A hash tile", "application/octet-stream", OCTETS))
@@ -49,16 +58,27 @@ async def tile(call: Call[Nothing]) -> web.StreamResponse:
     level = call.part("level")
     if not re.fullmatch(r"[0-9]|[1-5][0-9]|6[0-3]", level):
         raise ProblemError(404, f"level {level!r}: levels are 0 to 63")
-    return await _tile(call, f"{level}/{call.part('tile')}", call.part("tile"))
+    return await _tile(call, level, call.part("tile"))
 
 
-async def _tile(call: Call[Nothing], path: str, index: str) -> web.StreamResponse:
+async def _tile(call: Call[Nothing], level: str, index: str) -> web.Response:
     if not re.fullmatch(INDEX, index):
         raise ProblemError(404, f"{index!r} is not a tile's path (c2sp.org/tlog-tiles)")
-    file = _log(call).directory / "log" / "tile" / path
-    try:
-        content = await asyncio.to_thread(file.read_bytes)
-    except (FileNotFoundError, NotADirectoryError) as missing:
-        raise ProblemError(404, f"there is no tile {path}") from missing
+    content = await asyncio.to_thread(_published_tile, _log(call), level, index)
+    if content is None:
+        raise ProblemError(404, f"there is no tile {level}/{index}")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+
+def _published_tile(custody: CustodyLog, level: str, index: str) -> bytes | None:
+    """A tile that the checkpoint covers: one of a batch under way may yet be taken back, and answers last for ever."""
+    size = int(_checkpoint(custody).split("\n")[1])
+    number, _, width = index.replace("x", "").replace("/", "").partition(".p")
+    place = 0 if level == ENTRIES else int(level)
+    if tile_width(place, int(number), size) < int(width or WIDTH):
+        return None
+    try:
+        return (custody.directory / "log" / "tile" / level / index).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -42,9 +42,12 @@ async def dealt(call: Call[By]) -> web.StreamResponse:
     if not by:
         raise ProblemError(400, "by: name the person")
     known = number.isascii() and number.isdigit() and len(number) < 16
+    news = any(str(one.id) == number and one.dealt_with_by is None for one in call.rooms.feed.messages())
     found = call.rooms.feed.deal(int(number), by) if known else None
     if found is None:
         raise ProblemError(404, f"message {number!r} is not known")
+    if news and found.receipt is not msgspec.UNSET:
+        call.rooms.dispatch.dealt(found.receipt)
     structlog.get_logger().info("message_dealt", account=call.who.account, message=found.id, by=found.dealt_with_by)
     return as_json(found)
 

@@ -12,6 +12,8 @@ from gateway.dispatch.dispatch import Dispatch
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
+from gateway.evidence.vault.thumbnails import Thumbnails
+from gateway.evidence.witnesses import Witnesses
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -27,6 +29,8 @@ class EvidenceRoom:
     custody: CustodyLog
     catalogue: Catalogue
     reader: Reader
+    thumbnails: Thumbnails
+    witnesses: Witnesses | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Rooms:
     parts: Callable[[], dict[str, str]]
     uploads: Callable[[], list[dict[str, Any]]]
     roster_changed: Callable[[], None]
+    footage_problem: Callable[[], str | None] = lambda: None
     expected: Expectations | None = None
 
 

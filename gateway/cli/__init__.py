@@ -19,13 +19,17 @@ VERBS = {
     "encode": "gateway.cli.decode:encode",
     "roster": "gateway.cli.roster:roster",
     "book": "gateway.cli.book:book",
+    "device": "gateway.cli.device:device",
+    "broker": "gateway.cli.broker:broker",
     "response-times": "gateway.cli.response_times:response_times",
     "evidence": "gateway.cli.evidence:evidence",
+    "dock": "gateway.cli.dock:dock",
     "log": "gateway.cli.log:log",
     "keys": "gateway.cli.keys:keys",
     "user": "gateway.cli.user:user",
     "token": "gateway.cli.token:token",
     "quarantine": "gateway.cli.quarantine:quarantine",
+    "fleet": "gateway.cli.fleet:fleet",
     "doctor": "gateway.cli.doctor:doctor",
 }
 DONE, FAILED, USAGE, INTEGRITY = 0, 1, 2, 3

@@ -7,6 +7,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -15,11 +16,13 @@ import click
 import msgspec
 
 from gateway import settings as configuration
-from gateway.cli import doctor_words, show
+from gateway.cli import doctor_media, doctor_words, show
 from gateway.cli.doctor_ports import look
 from gateway.cli.doctor_words import Finding, Radio
 from gateway.cli.places import as_json_option, of_store
 from gateway.settings import Settings
+from gateway.store.credentials import CredentialStore
+from gateway.store.roster import RosterStore
 
 PATIENCE_S = 10.0
 RADIO = "tetra"
@@ -78,7 +81,8 @@ def _radios(settings: Settings | None) -> set[str] | None:
 
 
 def _of_gateway(gateway: Gateway, settings: Settings | None, *, radio_only: bool) -> list[Finding]:
-    inputs, named = gateway.ask("/v1/drivers")["inputs"], _radios(settings)
+    known = gateway.ask("/v1/drivers")
+    inputs, named = known["inputs"], _radios(settings)
     radios, found = [], []
     for name, one in inputs.items():
         is_radio = name in named if named is not None else RADIO_COUNTER in one["counters"]
@@ -89,6 +93,7 @@ def _of_gateway(gateway: Gateway, settings: Settings | None, *, radio_only: bool
     found += [doctor_words.radio(one.name, one.state, one.problem) for one in radios]
     if radios:
         found += doctor_words.coverage(radios)
+        found += doctor_words.groups(known.get("groups", ()))
         found += doctor_words.handsets(gateway.ask("/v1/handsets")["handsets"])
     elif radio_only:
         found.append(Finding("radio", "wrong", "this gateway has no radio input", 'Add a [[driver]] kind = "tetra".'))
@@ -108,7 +113,22 @@ def _of_config(settings: Settings, *, radio_only: bool) -> list[Finding]:
                 "Agree on a 16-bit status value with the force, program it, and set [feed] test_status.",
             )
         )
-    return found if radio_only else [_of_data(settings.data), *found]
+    if radio_only:
+        return found
+    return [_of_data(settings.data), *_of_certificates(settings), *doctor_media.look(settings), *found]
+
+
+def _of_certificates(settings: Settings) -> list[Finding]:
+    """Which certificates of devices, gateway and broker end soon."""
+    if not (settings.data / "roster.db").exists():
+        return []
+    store = RosterStore(settings.data / "roster.db")
+    try:
+        rights = CredentialStore(store.engine).rights()
+    finally:
+        store.close()
+    days = settings.devices.warn_days
+    return doctor_words.certificates(rights.lapsing(datetime.now(UTC), days), days, len(rights.everything()))
 
 
 def _of_data(folder: Path) -> Finding:

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.domain.devices import Credential
+from gateway.domain.time import rfc3339
+
 Verdict = Literal["fine", "wrong", "note"]
 
 
@@ -27,6 +30,12 @@ class Sign(msgspec.Struct, frozen=True):
     what: str
     do: str
 
+
+RENEWAL = {
+    "gateway": "The running gateway renews it by itself; see its log.",
+    "lapel-probe": "The running gateway renews it by itself; see its log.",
+    "broker": "Run `lapel broker config` again with the same options, and send the broker SIGHUP.",
+}
 
 SIGNS = (
     Sign(
@@ -90,8 +99,10 @@ PARTS = {
     "journal": "The disk refuses the journal: make room, or see that the data directory takes writes.",
     "evidence": "The evidence store refuses or is shut: make room; see `lapel evidence verify --all`.",
     "inputs": "An input is not up: see the findings on each.",
+    "media": "Install the ffmpeg commands and name them in [media], or set [media] enabled = false.",
 }
 HEALTHY = ("up", "ok")
+ATTACH = "Have the group selected or scanned in a gateway radio's programming, and prove it by a call."
 
 
 def radio(name: str, state: str, problem: str | None) -> Finding:
@@ -108,20 +119,41 @@ def radio(name: str, state: str, problem: str | None) -> Finding:
 
 def other(name: str, state: str, problem: str | None) -> Finding:
     """An input that is no radio."""
+    if state in HEALTHY and problem:
+        return Finding(name, "note", problem, "Renew them in time: `lapel device renew`, `lapel broker config`.")
     if state in HEALTHY:
         return Finding(name, "fine", "up")
+    if problem and "enforce" in problem:
+        return Finding(name, "wrong", problem, "Run the broker on what `lapel broker config` writes.")
     said = f"{state}: {problem}" if problem else state
     return Finding(name, "wrong", said, "See that its broker runs and takes this gateway's credentials.")
 
 
+def certificates(lapsing: Sequence[Credential], days: int, known: int) -> list[Finding]:
+    """Certificates that end soon, each with what to do."""
+    if known and not lapsing:
+        return [Finding("certificates", "fine", f"none lapses within {days} days")]
+    return [
+        Finding(
+            f"certificate of {each.device}",
+            "note",
+            f"holds until {rfc3339(each.not_after)}",
+            RENEWAL.get(each.device, f"lapel device renew {each.device}, or let the device ask for it."),
+        )
+        for each in lapsing
+    ]
+
+
 def parts(states: Mapping[str, str]) -> list[Finding]:
     """The parts of a gateway."""
-    return [
-        Finding(name, "fine", "ok")
-        if state == "ok"
-        else Finding(name, "wrong", state, PARTS.get(name, "See the gateway's log."))
-        for name, state in states.items()
-    ]
+    return [_part(name, state) for name, state in states.items()]
+
+
+def _part(name: str, state: str) -> Finding:
+    if state == "ok":
+        return Finding(name, "fine", "ok")
+    verdict: Verdict = "note" if state.startswith("off") else "wrong"
+    return Finding(name, verdict, state, PARTS.get(name, "See the gateway's log."))
 
 
 class Radio(msgspec.Struct, frozen=True):
@@ -164,6 +196,20 @@ def coverage(radios: Sequence[Radio]) -> list[Finding]:
             "Attach or scan every group whose emergency calls must be heard (docs/radio-programming.md).",
         ),
     ]
+
+
+def groups(known: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """Each talkgroup whose emergencies must be heard."""
+    return [_group(one) for one in known]
+
+
+def _group(one: Mapping[str, Any]) -> Finding:
+    about, which = f"group {one['gssi']}", one["name"]
+    if one["cover"] == "covered":
+        return Finding(about, "fine", f"{which}: covered by {', '.join(one['by'])}")
+    if one["cover"] == "not_known":
+        return Finding(about, "note", f"{which}: not known whether it is covered: {one['why']}", ATTACH)
+    return Finding(about, "wrong", f"not covered: {which}: {one['why']}", ATTACH)
 
 
 def handsets(known: Iterable[Mapping[str, Any]]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""`lapel evidence list | show ID | verify [ID|--all] | expected | settle N | seal-incomplete CAMERA RECORDING`."""
+"""`lapel evidence list | show | verify | import | settle | expected | settle-expected | seal-incomplete`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import click
 import msgspec
 
 from gateway.cli import show
-from gateway.cli.evidence_expected import expected_, seal_incomplete, settle
+from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
+from gateway.cli.evidence_import import import_
+from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
@@ -25,8 +27,10 @@ def evidence() -> None:
 
 evidence.add_command(verify)
 evidence.add_command(expected_)
-evidence.add_command(settle)
+evidence.add_command(settle_expected)
 evidence.add_command(seal_incomplete)
+evidence.add_command(import_)
+evidence.add_command(settle)
 
 
 @evidence.command("list")
@@ -55,6 +59,7 @@ def _line(row: Exhibit) -> tuple[object, ...]:
         state = "receiving"
     else:
         state = "sealed" if row.complete else "sealed, incomplete"
+        state += f", {row.playable}" if row.playable in ("partial", "unplayable") else ""
     recorded = rfc3339(row.started_at) if row.started_at else None
     return (row.id, recorded, row.device, row.holder, row.size, row.log_index, state, " ".join(row.flags))
 

@@ -1,4 +1,4 @@
-"""`lapel evidence expected | settle N | seal-incomplete CAMERA RECORDING`: what should have come, and has not."""
+"""`lapel evidence expected | settle-expected N | seal-incomplete CAMERA RECORDING`: what has not come."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def expected_(  # noqa: PLR0913 - one argument an option
     _print_rows(rows, as_json=as_json)
 
 
-@click.command("settle")
+@click.command("settle-expected")
 @click.argument("number", type=click.IntRange(1))
 @click.option("--reason", required=True, help="Why nobody waits for it any more.")
 @of_store
 @as_json_option
-def settle(number: int, reason: str, config: str | None, data: str | None, *, as_json: bool) -> None:
+def settle_expected(number: int, reason: str, config: str | None, data: str | None, *, as_json: bool) -> None:
     """Settle expected recording NUMBER, by name and with a reason; on record, and never deleted."""
     if not reason.strip():
         raise click.UsageError("--reason: say why")
@@ -103,7 +103,9 @@ def settle(number: int, reason: str, config: str | None, data: str | None, *, as
 @click.argument("recording")
 @click.option("--reason", required=True, help="Why its camera is not waited for.")
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The running gateway.")
-@click.option("--token-file", type=click.Path(exists=True, dir_okay=False), required=True, help="With evidence:settle.")
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False), required=True, help="With evidence:expected."
+)
 @as_json_option
 def seal_incomplete(device: str, recording: str, reason: str, url: str, token_file: str, *, as_json: bool) -> None:
     """Seal what has come of an upload under way whose camera will not return; late footage adds an exhibit."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from typing import cast
 
 import click
 import msgspec
 
-from gateway.cli.places import as_json_option, of_store, places
+from gateway.cli.places import Command, as_json_option, of_store, places
+from gateway.errors import VerificationError
 from gateway.evidence.verify.report import Report
 from gateway.evidence.verify.store import verify_store
+from gateway.evidence.verify.trust import Trust, trust
 
 FAILED, INTEGRITY = 1, 3
 
@@ -43,15 +47,34 @@ def show_report(report: Report, *, as_json: bool) -> int:
     return exit_code(report)
 
 
+def pinned_keys(command: Command) -> Command:
+    """Add --vkey and --witness to a command that verifies; it is given them as `trusted`."""
+
+    @click.option("--vkey", metavar="VKEY", help="The log's verifier key as published elsewhere.")
+    @click.option("--witness", metavar="VKEY", multiple=True, help="A witness that must have cosigned; repeatable.")
+    @functools.wraps(command)
+    def with_trust(*args: object, vkey: str | None, witness: tuple[str, ...], **named: object) -> object:
+        try:
+            trusted = trust(vkey, witness)
+        except VerificationError as wrong:
+            raise click.UsageError(str(wrong)) from None
+        return command(*args, trusted=trusted, **named)
+
+    return cast("Command", with_trust)
+
+
 @click.command("verify")
 @click.argument("exhibit", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every exhibit; so it is without an ID too.")
 @of_store
+@pinned_keys
 @as_json_option
-def verify(exhibit: str | None, config: str | None, data: str | None, *, everything: bool, as_json: bool) -> None:
+def verify(
+    exhibit: str | None, config: str | None, data: str | None, *, everything: bool, trusted: Trust, as_json: bool
+) -> None:
     """Check log, custody chains, details, blobs and catalogue. Exit 3 if anything differs."""
     if exhibit is not None and everything:
         raise click.UsageError("give an exhibit id or --all, not both")
     found = places(config, data)
-    report = verify_store(found.evidence, found.keys, exhibit, origin=found.origin)
+    report = verify_store(found.evidence, found.keys, exhibit, origin=found.origin, trust=trusted)
     sys.exit(show_report(report, as_json=as_json))

@@ -1,4 +1,4 @@
-"""`lapel log verify | proof INDEX`: the log, checked by code that shares nothing with its writer."""
+"""`lapel log verify | proof INDEX | witness | recover`: the log, checked by code apart from its writer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 
 import click
 
-from gateway.cli.evidence_verify import show_report
+from gateway.cli.evidence_verify import pinned_keys, show_report
+from gateway.cli.log_recover import recover
+from gateway.cli.log_witness import witness
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.evidence.verify.proof import prove
 from gateway.evidence.verify.report import UnreadError
 from gateway.evidence.verify.store import verify_log
+from gateway.evidence.verify.trust import Trust
 
 
 @click.group()
@@ -18,13 +21,18 @@ def log() -> None:
     """The signed log."""
 
 
+log.add_command(witness)
+log.add_command(recover)
+
+
 @log.command()
 @of_store
+@pinned_keys
 @as_json_option
-def verify(config: str | None, data: str | None, *, as_json: bool) -> None:
-    """Re-derive the log: signature, entries, every tile, root. Exit 3 if anything differs."""
+def verify(config: str | None, data: str | None, *, trusted: Trust, as_json: bool) -> None:
+    """Re-derive the log: signature, entries, every tile, root, cosignatures. Exit 3 if anything differs."""
     found = places(config, data)
-    sys.exit(show_report(verify_log(found.evidence, found.origin), as_json=as_json))
+    sys.exit(show_report(verify_log(found.evidence, found.origin, trusted), as_json=as_json))
 
 
 @log.command()

@@ -101,8 +101,18 @@ class KeyStore:
         if not any(self.directory.glob("kek-*.key")):
             _write_new(self.directory / "kek-1.key", base64.b64encode(sealing.fresh_key()) + b"\n")
         if not (self.directory / "log.key").exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            _write_new(self.directory / "log.key", pem)
+            _write_new(self.directory / "log.key", _new_pem())
+
+
+def signing_key(path: Path, *, create: bool = False) -> LogSigner:
+    """One Ed25519 key in a file of its own; with create it is made where there is none."""
+    if create and not path.exists():
+        _write_new(path, _new_pem())
+    return LogSigner(_private_key(path))
+
+
+def _new_pem() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _read(path: Path) -> bytes:

@@ -30,7 +30,11 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A task for a unit. seq is the unit's number on the feed as the controller saw it, kept with the task."""
+    """A task for a unit.
+
+    seq is the unit's number on the feed as the controller saw it, kept with the task; a unit whose duty has changed
+    since then is not given it.
+    """
 
     unit: str
     text: str

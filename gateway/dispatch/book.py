@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -15,6 +16,7 @@ from gateway.dispatch.task import Task
 from gateway.errors import StoreBusyError
 
 AGAIN_S = 1.0
+MOST_AT_ONCE = 500
 Said = TypeVar("Said")
 
 
@@ -103,6 +105,14 @@ class Book:
                 structlog.get_logger().warning("tasks_not_written", problem=str(wrong))
                 await asyncio.sleep(AGAIN_S)
                 self._wake.set()
+
+    async def forget(self, before: datetime) -> None:
+        """Delete tasks that were over and of before; those still in memory stay until they are let go."""
+        gone = MOST_AT_ONCE
+        while gone == MOST_AT_ONCE:
+            async with self._writing:
+                gone = await self._by_hand(self._ledger.forget, before, MOST_AT_ONCE)
+            self._counts["forgotten"] += gone
 
     async def find(self, name: str) -> Task | None:
         """Any task, as it is now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from gateway.dispatch import task as steps
 from gateway.dispatch.asked import DeclinedError, NewTask, checked, fingerprint, words
 from gateway.dispatch.book import Book
 from gateway.dispatch.errands import Errands
-from gateway.dispatch.ports import Emergency, Ledger, Surroundings, Wanted
+from gateway.dispatch.ports import Ledger, Surroundings, Wanted
 from gateway.dispatch.sender import Sender
 from gateway.dispatch.settings import DispatchSettings
 from gateway.dispatch.share import Share, longest
@@ -22,13 +22,16 @@ from gateway.dispatch.task import Answer, Task
 from gateway.dispatch.times import By, ResponseTimes, response_times
 from gateway.dispatch.vigil import Vigil
 from gateway.dispatch.whom import wearer
-from gateway.domain.events import DeliveryReport, ReachReport, StatusReport
+from gateway.domain.events import DeliveryReport, ReachReport, ReadReceipt, StatusReport
 from gateway.domain.people import Unit
 from gateway.errors import GatewayError, StoreBusyError
 from gateway.ports import Outgoing, Resolved
 
 _log = structlog.get_logger()
 RESTART_S = 1.0
+TIDY_S = 3600.0
+CONSUMED = 0x02
+"""SDS-TL delivery status: the person has read it (EN 300 392-2 clause 29.4.3.2)."""
 NOT_YET = "dispatch is starting"
 
 
@@ -76,6 +79,7 @@ class Dispatch:
                 async with asyncio.TaskGroup() as self._group:
                     for part in (self._sender.turns, self._errands.turns, self._book, self._vigil):
                         self._group.create_task(part.run())
+                    self._group.create_task(self._tidy())
             except* Exception:  # noqa: BLE001 - see above
                 self.counts["defects"] += 1
                 _log.exception("dispatch_defect")
@@ -83,6 +87,16 @@ class Dispatch:
             finally:
                 self._group = None
             await asyncio.sleep(RESTART_S)
+
+    async def _tidy(self) -> None:
+        """Now and then, tasks that were over long ago."""
+        days = self.settings.keep_days
+        while days is not None:
+            try:
+                await self._book.forget(self._around.clock.now().utc - timedelta(days=days))
+            except StoreBusyError as wrong:
+                _log.warning("tasks_not_forgotten", problem=str(wrong))
+            await asyncio.sleep(TIDY_S)
 
     async def close(self) -> None:
         """Write down what waits."""
@@ -176,6 +190,12 @@ class Dispatch:
         if active and asked.override is None:
             detail = f"{asked.unit} is committed to {active[0].id}; override with a reason"
             raise DeclinedError(409, detail, task=active[0].id, state=active[0].state)
+        changed, state = self._around.beats.duty(asked.unit)
+        if asked.seq is not None and asked.seq < changed and asked.override is None:
+            detail = (
+                f"{asked.unit} is {state} since {changed}, seen at {asked.seq}: look again, or override with a reason"
+            )
+            raise DeclinedError(409, detail, seq=changed, duty=state)
         if len(self._book.open()) >= self.settings.open_max:
             raise StoreBusyError(f"{self.settings.open_max} tasks are open")
 
@@ -263,6 +283,20 @@ class Dispatch:
         """A terminal came within reach or went out of it: tasks that wait look again."""
         self._sender.turns.nudge()
 
-    def emergency(self, _record: Emergency) -> None:
+    def dealt(self, receipt: ReadReceipt) -> None:
+        """A named person has dealt with an officer's message: its sender is told, by the terminal that heard it."""
+        key = f"dealt {receipt.via}/{receipt.issi}/{receipt.reference}"
+        word = Outgoing(
+            key,
+            receipt.issi,
+            "report",
+            value=CONSUMED,
+            protocol=receipt.protocol,
+            reference=receipt.reference,
+            via=receipt.via,
+        )
+        self._errands.add(key, word)
+
+    def emergency(self) -> None:
         """An emergency was raised, acknowledged or cleared."""
         self._vigil.nudge()

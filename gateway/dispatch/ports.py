@@ -49,6 +49,10 @@ class Ledger(Protocol):
         """Tasks, oldest first."""
         ...
 
+    def forget(self, before: datetime, most: int) -> int:
+        """Delete tasks made before then that are over, and whose officer has nothing more to be told: how many."""
+        ...
+
     def unfinished(self) -> list[Task]:
         """Every task that is not over, and those over of which the officer has yet to be told."""
         ...
@@ -95,6 +99,10 @@ class Beats(Protocol):
 
     def stale(self, unit: str) -> bool:
         """Whether its position is old or none."""
+        ...
+
+    def duty(self, unit: str) -> tuple[int, str]:
+        """The number of the feed's record that last changed its duty (0: none), and the state it is in since."""
         ...
 
     def emergencies(self) -> Iterable[Emergency]:

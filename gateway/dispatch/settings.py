@@ -16,7 +16,8 @@ class DispatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     temporary_codes are the refusals of a radio (CME error numbers) after which another try may help.
     ack_text goes to the officer's radio when a named person has acknowledged the emergency; None: nothing does,
-    since a radio that lights up betrays a silent alarm. emergency_interval_s 0 leaves reporting intervals alone.
+    since a radio that lights up betrays a silent alarm. keep_days: tasks that are over go so long after
+    they were made, from the response times too; None: never. emergency_interval_s 0 leaves reporting intervals alone.
     """
 
     attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
@@ -36,6 +37,7 @@ class DispatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     locate_every_s: Seconds = 60.0
     emergency_interval_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 10
     ack_text: str | None = None
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
 
     def __post_init__(self) -> None:
         """One code has one meaning."""

@@ -30,7 +30,7 @@ class Share:
         """Return the gateway terminal that sent it. RefusedError as it says; LinkError when none is left (not sent)."""
         tried: set[str] = set()
         problem = NONE_READY
-        while (name := self._next(tried)) is not None:
+        while (name := self._next(tried, message.via)) is not None:
             tried.add(name)
             try:
                 return name, await self._downlinks()[name].send(message)
@@ -39,9 +39,10 @@ class Share:
                 problem = f"{name}: {gone}"
         raise LinkError(problem)
 
-    def _next(self, tried: set[str]) -> str | None:
-        """The ready one with the fewest waiting; by name where they are equal."""
-        able = [(link.waiting, name) for name, link in self._downlinks().items() if name not in tried and link.ready]
+    def _next(self, tried: set[str], only: str | None) -> str | None:
+        """The ready one with the fewest waiting; by name where they are equal. only: that one or none."""
+        links = {name: link for name, link in self._downlinks().items() if only in {None, name}}
+        able = [(link.waiting, name) for name, link in links.items() if name not in tried and link.ready]
         return min(able)[1] if able else None
 
 

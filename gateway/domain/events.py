@@ -46,12 +46,22 @@ class StatusReport(msgspec.Struct, frozen=True):
     code: int | None
 
 
+class ReadReceipt(msgspec.Struct, frozen=True):
+    """The sender asks to be told when its message has been dealt with: by whom it was heard, and its reference."""
+
+    via: str
+    issi: Issi
+    protocol: int
+    reference: int
+
+
 class TextReport(msgspec.Struct, frozen=True):
-    """A text from an officer's terminal."""
+    """A text from an officer's terminal; receipt: where its sender wants to know that it was dealt with."""
 
     origin: Origin
     stamp: Stamp
     text: str
+    receipt: ReadReceipt | None = None
 
 
 class EmergencyReport(msgspec.Struct, frozen=True):

@@ -14,10 +14,15 @@ Range = tuple[int, int]
 
 
 class RecordingKey(msgspec.Struct, frozen=True):
-    """A recording is identified by (device, recording)."""
+    """A recording is identified by (device, recording).
+
+    via: the dock in whose name a command came. The store takes it off where the dock may speak for the camera
+    (one recording, whoever brings it) and leaves it where it may not: then what it brings lies apart.
+    """
 
     device: DeviceId
     recording: str
+    via: DeviceId | None = None
 
 
 class RecordingOffer(msgspec.Struct, frozen=True):

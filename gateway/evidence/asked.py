@@ -31,6 +31,13 @@ class Asked:
         if tasks is not None:
             await tasks.__aexit__(None, None, None)
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run to its end with nobody waiting for it; it raises nothing."""
+        if self._tasks is None:
+            work.close()
+        else:
+            self._tasks.create_task(work)
+
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run to its end; the answer, or what it raised."""
         if self._tasks is None:

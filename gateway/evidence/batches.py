@@ -111,6 +111,11 @@ class Batches:
             _log.warning("log_not_tidied", problem=str(problem))
 
 
+def compose_alone(act: Act, at: datetime, build: str) -> Composed:
+    """Compose an act on no exhibit, outside any batch."""
+    return compose(act, at, build, Chain(), fresh_salt())
+
+
 def prove(tiles: TileReader, head: Head, indexes: Sequence[int]) -> list[str]:
     """`.tlog-proof` texts of entries against one head."""
     size = head.edge.size

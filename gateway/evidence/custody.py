@@ -27,7 +27,10 @@ from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.evidence.batches import Batches, prove
 from gateway.evidence.details import Details
 from gateway.evidence.leaf import check
+from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.merkle import inclusion_proof
+from gateway.evidence.log.proof import print_proof
 from gateway.evidence.log.tiles import WIDTH
 from gateway.evidence.log.writer import LogWriter
 from gateway.evidence.rows import CataloguePlug, KeyringPlug
@@ -131,6 +134,13 @@ class CustodyLog:
         """`.tlog-proof` of an entry against the checkpoint as last seen; ValueError for none such. May read tiles."""
         writer = self._opened
         return prove(writer.tiles, writer.head, [index])[0]
+
+    def proof_under(self, index: int, note: str) -> str:
+        """`.tlog-proof` of an entry against an older checkpoint of this log, cosigned or not; ValueError."""
+        writer = self._opened
+        head = open_checkpoint(note.encode(), writer.key)
+        path = inclusion_proof(index, head.size, writer.tiles.node(head.size))
+        return print_proof(index, path, note)
 
     def leaf(self, index: int) -> bytes:
         """The exact leaf of an entry. Reads its bundle."""

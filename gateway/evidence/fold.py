@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import msgspec
@@ -16,11 +17,16 @@ CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review
 CHANGEABLE = frozenset(
     {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"},
 )
+# What an examination of the master found: only a `derive` that says so sets it, and nothing else sets it.
+MEDIA = frozenset(
+    {"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"},
+)
 TEXTS = (
     *("device", "recording", "name", "controller", "category", "content_type", "sha256", "blob", "blob_sha256"),
-    *("key", "holder", "rule", "due", "supersedes"),
+    *("key", "holder", "rule", "due", "supersedes", "container", "playable", "media_reason", "thumbnail"),
 )
-TIMES = ("received_at", "started_at", "ended_at")
+TIMES = ("received_at", "started_at", "ended_at", "media_created_at")
+LISTS = ("flags", "codecs")
 
 
 def custody_entry(entry: Entry) -> CustodyEntry:
@@ -61,11 +67,25 @@ def fold(before: Exhibit | None, entry: Entry) -> Exhibit:
     facts = entry.facts
     exhibit = before or Exhibit(id=facts["exhibit"], log_index=entry.index)
     changes: dict[str, Any] = {"n": facts["n"], "prev": hashlib.sha256(entry.leaf).hexdigest()}
-    if facts["kind"] in ADMITTING | CHANGING:
+    if is_examination(facts):
+        # Anew as a whole: what this one did not find is not left over from an earlier one.
+        changes |= {name: () if name in LISTS else None for name in MEDIA}
+    if facts["kind"] in ADMITTING | CHANGING or is_examination(facts):
         said = _described({**(entry.detail or {}), **facts})
-        changes |= {name: what for name, what in said.items() if facts["kind"] in ADMITTING or name in CHANGEABLE}
+        changes |= {name: what for name, what in said.items() if _may_set(facts, name)}
     changes |= _by_kind(exhibit, entry)
     return msgspec.structs.replace(exhibit, **changes)
+
+
+def is_examination(facts: dict[str, Any]) -> bool:
+    """Whether an entry says what the system found in the master (a derived copy's facts are of that copy)."""
+    return facts["kind"] == "derive" and facts.get("what") == "media"
+
+
+def _may_set(facts: dict[str, Any], name: str) -> bool:
+    if is_examination(facts) or name in MEDIA:
+        return is_examination(facts) and name in MEDIA
+    return facts["kind"] in ADMITTING or name in CHANGEABLE
 
 
 def _described(said: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +95,10 @@ def _described(said: dict[str, Any]) -> dict[str, Any]:
     changes |= {name: said[name] for name in ("complete", "held") if isinstance(said.get(name), bool)}
     if type(said.get("size")) is int:
         changes["size"] = said["size"]
-    if isinstance(said.get("flags"), list):
-        changes["flags"] = tuple(str(flag) for flag in said["flags"])
+    changes |= {name: tuple(map(str, said[name])) for name in LISTS if isinstance(said.get(name), list)}
+    seconds = said.get("duration_s")
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and math.isfinite(seconds):
+        changes["duration_s"] = float(seconds)
     if "holder" in said and said["holder"] is None:
         changes["holder"] = None
     return changes

@@ -11,7 +11,7 @@ import msgspec
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId, ExhibitId
 from gateway.evidence.rows import Exhibit
-from gateway.ports import Clock, Custody, Directory
+from gateway.ports import Clock, Custody, DeviceRights, Directory
 
 
 class Keyring(Protocol):
@@ -106,4 +106,6 @@ class Needs(msgspec.Struct, frozen=True):
     people: Directory
     retention: Retention
     clock: Clock
+    rights: DeviceRights | None = None
+    """What the device authority says; None where there is none: then a dock is taken at its word."""
     details: Details | None = None

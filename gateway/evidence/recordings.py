@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
-import msgspec
 import structlog
 
 from gateway.crypto.age import Cipher, chacha20poly1305
 from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment, UploadState
 from gateway.domain.ids import ExhibitId
-from gateway.domain.time import Instant
 from gateway.errors import EvidenceError, SegmentError, StoreBusyError
 from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
 from gateway.evidence.resumed import take_over
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
+from gateway.evidence.shares import MIB, RecordingSettings, Shares
+from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
     Upload,
     check_digest,
@@ -35,32 +36,19 @@ from gateway.evidence.upload import (
     flags_after,
     is_sealed_as,
     merged,
-    read_offer,
+    recovered,
     storable,
     written,
 )
-from gateway.evidence.vault.assembly import Ending, intent_of
+from gateway.evidence.vault.assembly import Ending
 from gateway.evidence.vault.committer import Committer, busy
 from gateway.evidence.vault.files import DiskFiles, Files
 from gateway.evidence.vault.reading import Reader
-from gateway.evidence.vault.recovery import recover_all
 from gateway.evidence.vault.room import Room
 from gateway.evidence.vault.staging import Staged, Vault
-
-MIB = 1024 * 1024
-WINDOW_MAX = 8 * MIB
-WINDOW_MIN = MIB
+from gateway.evidence.waiting import Waiting
 
 _log = structlog.get_logger()
-
-
-class RecordingSettings(msgspec.Struct, frozen=True):
-    """Room footage may not use, memory for segments in flight, days a resume works, hours a camera keeps its copy."""
-
-    reserve_mb: int = 512
-    memory_mb: int = 64
-    resume_days: int = 35
-    keep_hours: int = 24
 
 
 class Recordings:
@@ -81,35 +69,32 @@ class Recordings:
         self._needs, self._settings = needs, settings
         self._room = Room(files, root, settings.reserve_mb * MIB)
         self._sealing = Sealing(self._vault, needs, settings.keep_hours)
-        self._committer = Committer(settings.memory_mb * MIB)
+        self._committer = Committer(settings.limits.memory_mb * MIB)
         self.reader = Reader(root, needs.keyring, needs.shelf.exhibit)
         self._uploads: dict[RecordingKey, Upload] = {}
+        self.shares = Shares(settings.limits, self._uploads)
         self._locks: WeakValueDictionary[RecordingKey, asyncio.Lock] = WeakValueDictionary()
         self._writing: asyncio.TaskGroup | None = None
         self._asked = Asked()
-        self.counters: dict[str, int] = dict.fromkeys(
-            ("segments", "octets", "sealed", "incomplete", "offered_again", "recovered", "unreadable", "busy"), 0
-        )
+        names = ("segments", "octets", "sealed", "incomplete", "offered_again", "recovered", "unreadable", "busy")
+        self.counters: dict[str, int] = dict.fromkeys(names, 0)
+        self.waiting = Waiting(self._vault, needs.shelf, self._lock, self._resume, self.counters)
 
     # --- life -------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Recover what an earlier process left, finish seals it began, and start the committer."""
+        """Name what an earlier process left, start the committer, and begin to look into each upload in turn."""
         if self._writing is not None:
             return
-        left = await asyncio.to_thread(recover_all, self._vault, self._needs.shelf)
-        self.counters["unreadable"] = len(left.unreadable)
+        await asyncio.to_thread(self.waiting.look_over)
         self._writing = await asyncio.TaskGroup().__aenter__()
         self._writing.create_task(self._committer.run())
-        for staged, heard in left.uploads:
-            try:
-                await self._take_up(staged, heard)
-            except (EvidenceError, msgspec.ValidationError) as error:
-                _log.error("seal_waits", exhibit=staged.exhibit, problem=str(error))
         await self._asked.open()
+        self._asked.start(self.waiting.catch_up())
 
     async def close(self) -> None:
         """Commit what is queued, let seals under way end, and stop; open uploads resume at the next start."""
+        self.waiting.stop()
         await self._asked.close()
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -118,15 +103,11 @@ class Recordings:
             await asyncio.to_thread(self._sealing.close)
             await asyncio.to_thread(self._hashing.shutdown)
 
-    async def _take_up(self, staged: Staged, heard: datetime) -> None:
-        """Enter a recovered upload; where its seal had begun, finish that."""
+    async def _resume(self, staged: Staged, heard: datetime) -> None:
+        """Enter an upload of an earlier process; where its seal had begun, finish that. Under its recording's lock."""
+        upload = recovered(staged, heard, self._needs.clock.now())
         self.counters["recovered"] += 1
-        offer = read_offer(staged.notes.offer)
-        moment = Instant(self._needs.clock.now().mono_s, heard)
-        upload = Upload(offer.key, staged.exhibit, offer, staged, offer.size, moment)
-        upload.intent = intent_of(staged)
-        upload.sealing = upload.intent is not None
-        earlier = self._uploads.setdefault(offer.key, upload)
+        earlier = self._uploads.setdefault(upload.key, upload)
         if earlier is not upload:
             upload = await self._one_of(earlier, upload)
         if upload.sealing:
@@ -147,14 +128,18 @@ class Recordings:
         """Open or resume an upload; a recording already sealed with this checksum gives its receipt."""
         with self._counting():
             check_size(offer.size)
-            return await self._asked.run(self._begin(storable(offer)))
+            offer = offered_as(storable(offer), self._needs.rights)
+            self.shares.check_start(offer.key, self._needs.clock.now())
+            return await self._asked.run(self._begin(offer))
 
     async def keep(self, segment: Segment) -> UploadState:
         """Return only when the segment is durable (group commit, fdatasync)."""
         with self._counting():
             check_segment(segment)
+            segment = heard_as(segment, self._needs.rights)
             upload = self._uploads.get(segment.key)
             while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
+                self.shares.check_start(segment.key, self._needs.clock.now())
                 found = await self._asked.run(self._place_for(segment))
                 if isinstance(found, UploadState):
                     return found
@@ -162,11 +147,17 @@ class Recordings:
             if upload.size is not None and segment.offset + len(segment.content) > upload.size:
                 raise SegmentError("beyond_size")
             check_gaps(upload.staged.durable, segment)
-            self._room.check(self._needs.clock.now())
+            now = self._needs.clock.now()
+            self._room.check(now, first=self.shares.first(upload.offer))
+            self.shares.check_segment(upload, len(segment.content), now)
             return await self._keep(upload, segment)
 
     async def state(self, key: RecordingKey) -> UploadState | Sealed | None:
         """What is durable; None for a recording never offered."""
+        key = spoken(key, self._needs.rights)
+        if key in self.waiting:
+            async with self._lock(key):
+                await self.waiting.wake(key)
         upload = self._uploads.get(key)
         if upload is not None:
             return self._state(upload)
@@ -177,21 +168,23 @@ class Recordings:
         """Seal when everything is there; else the state with `missing`."""
         with self._counting():
             check_size(fin.size)
-            return await self._asked.run(self._finish(fin))
+            return await self._asked.run(self._finish(heard_as(fin, self._needs.rights)))
 
     async def abandon(self, key: RecordingKey) -> Sealed | None:
         """Seal what came as an incomplete exhibit; None when nothing ever came."""
         with self._counting():
-            return await self._asked.run(self._abandon(key))
+            return await self._asked.run(self._abandon(spoken(key, self._needs.rights)))
 
     async def expire(self) -> int:
-        """Go on with seals that wait for the disk; abandon uploads that nobody has resumed for so long; how many."""
+        """Go on with seals that wait for the disk; seal idle uploads after so long, or for want of room; how many."""
+        self._asked.start(self.waiting.catch_up())
         now, patience_s = self._needs.clock.now(), self._settings.resume_days * 86400
         late = [
             upload.key
             for upload in self._uploads.values()
             if upload.intent is not None or (now.utc - upload.heard.utc).total_seconds() > patience_s
         ]
+        late += [key for key in self.shares.too_much(now) if key not in late]
         for key in late:
             try:
                 await self.abandon(key)
@@ -203,6 +196,7 @@ class Recordings:
 
     async def _begin(self, offer: RecordingOffer) -> UploadState | Sealed:
         async with self._lock(offer.key):
+            await self.waiting.wake(offer.key)
             upload = self._uploads.get(offer.key)
             if upload is not None and not upload.sealing and not contradicts(upload.offer, offer):
                 return await self._amend(upload, offer)
@@ -213,7 +207,7 @@ class Recordings:
             for row in reversed(rows := await self._sealed_rows(offer.key)):
                 if is_sealed_as(offer, row):
                     self.counters["offered_again"] += 1
-                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device)
+                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device, via=offer.via)
                     return await self._sealing.sealed(row)
             return self._state(await self._start(offer, flags or flags_after(rows)))
 
@@ -223,14 +217,15 @@ class Recordings:
         upload.heard = self._needs.clock.now()
         if now != upload.offer:
             note = {"v": 1, "note": "offer", "offer": written(now)}
-            await self._committer.submit(upload.staged, lambda: upload.staged.note(note), lambda: None)
+            await self._submit(upload, lambda: upload.staged.note(note), lambda: None)
             upload.offer, upload.size = now, upload.size if now.size is None else now.size
         await self._sealing.receive(upload)
         return self._state(upload)
 
     async def _start(self, offer: RecordingOffer, flags: tuple[str, ...]) -> Upload:
-        now = self._needs.clock.now()
-        self._room.check(now)
+        now, flags = self._needs.clock.now(), (*flags, *flags_of(offer.key))
+        self._room.check(now, first=self.shares.first(offer))
+        self.shares.check_start(offer.key, now, begins=True)
         exhibit = exhibit_id(now.utc)
         try:
             staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags)
@@ -246,6 +241,7 @@ class Recordings:
     async def _place_for(self, segment: Segment) -> Upload | UploadState:
         """Where a segment belongs whose recording is not open: behind a seal under way, a sealed one, or a new one."""
         async with self._lock(segment.key):
+            await self.waiting.wake(segment.key)
             upload = self._uploads.get(segment.key)
             if upload is not None and upload.sealing:
                 raise StoreBusyError("the recording is being sealed")
@@ -265,7 +261,8 @@ class Recordings:
         kept = await asyncio.to_thread(lambda: b"".join(self.reader.read(ExhibitId(row.id), segment.offset, end)))
         if kept != segment.content:
             raise SegmentError("segment_conflict")
-        return UploadState(segment.key, size, ((0, size),) if size else (), (), self.window_bytes)
+        window_bytes = self.shares.window_bytes(segment.key.device, self._needs.clock.now())
+        return UploadState(segment.key, size, ((0, size),) if size else (), (), window_bytes)
 
     async def _keep(self, upload: Upload, segment: Segment) -> UploadState:
         def apply() -> None:
@@ -274,13 +271,14 @@ class Recordings:
 
         upload.heard = self._needs.clock.now()
         octets = len(segment.content)
-        state: UploadState = await self._committer.submit(upload.staged, apply, lambda: self._state(upload), octets)
+        state: UploadState = await self._submit(upload, apply, lambda: self._state(upload), octets)
         self.counters["segments"] += 1
         self.counters["octets"] += octets
         return state
 
     async def _finish(self, fin: RecordingFin) -> UploadState | Sealed:
         async with self._lock(fin.key):
+            await self.waiting.wake(fin.key)
             upload = self._uploads.get(fin.key)
             if upload is None:
                 return await self._finish_unknown(fin)
@@ -307,6 +305,7 @@ class Recordings:
 
     async def _abandon(self, key: RecordingKey) -> Sealed | None:
         async with self._lock(key):
+            await self.waiting.wake(key)
             upload = self._uploads.get(key)
             if upload is not None:
                 return await self._end(upload)
@@ -328,19 +327,14 @@ class Recordings:
 
     async def _seal(self, upload: Upload, ending: Ending | None) -> Sealed:
         if upload.intent is None and not upload.staged.in_order:
-            self._room.check(self._needs.clock.now(), upload.staged.durable.end)
+            first = self.shares.first(upload.offer)
+            self._room.check(self._needs.clock.now(), upload.staged.durable.end, first=first)
         sealed = await self._sealing.seal(upload, ending)
         self._forget(upload)
         self.counters["sealed"] += 1
         return sealed
 
     # --- small parts ------------------------------------------------------------------------------------------
-
-    @property
-    def window_bytes(self) -> int:
-        """How far beyond what is durable each camera may send now."""
-        share = self._settings.memory_mb * MIB // max(1, len(self._uploads))
-        return max(WINDOW_MIN, min(WINDOW_MAX, share))
 
     def uploads(self) -> list[dict[str, object]]:
         """Uploads in flight: device, recording, exhibit, size (None: not known yet) and durable bytes."""
@@ -349,29 +343,40 @@ class Recordings:
     @property
     def condition(self) -> str:
         """`ok`, or `degraded` while footage is refused for want of room."""
+        return "ok" if self.problem is None else "degraded"
+
+    @property
+    def problem(self) -> str | None:
+        """In words, why footage has to wait now; None while it has not."""
+        now = self._needs.clock.now()
         try:
-            self._room.check(self._needs.clock.now())
-        except StoreBusyError:
-            return "degraded"
-        return "ok"
+            self._room.check(now)
+        except StoreBusyError as short:
+            return f"no room for footage: {short}"
+        return self.shares.short(now)
 
     def _state(self, upload: Upload, reason: str = "success") -> UploadState:
-        return upload.state(self.window_bytes, reason)
+        return upload.state(self.shares.window_bytes(upload.key.device, self._needs.clock.now()), reason)
 
     async def _behind_writes(self, upload: Upload, size: int) -> list[tuple[int, int]]:
         """Wait behind every segment queued before; what of [0, size) is missing then."""
-        missing: list[tuple[int, int]] = await self._committer.submit(
-            upload.staged, lambda: None, lambda: upload.staged.durable.gaps(0, size)
-        )
-        return missing
+        gaps: list[tuple[int, int]]
+        gaps = await self._submit(upload, lambda: None, lambda: upload.staged.durable.gaps(0, size))
+        return gaps
+
+    def _submit(
+        self, upload: Upload, apply: Callable[[], None], answer: Callable[[], Any], octets: int = 0
+    ) -> Awaitable[Any]:
+        return self._committer.submit(upload.staged, apply, answer, octets, upload.key.device)
 
     async def _sealed_rows(self, key: RecordingKey) -> list[Exhibit]:
         rows = await asyncio.to_thread(self._needs.shelf.by_recording, key.device, key.recording)
-        return [row for row in rows if row.sealed_at is not None]
+        return [row for row in rows if row.sealed_at is not None and lies_with(key, row.flags)]
 
     def _forget(self, upload: Upload) -> None:
         if self._uploads.get(upload.key) is upload:
             del self._uploads[upload.key]
+            self.shares.ended(upload.key)
 
     @contextmanager
     def _counting(self) -> Iterator[None]:

@@ -22,7 +22,8 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
     """An exhibit as the fold of its entries; None where no entry has said it.
 
     log_index is its seal's entry (until then its first); n and prev are its chain's newest:
-    the next leaf has n + 1 and this prev.
+    the next leaf has n + 1 and this prev. playable is `playable`, `partial`, `unplayable`, `not_examined`
+    (media_reason says why not) or None, not examined yet; thumbnail is the SHA-256 of its age file.
     """
 
     id: str
@@ -50,6 +51,13 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = False
     supersedes: str | None = None
     superseded_by: str | None = None
+    container: str | None = None
+    codecs: tuple[str, ...] = ()
+    duration_s: float | None = None
+    media_created_at: datetime | None = None
+    playable: str | None = None
+    media_reason: str | None = None
+    thumbnail: str | None = None
     log_index: int = 0
     n: int = 0
     prev: str | None = None
@@ -79,8 +87,11 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     held: bool | None = None
     complete: bool | None = None
     sealed: bool | None = None
+    playable: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    flags: tuple[str, ...] | None = None
+    """Any of these."""
 
 
 class Chain(msgspec.Struct, frozen=True):

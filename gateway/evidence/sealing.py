@@ -18,6 +18,8 @@ from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.signature import Checked, check_manifest, device_flags
+from gateway.evidence.speaking import brought
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -54,8 +56,8 @@ class Sealing:
             upload.received = True
             return
         terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
-        offer = written(upload.offer)
-        detail = {"device": upload.key.device, "recording": upload.key.recording, "offer": offer}
+        named = {"device": upload.key.device, "recording": upload.key.recording}
+        detail = {**named, "offer": written(upload.offer), **brought(upload.offer)}
         await self._needs.custody.record(
             Act("receive", ACTOR, upload.exhibit, {"controller": terms.controller}, detail)
         )
@@ -111,10 +113,19 @@ class Sealing:
 
     async def _record(self, upload: Upload, intent: Intent) -> Sealed:
         who = self._needs.people.attribute(upload.key.device, upload.offer.started_at, upload.offer.ended_at)
-        flags = tuple(dict.fromkeys((*intent.flags, *who.flags)))
+        checked = self._checked(upload, intent)
+        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags)))
+        detail = {**_detail(upload, intent, who, flags), **checked.detail()}
         facts = self._facts(upload, intent) | await asyncio.to_thread(self._superseded, upload, intent)
-        act = Act("seal", ACTOR, upload.exhibit, facts, _detail(upload, intent, who, flags))
+        act = Act("seal", ACTOR, upload.exhibit, facts, detail)
         return self._sealed(upload.key, await self._needs.custody.record(act), flags)
+
+    def _checked(self, upload: Upload, intent: Intent) -> Checked:
+        """What became of the device's signature, and what is odd about the device itself."""
+        rights, now = self._needs.rights, self._needs.clock.now().utc
+        checked = check_manifest(intent, upload.key, rights, now)
+        odd = device_flags(upload.key.device, rights, by_dock=upload.offer.via is not None)
+        return msgspec.structs.replace(checked, flags=(*checked.flags, *odd))
 
     def _facts(self, upload: Upload, intent: Intent) -> dict[str, Any]:
         terms = self._needs.retention.terms(upload.key.device, self._needs.clock.now().utc)
@@ -179,7 +190,7 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
         "ended_at": None if offer.ended_at is None else rfc3339(offer.ended_at),
         "user_data": offer.user_data,
         "flags": list(flags),
-        "device_signature": "none" if intent.manifest is None else "not_checked",
+        **brought(offer),
     }
     if intent.manifest is not None:
         detail["device_manifest"] = intent.manifest

@@ -19,7 +19,7 @@ from gateway.domain.ids import ExhibitId
 from gateway.domain.time import Instant, rfc3339
 from gateway.errors import MisuseError, SegmentError, StoreBusyError
 from gateway.evidence.rows import Exhibit
-from gateway.evidence.vault.assembly import Ending, Intent
+from gateway.evidence.vault.assembly import Ending, Intent, intent_of
 from gateway.evidence.vault.ranges import Ranges
 from gateway.evidence.vault.staging import Staged
 
@@ -144,11 +144,21 @@ def read_offer(words: dict[str, Any]) -> RecordingOffer:
     return msgspec.convert(words, RecordingOffer)
 
 
+def recovered(staged: Staged, heard: datetime, now: Instant) -> Upload:
+    """An upload of an earlier process, last heard of then."""
+    offer = read_offer(staged.notes.offer)
+    ago_s = max(0.0, (now.utc - heard).total_seconds())
+    upload = Upload(offer.key, staged.exhibit, offer, staged, offer.size, Instant(now.mono_s - ago_s, heard))
+    upload.intent = intent_of(staged)
+    upload.sealing = upload.intent is not None
+    return upload
+
+
 def merged(old: RecordingOffer, new: RecordingOffer) -> RecordingOffer:
     """What is known of a recording offered again: the later word, where it says anything."""
     said = {
         name: value
-        for name in ("size", "checksum", "content_type", "started_at", "ended_at", "user_data")
+        for name in ("size", "checksum", "content_type", "started_at", "ended_at", "user_data", "via")
         if (value := getattr(new, name))
     }
     return msgspec.structs.replace(old, name=new.name, **said)

@@ -91,6 +91,9 @@ class Annals:
             if 0 < duty.code < len(STATES):
                 since_s = from_rfc3339(duty.since).timestamp()
                 known.board.set_duty(UnitId(duty.unit), duty.code, since_s, duty.source, duty.incident)
+                standing = known.board.units.get(UnitId(duty.unit))
+                if standing is not None:
+                    standing.duty_seq = record.seq
             self.note(record)
         elif record.event == "message":
             known.messages.restore(msgspec.json.decode(record.payload, type=Message))

@@ -198,7 +198,7 @@ def removed(unit: str, seq: int, reason: str) -> bytes:
 
 def message(said: Message, seq: int) -> bytes:
     """A message from an officer, and who dealt with it, as a record."""
-    return _ENCODER.encode({"v": 1, "seq": seq, **msgspec.structs.asdict(said)})
+    return _ENCODER.encode({"v": 1, "seq": seq, **msgspec.to_builtins(said)})
 
 
 def proven(proof: Proof, seq: int) -> bytes:

@@ -165,8 +165,7 @@ class Feed:
                 self._leave(standing.id, "roster")
 
     def _leave(self, unit: str, reason: str) -> None:
-        make = lambda seq: encode.removed(unit, seq, reason)  # noqa: E731
-        self._log.add(self._hub.publish("removed", f"removed {unit}", unit, make))
+        self._log.add(self._hub.publish("removed", f"removed {unit}", unit, lambda n: encode.removed(unit, n, reason)))
 
     # --- FeedSink
 
@@ -219,6 +218,7 @@ class Feed:
     def _tell_duty(self, standing: Standing) -> None:
         """Its record and its feature, in one flush."""
         self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
+        standing.duty_seq = self.seq
         self._hub.show(standing, self._clock.now())
 
     def text(self, report: TextReport, who: Resolved) -> None:

@@ -6,14 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from gateway.domain.events import StatusReport, TextReport
+from gateway.domain.events import ReadReceipt, StatusReport, TextReport
 from gateway.feed.duty import MESSAGES
 from gateway.feed.wording import time_text
 from gateway.ports import Resolved
 
 
 class Message(msgspec.Struct):
-    """One message; code and value for a status, text for a text."""
+    """One message; code and value for a status, text for a text; receipt where its sender waits for our word."""
 
     id: int
     at: str
@@ -28,6 +28,7 @@ class Message(msgspec.Struct):
     device: str | None
     dealt_with_by: str | None = None
     dealt_at: str | None = None
+    receipt: ReadReceipt | msgspec.UnsetType = msgspec.UNSET
 
 
 class Messages:
@@ -52,6 +53,7 @@ class Messages:
             who.person,
             who.issi if who.issi is not None else report.origin.issi,
             who.device or report.origin.device,
+            receipt=report.receipt or msgspec.UNSET if isinstance(report, TextReport) else msgspec.UNSET,
         )
         self._keep(message)
         return message

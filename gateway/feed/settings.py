@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.domain.people import UnitKind
 from gateway.domain.position import PositionSource
+from gateway.feed.coverage import Talkgroup, once_each
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +38,12 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     emergency_repeat_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     emergency_alarm_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     test_status: Annotated[int, msgspec.Meta(ge=0x8000, le=0xFFFF)] | None = None
+
+    groups: tuple[Talkgroup, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A group stands once."""
+        once_each(self.groups)
 
     def interval_s(self, source: PositionSource) -> float:
         """How often this source reports when all is well."""

@@ -68,7 +68,10 @@ class CameraNote(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, eq=False):
-    """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand."""
+    """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
+
+    duty_seq is the number of the record that last changed its duty.
+    """
 
     id: UnitId
     roll: Roll
@@ -77,6 +80,7 @@ class Standing(msgspec.Struct, eq=False):
     noted_s: float
     known_duty: bool = False
     duty_s: float = 0.0
+    duty_seq: int = 0
     hidden: bool = False
     seq: int = 1
     live: Sighting | None = None

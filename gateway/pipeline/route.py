@@ -44,6 +44,10 @@ class TaskSink(Protocol):
         """A terminal came within reach, or went out of it."""
         ...
 
+    def emergency(self) -> None:
+        """An emergency was raised or pressed again: the feed has it."""
+        ...
+
 
 class Router:
     """Resolves, screens and hands on; counts what it saw."""
@@ -62,6 +66,8 @@ class Router:
             structlog.get_logger().exception("roster_failed", issi=event.origin.issi, device=event.origin.device)
             who = Resolved(device=event.origin.device, issi=event.origin.issi)
         self._feed.emergency(event, who, journalled=journalled)
+        if self._tasks is not None:
+            self._tell(self._tasks, event, who)
 
     def event(self, event: Event) -> bool:
         """Hand an event that is no emergency to the feed; True where its sender is off duty."""
@@ -84,7 +90,9 @@ class Router:
     def _tell(self, tasks: TaskSink, event: Event, who: Resolved) -> None:
         """What may move a task; the feed has it already."""
         try:
-            if isinstance(event, DeliveryReport):
+            if isinstance(event, EmergencyReport):
+                tasks.emergency()
+            elif isinstance(event, DeliveryReport):
                 tasks.delivery(event)
             elif isinstance(event, StatusReport):
                 tasks.status(event, who)

@@ -12,14 +12,20 @@ import sqlalchemy as sa
 
 from gateway.domain.time import from_rfc3339
 from gateway.errors import MisuseError
-from gateway.evidence.fold import apply_to, custody_entry, named_exhibits
+from gateway.evidence.fold import LISTS, apply_to, custody_entry, named_exhibits
 from gateway.evidence.rows import CustodyEntry, Entry, Exhibit, ExhibitFilter
 from gateway.store.schema_evidence import custody, exhibit, meta, metadata
 from gateway.store.sqlite import open_engine, storing
 
 LIMIT_MAX = 1000
-_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at")
-_EQUAL = ("device", "recording", "controller", "category", "holder", "held", "complete")
+_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at", "media_created_at")
+_EQUAL = ("device", "recording", "controller", "category", "holder", "held", "complete", "playable")
+_UNEXAMINED = (
+    exhibit.c.sealed_at.is_not(None),
+    exhibit.c.disposed_at.is_(None),
+    exhibit.c.blob.is_not(None),
+    exhibit.c.playable.is_(None),
+)
 
 
 class Catalogue:
@@ -85,6 +91,12 @@ class Catalogue:
         query = sa.select(exhibit).where(exhibit.c.device == device, exhibit.c.recording == recording)
         return self._exhibits(query.order_by(exhibit.c.log_index))
 
+    def by_sha256(self, sha256: str) -> list[Exhibit]:
+        """Every sealed exhibit with this content that was not disposed of, oldest first."""
+        kept = sa.and_(exhibit.c.sealed_at.is_not(None), exhibit.c.disposed_at.is_(None), exhibit.c.complete)
+        query = sa.select(exhibit).where(exhibit.c.sha256 == sha256, kept)
+        return self._exhibits(query.order_by(exhibit.c.log_index))
+
     def exhibits(
         self,
         filters: ExhibitFilter | None = None,
@@ -106,6 +118,18 @@ class Catalogue:
         """How many exhibits match."""
         with self._opened.connect() as link:
             return int(link.execute(_filtered(sa.select(sa.func.count()).select_from(exhibit), filters)).scalar_one())
+
+    def unexamined(self, limit: int, before: int | None = None) -> list[Exhibit]:
+        """Sealed exhibits whose master nobody has examined, newest first; before as `after` of a page."""
+        query = sa.select(exhibit).where(*_UNEXAMINED)
+        if before is not None:
+            query = query.where(exhibit.c.log_index < before)
+        return self._exhibits(query.order_by(exhibit.c.log_index.desc()).limit(min(limit, LIMIT_MAX)))
+
+    def count_unexamined(self) -> int:
+        """How many exhibits `unexamined` would give in all."""
+        with self._opened.connect() as link:
+            return int(link.execute(sa.select(sa.func.count()).select_from(exhibit).where(*_UNEXAMINED)).scalar_one())
 
     def kinds(self) -> dict[str, int]:
         """How many entries of each kind."""
@@ -155,7 +179,7 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
 
 def _values(one: Exhibit) -> dict[str, Any]:
     values = msgspec.structs.asdict(one)
-    return values | {name: _print(values[name]) for name in _TIMES} | {"flags": list(one.flags)}
+    return values | {name: _print(values[name]) for name in _TIMES} | {name: list(values[name]) for name in LISTS}
 
 
 def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select[Any]:
@@ -167,6 +191,10 @@ def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select
             query = query.where(exhibit.c[name] == wanted)
     if filters.sealed is not None:
         query = query.where(exhibit.c.sealed_at.is_not(None) == filters.sealed)
+    if filters.flags is not None:
+        flag = sa.func.json_each(exhibit.c.flags).table_valued("value")
+        found = sa.exists(sa.select(1).select_from(flag).where(flag.c.value.in_(filters.flags)))
+        query = query.where(found)
     if filters.since is not None:
         query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= _print(filters.since))
     if filters.until is not None:
@@ -177,7 +205,7 @@ def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select
 def _exhibit(row: sa.Row[Any]) -> Exhibit:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values |= {name: None if values[name] is None else from_rfc3339(values[name]) for name in _TIMES}
-    return Exhibit(**{**values, "flags": tuple(values["flags"])})
+    return Exhibit(**values | {name: tuple(values[name] or ()) for name in LISTS})
 
 
 def _entry(row: sa.Row[Any]) -> CustodyEntry:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from gateway.errors import MisuseError
-from gateway.store.sqlite import open_engine, storing
+from gateway.store.sqlite import open_engine, refusing, storing
 
 
 class KeyWrapper(Protocol):
@@ -60,7 +60,7 @@ class Keyring:
 
     def get(self, name: str) -> bytes | None:
         """The secret of this name, or None."""
-        with self._opened.connect() as link:
+        with refusing(self._opened), self._opened.connect() as link:
             row = link.execute(sa.select(wrapped).where(wrapped.c.name == name)).one_or_none()
         return None if row is None else self._keystore.unwrap(name, row.kek, row.sealed)
 
@@ -94,7 +94,7 @@ class Keyring:
         return self._engine
 
     def _truncate_journal(self) -> None:
-        with self._opened.connect() as link:
+        with refusing(self._opened), self._opened.connect() as link:
             link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

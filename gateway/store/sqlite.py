@@ -37,15 +37,33 @@ def open_engine(path: Path, metadata: sa.MetaData, pragmas: Mapping[str, str]) -
     event.listen(engine, "begin", begun)
     with storing(engine) as link:
         metadata.create_all(link)
+        _add_columns(link, metadata)
     return engine
+
+
+def _add_columns(link: sa.Connection, metadata: sa.MetaData) -> None:
+    """Give a file of an earlier version the columns that it lacks; each must allow null."""
+    inspector = sa.inspect(link)
+    for table in metadata.sorted_tables:
+        have = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in have and column.nullable:
+                kind = column.type.compile(link.dialect)
+                link.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}')
 
 
 @contextlib.contextmanager
 def storing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction: committed at the end, rolled back by any error; StoreBusyError when the disk refuses."""
+    with refusing(engine), engine.connect().execution_options(**{_WRITING: True}) as link, link.begin():
+        yield link
+
+
+@contextlib.contextmanager
+def refusing(engine: sa.Engine) -> Iterator[None]:
+    """What SQLite says of a disk that refuses is StoreBusyError."""
     try:
-        with engine.connect().execution_options(**{_WRITING: True}) as link, link.begin():
-            yield link
+        yield
     except exc.OperationalError as problem:
         code = getattr(problem.orig, "sqlite_errorcode", 0)
         if code & 0xFF in _TRANSIENT:

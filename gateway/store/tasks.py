@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -113,6 +114,17 @@ class TaskStore:
             query = query.where(TASKS.c.created_at < _moment(wanted.until))
         with self._tables().connect() as link:
             return _read(link, query.limit(wanted.limit))[::-1]
+
+    def forget(self, before: datetime, most: int) -> int:
+        """Delete finished tasks of before, the oldest first, at most so many; the newest of all keeps its number."""
+        over = select(TASKS.c.row).where(
+            TASKS.c.created_at < _moment(before),
+            TASKS.c.state.not_in(OPEN_STATES),
+            or_(TASKS.c.notice.is_(None), TASKS.c.notice != "due"),
+            TASKS.c.row < select(func.max(TASKS.c.row)).scalar_subquery(),
+        )
+        with storing(self._tables()) as link:
+            return link.execute(delete(TASKS).where(TASKS.c.row.in_(over.order_by(TASKS.c.row).limit(most)))).rowcount
 
     def unfinished(self) -> list[Task]:
         """Every task that is not over, and those over of which the officer has yet to be told."""

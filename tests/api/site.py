@@ -25,8 +25,8 @@ from gateway.domain.events import (
     StatusReport,
     TextReport,
 )
-from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
-from gateway.domain.ids import DeviceId, Issi
+from gateway.domain.evidence import Act, RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
+from gateway.domain.ids import DeviceId, ExhibitId, Issi
 from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
 from gateway.observe import SystemClock
@@ -127,6 +127,9 @@ how = "radio"
 """
 
 
+JPEG = b"\xff\xd8\xff" + bytes(500) + b"\xff\xd9"
+
+
 def noise(octets: int, seed: int = 1) -> bytes:
     """Bytes that repeat nowhere, the same for one seed."""
     return hashlib.shake_256(seed.to_bytes(4, "big")).digest(octets)
@@ -144,6 +147,7 @@ class Site:
             "gateway": {"instance": "test-1", "data": str(self.data)},
             "roster": {"file": str(roster)},
             "store": {"reserve_mb": 0},
+            "media": {"enabled": False},
             "log": {"origin": "lapel.test/log"},
             "api": {"port": 0},
             "feed": {"tick_ms": 20, "heartbeat_s": 0.5},
@@ -290,6 +294,13 @@ class Site:
             return sealed
 
         return self.awaited(upload())
+
+    def examined(self, exhibit: str, picture: bytes = JPEG, **found: Any) -> None:
+        """What an examination found, with a thumbnail."""
+        records = self.gateway.evidence.records  # type: ignore[union-attr]
+        facts = {"what": "media", "thumbnail": records.thumbnails.put(ExhibitId(exhibit), picture)}
+        act = Act("derive", "system", ExhibitId(exhibit), facts, {"playable": "playable", **found})
+        self.awaited(records.custody.record(act))
 
     # --- who asks
 

@@ -34,9 +34,10 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
     track = {"type": "LineString", "coordinates": [[-0.24, 52.57], [-0.25, 52.58]]}
     shared_site.begin(noise(100), 1000, "half")
     shared_site.seal(noise(70_000, 7), "tracked", user_data={"track": track})
-    shared_site.seal(noise(70_000))
+    shared_site.seal(b"whose?", "doubtful", "cam-0099")
     shared_site.tell("recording_started", recording="never", n=1)
     shared_site.tell("status", battery_pct=71, clock={"source": "gnss"})
+    shared_site.examined(shared_site.seal(noise(70_000)).exhibit)
     with shared_site.client(shared_site.token()) as client:
         yield shared_site, client, client.get("/openapi.json").json()
 
@@ -46,10 +47,12 @@ def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     """What the paths' names stand for here."""
     _, client, _ = lively
     exhibit = client.get("/v1/exhibits").json()["exhibits"][0]["id"]
+    doubtful = client.get("/v1/exhibits?recording=doubtful").json()["exhibits"][0]["id"]
     emergency = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
     made = client.post("/v1/bookings", json={"device": "cam-0042", "holder": "P-0015"}).json()
     tracked = client.get("/v1/exhibits?recording=tracked").json()["exhibits"][0]["id"]
-    return {"exhibit": exhibit, "emergency": emergency, "booking": made["id"], "tracked": tracked}
+    held = {"exhibit": exhibit, "doubtful": doubtful, "tracked": tracked}
+    return {**held, "emergency": emergency, "booking": made["id"]}
 
 
 def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
@@ -67,12 +70,19 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
+        ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
         ("get", "/v1/expected", "/v1/expected", None),
         ("get", "/v1/expected/counts", "/v1/expected/counts?from=2026-11-20&to=2026-11-22", None),
         ("post", "/v1/expected/{number}/settle", "/v1/expected/1/settle", {"reason": "crushed"}),
         ("post", "/v1/uploads/seal", "/v1/uploads/seal", dict(HALF)),
+        (
+            "post",
+            "/v1/exhibits/{exhibit}/settle",
+            f"/v1/exhibits/{known['doubtful']}/settle",
+            {"by": "P-0014", "reason": "seen"},
+        ),
         ("get", "/v1/log/tile/{level}/{tile}", "/v1/log/tile/0/000.p/{}", None),
         ("get", "/v1/log/tile/entries/{tile}", "/v1/log/tile/entries/000.p/{}", None),
         ("get", "/static/{name}", "/static/page.css", None),

@@ -275,3 +275,18 @@ def test_counters(desk: Desk) -> None:
     desk.state(desk.give().json()["id"], "sent")
     lines = desk.client.get("/metrics").text.splitlines()
     assert {"lapel_dispatch_created 1.0", "lapel_dispatch_sent 1.0", "lapel_dispatch_open 1.0"} <= set(lines)
+
+
+def test_a_unit_that_changed_since_it_was_seen(desk: Desk) -> None:
+    """409 to who has yet to see it; the number in the answer, and the one of the feature, are good."""
+
+    def feature() -> dict[str, Any]:
+        return next(one for one in desk.client.get("/v1/units").json()["features"] if one["id"] == UNIT)
+
+    desk.site.status(2)
+    seen = feature()["properties"]["seq"]
+    assert desk.client.put(f"/v1/units/{UNIT}/duty", json={"code": 8}).status_code == 200
+    late = desk.give(seq=seen)
+    assert (late.status_code, late.json()["duty"]) == (409, "committed")
+    assert late.json()["seq"] > seen
+    assert desk.give(seq=feature()["properties"]["seq"]).status_code == 201

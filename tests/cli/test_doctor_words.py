@@ -76,6 +76,27 @@ def test_parts_and_other_inputs() -> None:
     assert (found["feed"].verdict, found["feed"].do) == ("fine", None)
     assert "make room" in (found["evidence"].do or "")
     assert "log" in (found["attic"].do or "")
+    (off,) = doctor_words.parts({"media": "off: ffprobe not found"})
+    assert (off.verdict, off.what) == ("note", "off: ffprobe not found")
+    assert "ffmpeg" in (off.do or "")
     assert doctor_words.other("beacons", "up", None).verdict == "fine"
     assert doctor_words.other("beacons", "down", "refused").what == "down: refused"
     assert doctor_words.other("beacons", "starting", None).what == "starting"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "words"),
+    [
+        ({"cover": "covered", "by": ["one", "two"]}, "fine", "Control: covered by one, two"),
+        (
+            {"cover": "not_covered", "why": "no radio input is up"},
+            "wrong",
+            "not covered: Control: no radio input is up",
+        ),
+        ({"cover": "not_known", "why": "one tells of no group"}, "note", "not known whether it is covered"),
+    ],
+)
+def test_a_group_that_no_radio_is_on_is_named(change: dict[str, object], verdict: str, words: str) -> None:
+    """By number and by name; what cannot be known is a note."""
+    (found,) = doctor_words.groups([{"gssi": 4037009, "name": "Control", "by": [], "why": None, **change}])
+    assert (found.about, found.verdict, words in found.what) == ("group 4037009", verdict, True)

@@ -161,6 +161,15 @@ class MemoryLedger:
         every = [msgspec.json.decode(row, type=Task) for row in self.rows.values()]
         return [task for task in every if wanted.unit in (None, task.unit)]
 
+    def forget(self, before: datetime, most: int) -> int:
+        """As the law says."""
+        self._allowed()
+        known = [msgspec.json.decode(row, type=Task) for row in self.rows.values()]
+        old = [one.id for one in known if one.over and one.notice != "due" and one.created_at < before]
+        for name in old[:most]:
+            del self.rows[name]
+        return len(old[:most])
+
     def unfinished(self) -> list[Task]:
         """Those that are not over."""
         return [task for task in self.tasks(Wanted()) if not task.over or task.notice == "due"]
@@ -194,6 +203,11 @@ class FakeBeats:
     reaches: dict[str, Reach] = field(default_factory=dict)
     old: bool = False
     alarms: list[Alarm] = field(default_factory=list)
+    duties: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def duty(self, unit: str) -> tuple[int, str]:
+        """As told."""
+        return self.duties.get(unit, (0, "on_duty"))
 
     def reach(self, unit: str) -> Reach:
         """As told."""

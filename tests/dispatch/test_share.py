@@ -45,6 +45,17 @@ async def test_a_refusal_is_not_taken_over() -> None:
     assert links["b"].heard == []
 
 
+async def test_only_the_one_that_is_named() -> None:
+    """A report comes from the terminal that was called, or not at all."""
+    links = {"a": FakeDownlink(), "b": FakeDownlink(in_hand=3)}
+    share = Share(lambda: links)
+    report = Outgoing("r", Issi(7), "report", value=2, protocol=0x82, reference=5, via="b")
+    assert (await share.send(report))[0] == "b"
+    links["b"].ready = False
+    with pytest.raises(LinkError, match=NONE_READY):
+        await share.send(report)
+
+
 async def test_none() -> None:
     """None there, none ready."""
     for links in ({}, {"a": FakeDownlink(ready=False)}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.dispatch.settings import DispatchSettings
 from tests.dispatch.rig import OWN, QUICK, Alarm, Rig
-from tests.dispatch.test_dispatch import intervals
+from tests.dispatch.test_taken_back import intervals
 
 
 async def test_two_on_one_terminal() -> None:

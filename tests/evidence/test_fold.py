@@ -50,6 +50,41 @@ def test_kinds_that_do_not(kind: str) -> None:
     assert after == Exhibit(id="X-1", device="cam-1", size=3, n=5, prev=hashlib.sha256(kind.encode()).hexdigest())
 
 
+FOUND = {
+    "container": "mp4",
+    "codecs": ["h264", "aac"],
+    "duration_s": 12,
+    "media_created_at": "2026-11-21T21:05:03Z",
+    "playable": "partial",
+    "media_reason": "ends_early",
+}
+
+
+def test_what_an_examination_found() -> None:
+    """A `derive` of `media` sets the media columns anew as a whole, and nothing else."""
+    before = Exhibit(id="X-1", device="cam-1", size=3, sha256="aa", playable="playable", thumbnail="old")
+    after = fold(before, entry("derive", detail={**FOUND, "device": "x", "sha256": "x", "held": True}, what="media"))
+    assert (after.container, after.codecs, after.duration_s) == ("mp4", ("h264", "aac"), 12.0)
+    assert (after.playable, after.media_reason, after.thumbnail) == ("partial", "ends_early", None)
+    assert after.media_created_at == AT.replace(minute=5, second=3)
+    assert (after.device, after.size, after.sha256, after.held) == ("cam-1", 3, "aa", False)
+
+
+@pytest.mark.parametrize("kind", ["receive", "seal", "amend", "categorise", "derive", "view"])
+def test_nothing_else_says_what_the_media_are(kind: str) -> None:
+    """A seal, an amendment, or the facts of a derived copy leave the master's alone."""
+    before = Exhibit(id="X-1", playable="playable", container="mp4", codecs=("h264",))
+    after = fold(before, entry(kind, detail={**FOUND, "thumbnail": "x"}, playable="unplayable"))
+    assert (after.playable, after.container, after.codecs) == ("playable", "mp4", ("h264",))
+    assert (after.duration_s, after.thumbnail, after.media_reason) == (None, None, None)
+
+
+@pytest.mark.parametrize("seconds", [True, "12", None, float("nan"), float("inf"), [1]])
+def test_durations_that_are_none(seconds: object) -> None:
+    """Only a number that is one."""
+    assert fold(None, entry("derive", detail={"duration_s": seconds}, what="media")).duration_s is None
+
+
 def test_a_review_can_release_by_its_facts_and_a_hold_cannot_be_hidden() -> None:
     """Held follows its own kinds and the describing ones, never a detail of a viewing."""
     assert fold(None, entry("hold", held=False)).held
@@ -85,11 +120,11 @@ def test_superseding() -> None:
 
 
 ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
-NAMES = st.sampled_from([*Exhibit.__struct_fields__[1:-3], "supersedes"])
+NAMES = st.sampled_from([*Exhibit.__struct_fields__[1:-3], "supersedes", "what"])
 
 
 @given(
-    st.sampled_from([*sorted(ADMITTING | CHANGING), "hold", "dispose", "x"]),
+    st.sampled_from([*sorted(ADMITTING | CHANGING), "hold", "dispose", "derive", "x"]),
     st.dictionaries(NAMES, ODD),
     st.dictionaries(NAMES, ODD),
 )

@@ -12,7 +12,19 @@ from gateway.crypto.age import CHUNK, Identity
 from gateway.domain.evidence import Attribution, RecordingFin, RecordingKey, RecordingOffer, Sealed, Segment
 from gateway.domain.ids import DeviceId
 from gateway.errors import IntegrityError, SegmentError, StoreBusyError
-from tests.evidence.vault.lab import KEY, MIB, FaultyFiles, Lab, fin, leaf_of, noise, offer, pieces, sha
+from tests.evidence.vault.lab import (
+    KEY,
+    MIB,
+    FaultyFiles,
+    Lab,
+    fin,
+    leaf_of,
+    noise,
+    offer,
+    pieces,
+    recording_settings,
+    sha,
+)
 
 CLIP = noise(2 * MIB + 4321)
 
@@ -42,7 +54,8 @@ async def test_an_upload_is_sealed_and_answered(lab):
         state = await send(sink, CLIP)
         assert (state.durable, state.missing, state.reason) == (((0, len(CLIP)),), (), "success")
         sealed = await sink.finish(fin(CLIP, manifest=b"ey.ey.sig"))
-        assert (sealed.sha256, sealed.size, sealed.flags) == (sha(CLIP), len(CLIP), ())
+        assert (sealed.sha256, sealed.size) == (sha(CLIP), len(CLIP))
+        assert sealed.flags == ("device_signature_invalid",)
         assert sealed.receipt.keys() == {
             *("v", "exhibit", "recording", "size", "sha256", "log_index", "entry", "proof", "copies", "keep_until")
         }
@@ -65,7 +78,7 @@ async def test_an_upload_is_sealed_and_answered(lab):
     assert (detail["device"], detail["recording"], detail["holder"]) == (KEY.device, KEY.recording, "P-0014")
     assert detail["started_at"] == "2026-11-21T21:05:03Z"
     assert base64.b64decode(detail["device_manifest"]) == b"ey.ey.sig"
-    assert detail["device_signature"] == "not_checked"
+    assert detail["device_signature"] == "invalid"
 
 
 async def test_the_stock_tool_opens_a_blob(lab, tmp_path):
@@ -502,12 +515,13 @@ async def test_user_data_that_the_log_cannot_hold_is_stood_in_for(lab, odd):
         await sink.finish(fin(CLIP, manifest=b"m" * 300_000))
     detail = lab.log.details("seal")[0]
     assert len(detail["user_data"]["sha256"]) == 64
-    assert detail["flags"] == ["manifest_too_large"]
+    assert detail["flags"] == ["manifest_too_large", "device_signature_invalid"]
+    assert (detail["device_signature"], detail["problem"]) == ("invalid", "too large to be kept")
 
 
 async def test_the_reserve_stops_segments_and_lets_go_again(lab):
     """StoreBusyError with a time; nothing counted durable; it resumes by itself when space returns."""
-    lab.settings = type(lab.settings)(reserve_mb=100)
+    lab.settings = recording_settings(reserve_mb=100)
     async with lab.running() as sink:
         await sink.begin(offer(CLIP))
         await sink.keep(pieces(CLIP, MIB)[0])
@@ -545,7 +559,7 @@ async def test_a_full_disk_is_busy_and_loses_nothing(lab):
 
 async def test_the_window_shrinks_as_uploads_grow_in_number(lab):
     """min(8 MiB, memory / uploads), at least 1 MiB."""
-    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=8)
+    lab.settings = recording_settings(reserve_mb=0, memory_mb=8)
     async with lab.running() as sink:
         told = [
             (await sink.begin(RecordingOffer(RecordingKey(DeviceId(f"cam-{n}"), "r"), "r"))).window_bytes
@@ -558,7 +572,7 @@ async def test_the_window_shrinks_as_uploads_grow_in_number(lab):
 
 async def test_memory_in_flight_is_bounded(lab):
     """Segments beyond the budget wait their turn; none is dropped."""
-    lab.settings = type(lab.settings)(reserve_mb=0, memory_mb=1)
+    lab.settings = recording_settings(reserve_mb=0, memory_mb=1)
     async with lab.running() as sink:
         await sink.begin(offer(CLIP))
         async with asyncio.TaskGroup() as group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -54,3 +55,14 @@ def verifies(gateway: GatewayProcess) -> None:
     for words in (("evidence", "verify", "--all"), ("log", "verify")):
         done = gateway.lapel(*words)
         assert done.returncode == 0, f"{words}: exit {done.returncode}: {(done.stdout + done.stderr).decode()}"
+
+
+def never_forked(gateway: GatewayProcess, receipts: list[dict[str, Any]]) -> None:
+    """What was receipted at an index, however long ago and whoever died since, is what the log has there."""
+    assert len({receipt["log_index"] for receipt in receipts}) == len(receipts)
+    for receipt in receipts:
+        leaf = gateway.lapel("log", "proof", str(receipt["log_index"]), "--leaf")
+        assert leaf.returncode == 0, leaf.stderr.decode()
+        assert leaf.stdout.rstrip(b"\n") == base64.b64decode(receipt["entry"]), (
+            f"entry {receipt['log_index']} is another"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,9 @@ class Site:
     def open(self) -> None:
         """Start everything."""
         self.gateway.start().ready()
-        self.feed = FeedReader(self.gateway.address, self.gateway.token())
+        token = self.gateway.token()
+        self.authorised = {"Authorization": f"Bearer {token}"}
+        self.feed = FeedReader(self.gateway.address, token)
         self.bystander = Bystander(self.port)
 
     def close(self) -> None:
@@ -173,6 +176,14 @@ def refused(site: Site, camera: CameraProcess) -> int:
     return camera.durable_bytes
 
 
+def metric(site: Site, name: str) -> float:
+    """One figure of the evidence store."""
+    request = urllib.request.Request(f"{site.gateway.address.rstrip('/')}/metrics", headers=site.authorised)
+    with urllib.request.urlopen(request) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith("lapel_evidence") and name in line)
+
+
 def resumed(site: Site, recording: Path) -> None:
     """Once there is room, the same process takes the footage that it refused, and nothing durable anew."""
     again = site.camera(recording)
@@ -196,7 +207,11 @@ def test_footage_stops_at_the_reserve(site, tmp_path):
         refused(site, camera)
         site.position_reaches_the_feed(52.51)
         assert site.emergency_reaches_the_feed()["journalled"] is True
-        assert answers(site.gateway.address, "/ready/evidence")[1]["state"] == "degraded"
+        ready = answers(site.gateway.address, "/ready/evidence")[1]
+        assert ready["state"] == "degraded"
+        assert ready["problem"] == "no room for footage: disk_reserve"
+        until(lambda: site.gateway.events("footage_waits"), 5, "the log says so")
+        assert metric(site, "footage_waits") == 1
         assert answers(site.gateway.address, "/ready/feed") == (200, {"v": 1, "state": "ok", "parts": {"feed": "ok"}})
         told = camera.give_up()
         assert told["violations"] == []
@@ -204,6 +219,9 @@ def test_footage_stops_at_the_reserve(site, tmp_path):
         camera.close()
     site.ballast.go()
     settles(site.gateway.address, "/ready/evidence", "ok")
+    until(lambda: site.gateway.events("footage_goes_on"), 5, "the log says so")
+    assert "problem" not in answers(site.gateway.address, "/ready/evidence")[1]
+    assert metric(site, "footage_waits") == 0
     resumed(site, recording)
 
 

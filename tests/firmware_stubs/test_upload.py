@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware_stubs.phrases import command_of, pairs, parse_answer
 from firmware_stubs.proof import VerifierKey
 from firmware_stubs.ranges import Ranges
 from firmware_stubs.receipt import Recording
-from firmware_stubs.upload import Memory, Phase, Upload, command_of, pairs, parse_answer
+from firmware_stubs.upload import Memory, Phase, Upload
 from tests.firmware_stubs.gateway_double import MIB, GatewayDouble
 
 NAME = "20261121T210503Z-0017"

@@ -1,6 +1,8 @@
 """Footage is real: it decodes, is as large as asked, moves, and is the same for the same seed."""
 
 import hashlib
+import importlib
+import os
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 
 from firmware_stubs.font import draw
 
-av = pytest.importorskip("av")
-video = pytest.importorskip("firmware_stubs.video")
+if not os.environ.get("CI"):
+    pytest.importorskip("av", reason="LEFT OUT: PyAV is not installed")
+av = importlib.import_module("av")
+video = importlib.import_module("firmware_stubs.video")
 
 STARTED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 

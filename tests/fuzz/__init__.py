@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of the parsers that stand towards the radio."""
+"""Coverage-guided fuzzing of the parsers that stand towards radios, cameras and beacons."""

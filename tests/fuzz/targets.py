@@ -15,6 +15,7 @@ from drivers.tetra.session import SdsIndication, Session
 from drivers.tetra.translate import Translator
 from gateway.domain.time import Instant
 from gateway.errors import WireError
+from tests.fuzz.footage import FOOTAGE_SEEDS, FOOTAGE_TARGETS
 
 Target = Callable[[bytes], None]
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -85,7 +86,7 @@ def fuzz_lip(octets: bytes) -> None:
     assert lip.encode(lip_json.from_dict(known)).length == printed.length, "JSON loses something"
 
 
-TARGETS: dict[str, Target] = {"pei": fuzz_pei, "sds": fuzz_sds, "lip": fuzz_lip}
+TARGETS: dict[str, Target] = {"pei": fuzz_pei, "sds": fuzz_sds, "lip": fuzz_lip, **FOOTAGE_TARGETS}
 
 
 def seeds() -> dict[str, list[bytes]]:
@@ -96,6 +97,7 @@ def seeds() -> dict[str, list[bytes]]:
         "lip": [
             bytes.fromhex(text) for text in ("30000000000007FFE810", "4580", "4DD400000000000000005FE0002308517A1000")
         ],
+        **{name: list(octets) for name, octets in FOOTAGE_SEEDS.items()},
     }
     if (VECTORS / "chunked_stream.json").exists():
         stream = "".join(json.loads((VECTORS / "chunked_stream.json").read_text())).encode("latin-1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.events import DeliveryReport, Origin, ReachReport, StatusReport, TextReport
+from gateway.domain.events import DeliveryReport, EmergencyReport, Origin, ReachReport, StatusReport, TextReport
 from gateway.domain.ids import Issi
 from gateway.domain.time import Stamp
 from gateway.pipeline.route import Router
@@ -78,3 +78,13 @@ def test_without_dispatch() -> None:
     for report in REPORTS.values():
         router.event(report)
     assert [name for name, _ in heard.heard] == ["status", "reach_report", "text"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_emergency_reaches_dispatch_at_once_and_the_feed_first(broken: bool) -> None:
+    """A defect of dispatch takes nothing from it."""
+    feed, tasks = FakeFeed(), FakeTasks()
+    tasks.broken = broken
+    Router(ROSTER, feed, tasks).emergency(EmergencyReport(RADIO, STAMP, "tetra_status"), journalled=True)
+    assert [name for name, _ in feed.heard] == ["emergency"]
+    assert [name for name, _ in tasks.heard] == ([] if broken else ["emergency"])

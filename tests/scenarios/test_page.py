@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,23 @@ def test_a_shift_on_the_page(visit: Visit, site: Site) -> None:
     site.status(11)
     expect(row(page, "CSO14")).to_have_count(0)
     assert visit.loads == 1
+
+
+def test_a_still_of_a_recording(visit: Visit, site: Site) -> None:
+    """Where there is a thumbnail it is shown, to who may see the recording; what does not play to its end says so."""
+    if shutil.which("ffmpeg") is None:
+        pytest.fail("ffmpeg is not installed") if os.environ.get("CI") else pytest.skip("LEFT OUT: no ffmpeg")
+    make = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180 -frames:v 1 -c:v mjpeg -f image2pipe pipe:1"
+    picture = subprocess.run(make.split(), capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
+    sealed, plain = site.seal(noise(70_000)).exhibit, site.seal(noise(80_000), "plain").exhibit
+    site.examined(sealed, picture, playable="partial", duration_s=97.0)
+    page = visit.sign_in(site.token())
+    still = page.get_by_alt_text(f"Still of {sealed}")
+    expect(still).to_be_visible()
+    assert still.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    expect(page.locator("#exhibits tr").filter(has_text=sealed)).to_contain_text("partial")
+    expect(page.locator("#exhibits tr").filter(has_text=sealed)).to_contain_text("97 s")
+    assert page.locator("#exhibits tr").filter(has_text=plain).locator("img").count() == 0
 
 
 def test_signing_in_and_out(visit: Visit, site: Site) -> None:

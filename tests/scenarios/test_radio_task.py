@@ -157,3 +157,18 @@ def test_a_radio_that_cannot_take_it_is_a_failure(tmp_path):
         assert (failed["cause"]["kind"], failed["cause"]["code"]) == ("not_delivered", 0x4A)
     finally:
         site.close()
+
+
+def test_an_officers_text_is_reported_received_and_dealt_with(site):
+    """The radio shows "received" once the text is on disk, and "read" when a named person has dealt with it, once."""
+    site.terminal.cue(f"ask {OFFICER} 201 Please call me")
+    until(lambda: site.terminal.of("report"), 10, "the report is back")
+    [message] = site.ask("/v1/messages")[1]["messages"]
+    assert (message["text"], message["receipt"]["reference"]) == ("Please call me", 201)
+    for _ in range(2):
+        code, dealt = site.ask(f"/v1/messages/{message['id']}/dealt", {"by": "S. Holt"})
+        assert (code, dealt["dealt_with_by"]) == (200, "S. Holt")
+    until(lambda: len(site.terminal.of("report")) > 1, 10, "the word of the control room is back")
+    time.sleep(1.5)
+    said = [(one["issi"], one["reference"], one["outcome"]) for one in site.terminal.of("report")]
+    assert said == [(OFFICER, 201, 0x00), (OFFICER, 201, 0x02)]

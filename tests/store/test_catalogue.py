@@ -269,6 +269,52 @@ def test_a_full_disk_is_busy(tmp_path: Path, writer: Writer) -> None:
     catalogue.close()
 
 
+def test_what_nobody_has_examined(catalogue: Catalogue, writer: Writer) -> None:
+    """Sealed, with a blob, not disposed of, no `derive` of `media` yet: newest first, in pages."""
+    blob = {"blob": "ab" * 16, "size": 3}
+    for name in ("X-1", "X-2", "X-3", "X-4"):
+        catalogue.apply([writer.entry("receive", name), writer.entry("seal", name, blob)])
+    catalogue.apply([writer.entry("receive", "X-5")])
+    found = {"playable": "partial", "codecs": ["h264"], "duration_s": 1.5, "media_created_at": "2026-11-21T21:05:03Z"}
+    catalogue.apply([writer.entry("derive", "X-2", {"what": "media"}, found), writer.entry("dispose", "X-3")])
+    assert [row.id for row in catalogue.unexamined(10)] == ["X-4", "X-1"]
+    assert [row.id for row in catalogue.unexamined(1)] == ["X-4"]
+    assert [row.id for row in catalogue.unexamined(10, catalogue.exhibit("X-4").log_index)] == ["X-1"]
+    assert catalogue.count_unexamined() == 2
+    row = catalogue.exhibit("X-2")
+    assert (row.codecs, row.duration_s, row.media_created_at) == (
+        ("h264",),
+        1.5,
+        datetime(2026, 11, 21, 21, 5, 3, tzinfo=UTC),
+    )
+    assert [each.id for each in catalogue.exhibits(ExhibitFilter(playable="partial"))] == ["X-2"]
+
+
+def test_a_file_of_an_earlier_version(tmp_path: Path, writer: Writer) -> None:
+    """It gets the columns that it lacks, and what it holds is as it was; again is no change."""
+    import sqlite3
+
+    path = tmp_path / "evidence.db"
+    old = Catalogue(path)
+    old.open()
+    old.apply([writer.entry("receive", "X-1", detail={"device": "cam-1"}), writer.entry("seal", "X-1", {"size": 3})])
+    before = old.exhibit("X-1")
+    old.close()
+    with sqlite3.connect(path) as link:
+        for name in ("container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"):
+            link.execute(f"ALTER TABLE exhibit DROP COLUMN {name}")
+    link.close()
+    for _ in range(2):
+        new = Catalogue(path)
+        new.open()
+        assert new.exhibit("X-1") == before
+        new.close()
+    new.open()
+    new.apply([writer.entry("derive", "X-1", {"what": "media"}, {"playable": "playable"})])
+    assert new.exhibit("X-1").playable == "playable"
+    new.close()
+
+
 def test_lifecycle(catalogue: Catalogue, writer: Writer) -> None:
     """Idempotent; closed is said; cleared begins at 0."""
     catalogue.open()

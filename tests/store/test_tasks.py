@@ -147,3 +147,21 @@ def test_raised_intervals(store: TaskStore) -> None:
     assert store.raised() == {1: "EM-3", 2: "EM-2"}
     store.keep_raised(Issi(1), None)
     assert store.raised() == {2: "EM-2"}
+
+
+def test_finished_tasks_of_long_ago_are_forgotten(store: TaskStore) -> None:
+    """Only what is over and of which the officer need not be told; the oldest first; no number is used twice."""
+    stages: list[dict[str, Any]] = [
+        {"state": "done"},
+        {"state": "sent"},
+        {"state": "cancelled", "notice": "due"},
+        {"state": "cancelled", "notice": "sent"},
+        {"state": "failed"},
+    ]
+    made = [store.add(task(minutes, **stage), None, "{}") for minutes, stage in enumerate(stages)]
+    late = store.add(task(60, state="done"), None, "{}")
+    assert store.forget(NOON + timedelta(minutes=30), 2) == 2
+    assert [one.id for one in store.tasks(Wanted())] == [made[1].id, made[2].id, made[4].id, late.id]
+    assert store.forget(NOON + timedelta(minutes=30), 9) == 1
+    assert store.forget(NOON + timedelta(days=9), 9) == 0
+    assert store.add(task(61), None, "{}").id == "TK-000007"

@@ -4,6 +4,7 @@
 const byId = (id) => document.getElementById(id);
 const units = new Map();
 const emergencies = new Map();
+const messages = new Map();
 const SOURCES = { lip: "radio", mqtt: "beacon", bwc: "camera", manual: "by hand", none: "–" };
 const TRIGGERS = { tetra_status: "radio status", lip_reason: "radio button", tetra_call: "radio call", camera_panic: "camera", beacon_sos: "beacon", manual: "control room" };
 const REMEMBERED = "lapel signed in"; // only whether it is worth asking: the session itself is out of a script's reach
@@ -157,10 +158,12 @@ function follow() {
     whole.features.forEach((unit) => units.set(unit.id, unit));
     (whole.emergencies || []).forEach((each) => emergencies.set(each.id, each));
     showUnits(); showEmergencies();
+    loadMessages();
   });
   on("position", (unit) => units.set(unit.id, unit));
   on("duty", (duty) => { const unit = units.get(duty.unit); if (unit) unit.properties.duty = { ...unit.properties.duty, ...duty }; });
   on("removed", (gone) => units.delete(gone.unit || gone.id));
+  on("message", (each) => { messages.set(each.id, each); showMessages(); });
   on("emergency", (each) => { emergencies.set(each.id, each); showEmergencies(); });
   stream.onopen = () => { heard = Date.now(); };
 }
@@ -185,6 +188,7 @@ async function showHealth() {
     item.className = input.state;
     text(item, input.state === "up" ? name : `${name}: ${input.state}` + (input.problem ? ` (${input.problem})` : ""));
   }]));
+  showCover(drivers.groups);
   text(byId("upload-count"), drivers.uploads.length ? `${drivers.uploads.length} under way` : "");
   list("uploads", drivers.uploads.map((up) => [`${up.device}/${up.recording}`, (item) => {
     cells(item, [up.device, "", { value: `${size(up.durable)} of ${size(up.size)}`, className: "number faint" }], "span");
@@ -196,10 +200,20 @@ async function showHealth() {
   }]), "No recording is on its way.");
 }
 
+function showCover(groups) {
+  const odd = groups.filter((group) => group.cover !== "covered");
+  byId("cover").hidden = !odd.length;
+  children(byId("cover"), "li", odd.map((group) => [`${group.gssi}`, (item) => {
+    item.className = group.cover === "not_covered" ? "down" : "degraded";
+    item.title = group.why || "";
+    text(item, `${group.cover === "not_covered" ? "not covered" : "not known whether covered"}: ${group.name} (${group.gssi})`);
+  }]));
+}
+
 async function showParts() {
   const parts = Object.entries((await json("/ready")).parts || {}).filter(([name]) => name !== "inputs");
   children(byId("parts"), "li", parts.map(([name, state]) => [name, (item) => {
-    item.className = state;
+    item.className = state.split(":")[0];
     text(item, state === "ok" ? name : `${name}: ${state}`);
   }]));
 }
@@ -207,18 +221,41 @@ async function showParts() {
 function seal(each) {
   if (each.disposed_at) return { value: "disposed", className: "number never" };
   if (!each.sealed_at) return { value: "receiving", className: "number receiving" };
-  const odd = [each.complete === false ? "incomplete" : "", ...(each.flags || [])].filter(Boolean).map(words).join(", ");
+  const plays = each.playable === "partial" || each.playable === "unplayable" ? each.playable : "";
+  const odd = [each.complete === false ? "incomplete" : plays, ...(each.flags || [])].filter(Boolean).map(words).join(", ");
   return { value: `#${each.log_index}`, small: odd, className: `number ${odd ? "incomplete" : "sealed"}` };
 }
 
 async function showExhibits() {
   const page = await json("/v1/exhibits?limit=50");
   text(byId("exhibit-count"), `${page.total} kept`);
-  children(byId("exhibits"), "tr", page.exhibits.map((each) => [each.id, (row) => cells(row, [
-    { value: each.id, className: "mono" }, clock(each.started_at || each.received_at), each.device,
-    { value: each.holder || "not settled", className: each.holder ? "wide" : "wide never" },
-    { value: size(each.size), className: "number wide" }, seal(each),
-  ])]));
+  children(byId("exhibits"), "tr", page.exhibits.map((each) => [each.id, (row) => {
+    cells(row, [
+      { value: "", className: "wide still" },
+      { value: each.id, className: "mono" }, clock(each.started_at || each.received_at), each.device,
+      { value: each.holder || "not settled", className: each.holder ? "wide" : "wide never" },
+      { value: size(each.size), small: each.duration_s == null ? "" : age(each.duration_s), className: "number wide" }, seal(each),
+    ]);
+    still(row.children[0], each);
+  }]));
+}
+
+function still(cell, each) {
+  const shown = each.thumbnail && !each.disposed_at && may("evidence:content");
+  if (!shown) { cell.replaceChildren(); return; }
+  if (cell.firstElementChild) return;
+  const image = Object.assign(document.createElement("img"), { alt: `Still of ${each.id}`, width: 64, height: 36, loading: "lazy" });
+  image.addEventListener("error", () => image.remove(), { once: true });
+  image.src = `/v1/exhibits/${encodeURIComponent(each.id)}/thumbnail`;
+  cell.append(image);
+}
+
+async function showSettle() {
+  const page = await json("/v1/exhibits?settle=true&limit=20");
+  text(byId("settle-count"), page.total || "");
+  list("settle", page.exhibits.map((each) => [each.id, (item) => cells(item, [
+    { value: each.id, className: "mono" }, each.device || each.name, { value: each.flags.map(words).join(", "), className: "faint" },
+  ], "span")]), "Nothing.");
 }
 
 async function showExpected() {
@@ -250,17 +287,36 @@ async function showLog() {
   text(byId("log-origin"), lines[0]); text(byId("log-size"), lines[1]); text(byId("log-root"), lines[2]);
 }
 
-async function showMessages() {
-  const { messages } = await json("/v1/messages");
-  const newest = messages.slice(-6).reverse();
-  text(byId("message-count"), messages.length > newest.length ? `newest ${newest.length} of ${messages.length}` : "");
+// Those of before the stream began, once a snapshot; what the stream has said meanwhile is newer.
+async function loadMessages() {
+  try {
+    const before = new Map(messages);
+    const found = (await json("/v1/messages")).messages;
+    const newer = [...messages].filter(([id, each]) => before.get(id) !== each);
+    messages.clear();
+    found.forEach((each) => messages.set(each.id, each));
+    newer.forEach(([id, each]) => messages.set(id, each));
+    showMessages();
+  } catch (problem) {
+    if (problem.status === 401) leave();
+    else setTimeout(loadMessages, 5000);
+  }
+}
+
+function showMessages() {
+  const all = [...messages.values()].sort((a, b) => a.id - b.id);
+  const newest = all.slice(-6).reverse();
+  text(byId("message-count"), all.length > newest.length ? `newest ${newest.length} of ${all.length}` : "");
   list("messages", newest.map((each) => [`${each.id}`, (item) => cells(item, [
     { value: clock(each.at), className: "faint" }, each.unit ? callsign(each.unit) : each.person || `ISSI ${each.issi}`,
     each.text ?? words(each.meaning || "status"),
   ], "span")]), "No messages.");
 }
 
-const ASKED = [["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["evidence:read", showExpected], ["roster:read", showCameras], ["log:read", showLog], ["feed:read", showMessages]];
+const ASKED = [
+  ["health:read", showHealth], ["", showParts], ["evidence:read", showExhibits], ["evidence:settle", showSettle],
+  ["evidence:read", showExpected], ["roster:read", showCameras], ["log:read", showLog],
+];
 
 async function look() {
   for (const [permission, show] of ASKED) {

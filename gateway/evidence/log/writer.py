@@ -26,6 +26,7 @@ from gateway.evidence.log.merkle import leaf_hash
 from gateway.evidence.log.merkle import root as tree_root
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, Edge, Growth, grow, pack_entry, tile_path, tile_width
+from gateway.evidence.log.witnessed import refuse_if_halted
 
 LOCK_PATIENCE_S = 30.0
 LOCK_PAUSE_S = 0.002
@@ -76,8 +77,13 @@ class LogWriter:
         finally:
             os.close(descriptor)
 
-    def refresh(self) -> None:
-        """Take the checkpoint on disk, made by us or another process, as the head; found a new log."""
+    def refresh(self, *, even_halted: bool = False) -> None:
+        """Take the checkpoint on disk, made by us or another process, as the head; found a new log.
+
+        IntegrityError where a witness's proof has halted the log, unless it is only to be succeeded.
+        """
+        if not even_halted:
+            refuse_if_halted(self.directory)
         path = self.directory / "checkpoint"
         if not path.exists():
             self._found(path)
@@ -163,9 +169,16 @@ class LogWriter:
         entries = (self.directory / "tile", self.directory / "pending", self.directory.parent / "details")
         if any(left.exists() for left in entries):
             raise IntegrityError(f"{path} is missing, but the log has had entries")
+        self.begin()
+
+    def begin(self) -> None:
+        """Write the key and the empty tree of a log that never was, and take it as the head."""
+        path = self.directory / "checkpoint"
         self.disk.replace(self.directory / "log.vkey", f"{self.key}\n".encode())
         empty = Checkpoint(self.key.name, 0, Edge().root()).sign(self._signer)
         self.disk.replace(path, empty.encode())
+        if self._head is None:
+            self._adopt(empty.encode())
 
     def _adopt(self, note: bytes) -> None:
         """Make a checkpoint the head only if we signed it, its tiles yield it, and it extends what we saw."""

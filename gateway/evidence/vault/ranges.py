@@ -64,6 +64,11 @@ class Ranges:
         return self._ends[-1] if self._ends else 0
 
     @property
+    def octets(self) -> int:
+        """How many bytes are there."""
+        return sum(self._ends) - sum(self._starts)
+
+    @property
     def pairs(self) -> tuple[Range, ...]:
         """The ranges, in order."""
         return tuple(zip(self._starts, self._ends, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.crypto.age import Identity
@@ -28,6 +29,12 @@ class Reader:
 
     def read(self, exhibit: ExhibitId, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Bytes [start, end) in pieces of at most 64 KiB; the file's end is checked before the first. Blocks."""
+        with self.opened(exhibit) as file:
+            yield from file.read(start, file.size if end is None else min(end, file.size))
+
+    @contextmanager
+    def opened(self, exhibit: ExhibitId) -> Iterator[AgeFile]:
+        """The recording's file, for many reads; its end is checked first. Blocks."""
         row = self._find(exhibit)
         if row is None or row.blob is None or row.size is None:
             raise EvidenceError(f"exhibit {exhibit} is not sealed")
@@ -38,7 +45,7 @@ class Reader:
         try:
             if file.size != row.size:
                 raise IntegrityError(f"blob {row.blob} holds {file.size} bytes, its seal says {row.size}")
-            yield from file.read(start, row.size if end is None else min(end, row.size))
+            yield file
         finally:
             file.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -34,14 +35,17 @@ class _Found(msgspec.Struct):
 
 
 class Left(msgspec.Struct):
-    """What an earlier process left in staging: uploads and when each was last written; what does not open."""
+    """What an earlier process left in staging: uploads, when each was last written, its offer; what does not open."""
 
-    uploads: list[tuple[Staged, datetime]] = msgspec.field(default_factory=list)
+    uploads: list[tuple[ExhibitId, datetime, dict[str, Any]]] = msgspec.field(default_factory=list)
     unreadable: list[ExhibitId] = msgspec.field(default_factory=list)
 
 
-def recover_all(vault: Vault, shelf: Shelf) -> Left:
-    """Make the vault's directories, clear what is sealed or never began, and take up the rest, oldest first."""
+def look_over(vault: Vault, shelf: Shelf) -> Left:
+    """Make the vault's directories, clear what is sealed or never began, and name the rest, oldest first.
+
+    Of an upload only its offer is opened here: how much of it there is, `recover` finds out when it is its turn.
+    """
     for directory in (vault.root, vault.root / "staging", vault.root / "blobs"):
         vault.files.make_directory(directory)
         vault.files.sync_directory(directory.parent)
@@ -66,14 +70,28 @@ def _look(vault: Vault, shelf: Shelf, exhibit: ExhibitId, left: Left) -> None:
     if _never_began(directory):
         (discard if row is None else clear)(vault, exhibit)
         return
-    heard = _last_written(directory)
-    staged = recover(vault, exhibit)
-    if staged is None:
+    offer = _first_offer(vault, exhibit)
+    if offer is None:
         # Left where it is: with its keys back it may open.
         left.unreadable.append(exhibit)
-        _log.error("staging_unreadable", exhibit=exhibit)
+        _log.error("staging_unreadable", exhibit=exhibit, problem="its offer does not open")
     else:
-        left.uploads.append((staged, heard))
+        left.uploads.append((exhibit, _last_written(directory), offer))
+
+
+def _first_offer(vault: Vault, exhibit: ExhibitId) -> dict[str, Any] | None:
+    """The offer that the first record holds; later ones may add to it, but its recording stays the same."""
+    key = vault.keyring.get(run_name(exhibit, 0))
+    if key is None:
+        return None
+    run = RunFile.read_only(vault.files, vault.staging(exhibit) / "run-0.rec", key, vault.cipher)
+    try:
+        for _, content in run.scan():
+            note: dict[str, Any] = json.loads(content)
+            return note.get("offer")
+        return None
+    finally:
+        run.close()
 
 
 def recover(vault: Vault, exhibit: ExhibitId) -> Staged | None:

@@ -9,6 +9,8 @@ from gateway.errors import StoreBusyError
 from gateway.evidence.vault.files import Files
 
 _FRESH_S = 1.0
+FIRST_OF_RESERVE = 0.75
+"""What may be evidence stops later: it may use a quarter of the reserve, the log and the journal the rest."""
 
 
 class Room:
@@ -20,11 +22,11 @@ class Room:
         self._asked_s = float("-inf")
         self._free = 0
 
-    def check(self, now: Instant, octets: int = 0) -> None:
-        """StoreBusyError when writing so much more would reach into the reserve."""
+    def check(self, now: Instant, octets: int = 0, *, first: bool = False) -> None:
+        """StoreBusyError when writing so much more would reach into the reserve, or far into it for what goes first."""
         if now.mono_s - self._asked_s >= _FRESH_S:
             self._free, self._asked_s = self._ask(), now.mono_s
-        if self._free - octets < self._reserve:
+        if self._free - octets < (self._reserve * FIRST_OF_RESERVE if first else self._reserve):
             raise StoreBusyError("disk_reserve")
 
     def _ask(self) -> int:

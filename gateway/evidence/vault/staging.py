@@ -80,6 +80,7 @@ class Staged:
         self._runs: dict[int, RunFile] = {}
         self._settled_records: dict[int, int] = {}
         self._pieces = Pieces()
+        self._absorbable = ABSORB_CAP
         self._pending: list[Range] = []
         self._pending_notes: list[dict[str, Any]] = []
 
@@ -129,7 +130,7 @@ class Staged:
             self._place(start, view[start - offset : stop - offset])
             self._known.add(start, stop)
             self._pending.append((start, stop))
-        self.absorb(ABSORB_CAP)
+        self.absorb(max(0, self._absorbable))
 
     def _compare(self, offset: int, end: int, content: bytes) -> None:
         for start, stop in self._known.within(offset, end):
@@ -148,16 +149,19 @@ class Staged:
 
     def absorb(self, cap: int | None = None) -> None:
         """Move what came out of order and is next in line from run files into the blob."""
-        front = self._front
+        front, moved = self._front, 0
         while front is not None and (placed := self._pieces.holding(front.size)):
-            if cap is not None and cap <= 0:
+            if cap is not None and moved >= cap:
                 return
             try:
                 part = self._content(placed, front.size)
             except AgeError:
                 return  # what came now is kept all the same; the seal says what is wrong
             front.feed(part)
-            cap = None if cap is None else cap - len(part)
+            moved += len(part)
+            self._absorbable -= len(part)
+            if moved % ABSORB_CAP < len(part):
+                front.wait()  # what is fed is in memory until it is hashed
 
     def flag(self, flag: str) -> None:
         """Note something odd about the upload, once."""
@@ -202,6 +206,7 @@ class Staged:
         for note in self._pending_notes:
             self.notes.take(note)
         self._pending_notes.clear()
+        self._absorbable = ABSORB_CAP
         if self._front is not None:
             self._settled_chunks = self._front.chunks
             self._pieces.drop_below(self._front.chunked)

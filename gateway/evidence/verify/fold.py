@@ -16,6 +16,8 @@ CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review
 CHANGEABLE = frozenset(
     {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"}
 )
+# A `derive` that says "what": "media" sets these anew, all of them, and nothing else sets any of them.
+MEDIA = frozenset({"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"})
 DISPOSING = frozenset({"dispose", "key_destroy"})
 _RESERVED = frozenset({"v", "kind", "at", "exhibit", "n", "prev", "hmac", "build", "actor", "id", "log_index"})
 
@@ -42,8 +44,17 @@ class Exhibit(msgspec.Struct):
             self.disposed = self.disposed or leaf
         if leaf.kind in {"hold", "release"}:
             self.said["held"] = leaf.kind == "hold"
-        if leaf.kind in ADMITTING or leaf.kind in CHANGING:
+        if _examines(leaf):
+            self._forget_media(detail)
+        if leaf.kind in ADMITTING or leaf.kind in CHANGING or _examines(leaf):
             self._set(leaf, detail)
+
+    def _forget_media(self, detail: Mapping[str, Any] | None) -> None:
+        for name in MEDIA:
+            self.said.pop(name, None)
+            self.told.pop(name, None)
+            if detail is not None:
+                self.told[name] = [] if name == "codecs" else None
 
     def _set(self, leaf: Leaf, detail: Mapping[str, Any] | None) -> None:
         self.whole &= detail is not None
@@ -64,7 +75,13 @@ class Exhibit(msgspec.Struct):
         return (self.told if self.whole else {}) | self.said | seal | chain
 
 
+def _examines(leaf: Leaf) -> bool:
+    return leaf.kind == "derive" and leaf.facts.get("what") == "media"
+
+
 def _is_set_by(leaf: Leaf, name: str) -> bool:
+    if _examines(leaf) or name in MEDIA:
+        return _examines(leaf) and name in MEDIA
     return name not in _RESERVED and (leaf.kind in ADMITTING or name in CHANGEABLE)
 
 

@@ -13,9 +13,11 @@ from gateway.evidence.verify.leaves import entry
 from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_vkey
 from gateway.evidence.verify.pending import PENDING, PENDING_MAX, Pending, judge, parse_pending
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.successor import check_successor, first_origin
 from gateway.evidence.verify.tiles import Tile
 
 CHECKPOINT = "log/checkpoint"
+COSIGNED = "log/cosigned"
 NOTE_MAX = 1 << 18
 EDGE_TRIES = 50
 Hashes = list[bytes | None]
@@ -34,11 +36,12 @@ class LogFiles:
         self.vkey: Vkey | None = None
         self.checkpoint: Checkpoint | None = None
         self.hashes: list[bytes] = []
+        self._first: bytes | None = None
 
     def open(self, origin: str | None) -> Checkpoint:
         """Verify the checkpoint and read the partial tiles it needs, before a writer replaces them."""
         self.vkey = parse_vkey(read_whole(self._top / "log.vkey", NOTE_MAX, "log/log.vkey"), "log/log.vkey")
-        if origin is not None and origin != self.vkey.name:
+        if origin is not None and origin not in {self.vkey.name, first_origin(self.vkey.name)}:
             raise VerificationError("log/log.vkey", f"origin {shown(origin)}", shown(self.vkey.name))
         self._pending = self._read_pending()
         for _ in range(EDGE_TRIES):
@@ -64,6 +67,30 @@ class LogFiles:
         self._upper_levels(derived)
         self._strays(self._ceiling())
         self._judge_pending()
+        with self._report.collecting():
+            self._judge_succession()
+
+    def cosigned(self) -> Checkpoint | None:
+        """Read the newest checkpoint that met its quorum, which this log must extend; None where there is none."""
+        assert self.vkey is not None
+        assert self.checkpoint is not None
+        if not exists(self._top / "cosigned"):
+            return None
+        found = open_checkpoint(read_whole(self._top / "cosigned", NOTE_MAX, COSIGNED), self.vkey, COSIGNED)
+        if found.size > self.checkpoint.size and not self.moved():
+            raise VerificationError(CHECKPOINT, f"at least the {found.size} entries of {COSIGNED}", "fewer")
+        whole = len(self.hashes) == self.checkpoint.size
+        if whole and found.size <= len(self.hashes) and tree.root(self.hashes[: found.size]) != found.root:
+            raise VerificationError(COSIGNED, f"the root of the first {found.size} entries", found.root.hex())
+        return found
+
+    def _judge_succession(self) -> None:
+        assert self.vkey is not None
+        assert self.checkpoint is not None
+        if len(self.hashes) == self.checkpoint.size:
+            told = check_successor(self.vkey.name, self._first, self.hashes)
+            if told is not None:
+                self._report.note(told)
 
     def _read_checkpoint(self, vkey: Vkey) -> Checkpoint:
         raw = read_whole(self._top / "checkpoint", NOTE_MAX, CHECKPOINT)
@@ -118,6 +145,7 @@ class LogFiles:
             start = tile.index * tiles.TILE
             for index, raw in enumerate(got, start):
                 derived.append(tree.leaf_hash(raw))
+                self._first = raw if index == 0 else self._first
                 sink(index, raw)
             derived += stored[len(derived) : start + tile.width]
         self._report.count("entries", size)

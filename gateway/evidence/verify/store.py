@@ -20,15 +20,19 @@ from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.signature import check_signature
+from gateway.evidence.verify.thumbnails import check_thumbnail
+from gateway.evidence.verify.trust import Trust
 from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
 
 _TRIES = 3
+_NOBODY = Trust()
 
 
-def verify_log(evidence_dir: Path, origin: str | None = None) -> Report:
-    """Checkpoint, entries, every hash tile, root, strays, `pending`."""
+def verify_log(evidence_dir: Path, origin: str | None = None, trust: Trust = _NOBODY) -> Report:
+    """Checkpoint, entries, every hash tile, root, strays, `pending`, what it succeeds, who cosigned."""
     for attempt in range(_TRIES):
-        run = _Run(Path(evidence_dir), Report("log"), None)
+        run = _Run(Path(evidence_dir), Report("log"), None, trust)
         run.log(origin)
         if run.settled or attempt == _TRIES - 1:
             break
@@ -36,14 +40,19 @@ def verify_log(evidence_dir: Path, origin: str | None = None) -> Report:
 
 
 def verify_store(
-    evidence_dir: Path, keys_dir: Path | None, exhibit: str | None = None, *, origin: str | None = None
+    evidence_dir: Path,
+    keys_dir: Path | None,
+    exhibit: str | None = None,
+    *,
+    origin: str | None = None,
+    trust: Trust = _NOBODY,
 ) -> Report:
     """Log, chains, details, blobs, catalogue; of one exhibit, or of all.
 
     keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash.
     """
     for attempt in range(_TRIES):
-        run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit)
+        run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit, trust)
         run.store(Path(keys_dir) if keys_dir is not None else None, origin)
         if run.settled or attempt == _TRIES - 1:
             break
@@ -53,8 +62,9 @@ def verify_store(
 class _Run:
     """One pass over a store."""
 
-    def __init__(self, evidence: Path, report: Report, only: str | None) -> None:
+    def __init__(self, evidence: Path, report: Report, only: str | None, trust: Trust) -> None:
         self.report = report
+        self._trust = trust
         self._evidence = evidence
         self._only = only
         self._files = LogFiles(evidence, report)
@@ -71,6 +81,7 @@ class _Run:
         with self.report.collecting():
             self._open(origin)
             self._files.scan(lambda _index, _raw: None)
+            self._trust.check(self._files, self.report)
 
     def store(self, keys: Path | None, origin: str | None) -> None:
         """Verify everything that the log speaks of."""
@@ -79,6 +90,7 @@ class _Run:
             with self.report.collecting():
                 size = self._open(origin)
                 self._files.scan(self._take)
+                self._trust.check(self._files, self.report)
                 folded = fold(self._leaves.values(), size)
                 self._check_known(folded)
                 self._check_contents(keys, folded)
@@ -118,6 +130,8 @@ class _Run:
         for name, exhibit in folded.items():
             if self._only in {None, name}:
                 self._check_exhibit(exhibit, keyring)
+                if exhibit.disposed is None and exhibit.said.get("thumbnail") is not None:
+                    check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
@@ -168,6 +182,7 @@ class _Run:
         said = {"v": 1, "exhibit": leaf.exhibit, "n": leaf.n}
         if told != said or not isinstance(detail.get("actor"), str):
             self.report.differs(leaf.where, f"a detail with actor and {shown(said)}", shown(told))
+        check_signature(leaf, detail, self.report)
 
     def _check_exhibit(self, exhibit: Exhibit, keyring: Keyring | None) -> None:
         if exhibit.seal is None:
@@ -181,6 +196,8 @@ class _Run:
     def _count_staging(self) -> None:
         with self.report.collecting():
             staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
+            # An import under way keeps its marker, as an upload its directory.
+            staged |= {name for name in walk(self._evidence / "imports", "imports") if name.endswith(".json")}
             self.report.count("staging", len(staged))
 
     def _judge_orphans(self) -> None:

@@ -62,7 +62,9 @@ def test_the_wire_examples_are_read():
     """Every beacon line of the shared examples."""
     path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/telemetry.jsonl"
     if not path.exists():
-        pytest.skip("shared examples are not here")
+        if os.environ.get("CI"):
+            pytest.fail("shared examples are not here")
+        pytest.skip("LEFT OUT: shared examples are not here")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     beacons = [line for line in lines if "camera" not in line["topic"]]
     assert len(beacons) == 3

@@ -279,7 +279,7 @@ async def test_memory_is_bounded_over_all_cameras(mqtt):
     async with rig(mqtt.address, settings=settings, sink=sink) as r:
         sink.gate.clear()
         for number in range(8):
-            root = f"{CAMERA}/file/rec-{number}"
+            root = f"lapel/v1/camera/cam-{number}/file/rec"
             await r.send("init", init(3000), root=root)
             await r.send("0", b"x" * 3000, root=root)
         await asyncio.sleep(0.1)

@@ -98,6 +98,24 @@ def test_durable_ranges_never_shrink():
     assert said(transfer)[0]["durable"] == ((0, 8),)
 
 
+@pytest.mark.parametrize("end", [SEALED, None, "state"])
+def test_a_namesake_inherits_nothing(end):
+    """After the end of one recording, the next of the same id is told what the store has of it: nothing yet."""
+    transfer = Transfer(KEY, 100)
+    transfer.take(piece(0, 8))
+    transfer.kept(transfer.startable()[0], state((0, 8)))
+    for command, outcome in (
+        (Fin(RecordingFin(KEY, 8)), end),
+        (Init(RecordingOffer(KEY, "n")), state(missing=((0, 9),))),
+    ):
+        transfer.take(Job(command))
+        transfer.settled(transfer.startable()[0], state((0, 8)) if outcome == "state" else outcome)
+    assert said(transfer)[-1]["durable"] == ()
+    transfer.take(piece(4))
+    transfer.kept(transfer.startable()[0], state((4, 8)))
+    assert said(transfer)[0]["durable"] == ((4, 8),)
+
+
 def test_the_window_bounds_what_is_held():
     """Beyond it: 0x97, retry, and the segment is let go."""
     transfer, acks = Transfer(KEY, 10), []
@@ -205,6 +223,22 @@ def test_many_ranges_are_cut_not_dropped_for_good():
     transfer.kept(job, state(*((n * 10, n * 10 + 4) for n in range(3000))))
     assert len(said(transfer)[0]["durable"]) == 1000
     assert len(transfer.durable) == 3000
+
+
+def test_of_too_many_ranges_those_just_kept_are_told():
+    """A camera that sends in no order at all hears of each segment, however many islands there are."""
+    transfer = Transfer(KEY, 100)
+    jobs = [piece(29_990), piece(29_970)]
+    for job in jobs:
+        assert transfer.take(job)
+    assert len(transfer.startable()) == 2
+    ranges = [(n * 10, n * 10 + 4) for n in range(3000)]
+    for job in jobs:
+        transfer.kept(job, state(*ranges))
+    [answer] = said(transfer)
+    assert len(answer["durable"]) == 1000
+    assert {(29_990, 29_994), (29_970, 29_974), (0, 4)} <= set(answer["durable"])
+    assert list(answer["durable"]) == sorted(answer["durable"])
 
 
 def test_union():

@@ -179,17 +179,19 @@ def test_any_printable_level_is_a_recording(recording):
     assert wire.parse(f"lapel/v1/camera/c/file/{recording}/0", b"").segment.key.recording == recording
 
 
-def test_a_manifest_has_a_limit():
-    """64 KiB."""
-    with pytest.raises(CommandError, match="manifest"):
-        wire.parse(f"{FILE}/fin/1", b"x" * (wire.MANIFEST_LIMIT + 1))
+def test_a_manifest_of_any_length_refuses_no_recording():
+    """What is too long for a manifest is for the store to say: it is no reason to refuse the footage."""
+    found = wire.parse(f"{FILE}/fin/1", b"x" * 300_000)
+    assert len(found.fin.manifest) == 300_000
 
 
 def test_every_answer_of_the_shared_example_is_printed_key_by_key():
     """Same keys, same order, v first among the constants."""
     path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/camera.jsonl"
     if not path.exists():
-        pytest.skip("shared examples are not here")
+        if os.environ.get("CI"):
+            pytest.fail("shared examples are not here")
+        pytest.skip("LEFT OUT: shared examples are not here")
     answers = [one["payload"] for one in map(json.loads, path.read_text().splitlines()) if one["to"] == "camera"]
     assert len(answers) == 5
     for answer in answers:
@@ -203,7 +205,9 @@ def test_commands_of_the_shared_example_are_read():
     """Every line a camera sends."""
     path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/camera.jsonl"
     if not path.exists():
-        pytest.skip("shared examples are not here")
+        if os.environ.get("CI"):
+            pytest.fail("shared examples are not here")
+        pytest.skip("LEFT OUT: shared examples are not here")
     kinds = []
     for line in map(json.loads, path.read_text().splitlines()):
         if line["to"] == "gateway":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
@@ -50,7 +51,9 @@ class Mosquitto:
         """Start it and wait until it listens."""
         binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         if not Path(binary).exists():
-            pytest.skip("mosquitto is not installed")
+            if os.environ.get("CI"):
+                pytest.fail("mosquitto is not installed")
+            pytest.skip("LEFT OUT: mosquitto is not installed")
         config = Path(self._dir.name) / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"

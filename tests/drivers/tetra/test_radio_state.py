@@ -81,3 +81,28 @@ def test_calls_are_bounded():
     """A radio gone mad fills no memory."""
     state = told(*(f"+CTXG: {number},3" for number in range(1000)))
     assert len(state._calls) == 16
+
+
+def test_groups_selected_and_scanned_are_told() -> None:
+    """One is selected at a time; 0 is a group left."""
+    state = RadioState()
+    assert state.groups() == ()
+    for text in ("1,09011638300000001", "2,09011638300000002", "7,00000003", "0,00000003", "8,00000009", "x,1"):
+        state.take("+CTGS", text, 0.0)
+    assert state.groups() == (1, 2)
+    state.take("+CTGS", "1,00000005", 0.0)
+    assert state.groups() == (2, 5)
+
+
+def test_a_group_not_named_again_is_forgotten() -> None:
+    """With the second question: the first one's answer has to come."""
+    state = RadioState()
+    state.take("+CTGS", "1,00000001", 0.0)
+    state.take("+CTGS", "2,00000002", 0.0)
+    state.asked("AT+CTGS?")
+    state.take("+CTGS", "1,00000001", 0.0)
+    assert state.groups() == (1, 2)
+    state.asked("AT+CREG?")
+    assert state.groups() == (1, 2)
+    state.asked("AT+CTGS?")
+    assert state.groups() == (1,)

@@ -27,8 +27,9 @@ from gateway.errors import StoreBusyError
 from gateway.evidence.fold import fold
 from gateway.evidence.leaf import check, compose, fresh_salt
 from gateway.evidence.needs import FixedTerms, Needs
-from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.recordings import Recordings
 from gateway.evidence.rows import Chain, Entry
+from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.files import DiskFiles
 
 MIB = 1024 * 1024
@@ -216,6 +217,12 @@ class FaultyFiles(DiskFiles):
         return self._ask("remove_tree", lambda: DiskFiles.remove_tree(self, path))
 
 
+def recording_settings(**words) -> RecordingSettings:
+    """Settings, those of the limits among the rest."""
+    limits = {name: words.pop(name) for name in list(words) if name in Limits.__struct_fields__}
+    return RecordingSettings(**words, limits=Limits(**limits))
+
+
 class Lab:
     """Everything that outlives a restart; `running` is one process lifetime."""
 
@@ -224,12 +231,15 @@ class Lab:
         root.mkdir(parents=True, exist_ok=True)
         self.log, self.keyring, self.people, self.clock = FakeLog(), FakeKeyring(), FakePeople(), HandClock()
         self.files, self.law = files or DiskFiles(), NonceLaw()
-        self.settings = RecordingSettings(**{"reserve_mb": 0, **settings})
+        self.settings = recording_settings(**{"reserve_mb": 0, **settings})
+        self.rights = None
 
     def recordings(self) -> Recordings:
         """A sink as a new process would make it."""
         terms = FixedTerms("PCC", "PCC/uncategorised@3", 31)
-        needs = Needs(self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock)
+        needs = Needs(
+            self.log, self.log, self.log, self.keyring, FakeKeks(), self.people, terms, self.clock, self.rights
+        )
         return Recordings(self.root, needs, self.settings, self.files, self.law or chacha20poly1305)
 
     @contextlib.asynccontextmanager
@@ -237,6 +247,7 @@ class Lab:
         """One process lifetime, ended in order."""
         sink = self.recordings()
         await sink.open()
+        await sink.waiting.caught_up()
         try:
             yield sink
         finally:

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from gateway.errors import SegmentError, StoreBusyError
-from gateway.evidence.vault.committer import Committer
+from gateway.evidence.vault.committer import LANE_JOBS, Committer
 
 
 class FakeStaged:
@@ -184,3 +184,46 @@ async def test_close_commits_what_is_queued_and_refuses_more():
     assert queued.result() == [1]
     with pytest.raises(StoreBusyError):
         await job(committer, target, 2)
+
+
+async def test_one_lane_never_holds_up_another():
+    """Thousands of jobs of one camera: another's is in the very next batch, and its order within a lane stays."""
+    hog, meek = FakeStaged(), FakeStaged()
+    async with committing(cap=1 << 30) as committer, asyncio.TaskGroup() as group:
+
+        def submitted(target, number, lane):
+            return committer.submit(
+                target, lambda: target.apply(number), lambda: committer.counters["batches"], 1, lane
+            )
+
+        first = [group.create_task(submitted(hog, n, "hog")) for n in range(1000)]
+        await asyncio.sleep(0)
+        batch = await submitted(meek, 1, "meek")
+        last = await first[-1]
+    assert batch <= 2
+    assert last >= 1000 // LANE_JOBS
+    assert hog.settled == list(range(1000))
+
+
+async def test_one_lane_has_half_of_the_queue():
+    """Its bytes wait; another's are taken at once. Who goes away while waiting leaves nothing behind."""
+    one, two = FakeStaged(), FakeStaged()
+    committer = Committer(100)
+    async with asyncio.TaskGroup() as group:
+        mine = [
+            group.create_task(committer.submit(one, lambda n=n: one.apply(n), lambda: None, 25, "one"))
+            for n in range(4)
+        ]
+        await asyncio.sleep(0.01)
+        assert committer._octets == 50
+        group.create_task(committer.submit(two, lambda: two.apply(9), lambda: None, 50, "two"))
+        await asyncio.sleep(0.01)
+        assert committer._octets == 100
+        mine[3].cancel()
+        running = group.create_task(committer.run())
+        await asyncio.gather(*mine[:3])
+        await committer.close()
+        await running
+    assert one.settled == [0, 1, 2]
+    assert two.settled == [9]
+    assert committer._lanes == {}

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+MEDIA = ("container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail")
 ORIGIN = "lapel.example/pes"
 AT = "2026-11-21T21:08:02Z"
 
@@ -144,6 +145,7 @@ class Store:
         self.entries, self.leaves, self.records, self.acts = [], [], [], []
         self.chains, self.exhibits, self.wrapped = {}, {}, {}
         self.details_key = os.urandom(32)
+        self.media = MEDIA
         self.wrap("details/000000", self.details_key)
 
     def wrap(self, name, key):
@@ -212,6 +214,20 @@ class Store:
         self.exhibits[exhibit] = (blob, identity, plain)
         return blob
 
+    def examine(self, exhibit, picture=None, **found):
+        """What an examination of the master found, and its thumbnail."""
+        facts = {"what": "media"}
+        if picture is not None:
+            public = X25519PrivateKey.from_private_bytes(self.exhibits[exhibit][1]).public_key().public_bytes_raw()
+            ciphertext = age_file(picture, [public])
+            facts["thumbnail"] = sha(ciphertext).hex()
+            put(self.thumbnail(exhibit), ciphertext)
+        return self.act("derive", exhibit, found, **facts)
+
+    def thumbnail(self, exhibit):
+        """Where its thumbnail lies."""
+        return self.evidence / "thumbnails" / exhibit[-2:] / f"{exhibit}.age"
+
     def write(self):
         """Write everything but the blobs, which are there."""
         write_log(self.evidence / "log", self.entries, self.key)
@@ -248,7 +264,7 @@ class Store:
         db.execute(
             "CREATE TABLE exhibit(id TEXT PRIMARY KEY, device, recording, controller, category, content_type, size,"
             " sha256, complete, blob, blob_sha256, received_at, sealed_at, started_at, ended_at, holder, flags,"
-            " log_index, n, prev)"
+            " log_index, n, prev" + "".join(f", {name}" for name in self.media) + ")"
         )
         db.execute(
             "CREATE TABLE custody(log_index INTEGER PRIMARY KEY, exhibit, n, kind, at, actor, leaf_sha256, hmac)"
@@ -287,6 +303,10 @@ class Store:
             row |= {name: detail[name] for name in names if name in detail}
             row |= {name: leaf[name] for name in names if name in leaf}
             row |= {"flags": json.dumps(detail["flags"])} if "flags" in detail else {}
+        if leaf["kind"] == "derive" and leaf.get("what") == "media":
+            found = {name: {**detail, **leaf}.get(name) for name in MEDIA}
+            row |= found | {"codecs": json.dumps(found["codecs"] or [])}
+            row["media_created_at"] = found["media_created_at"] and milliseconds(found["media_created_at"])
         if leaf["kind"] == "receive":
             row["received_at"] = milliseconds(leaf["at"])
         if leaf["kind"] == "seal":

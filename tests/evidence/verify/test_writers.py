@@ -9,7 +9,8 @@ from gateway.domain.evidence import Act, RecordingKey
 from gateway.domain.ids import DeviceId
 from gateway.errors import GatewayError
 from gateway.evidence.needs import FixedTerms, Needs
-from gateway.evidence.recordings import Recordings, RecordingSettings
+from gateway.evidence.recordings import Recordings
+from gateway.evidence.shares import RecordingSettings
 from gateway.evidence.verify.proof import prove
 from gateway.evidence.verify.store import verify_log, verify_store
 from tests.evidence.log.lab import CrashError, FaultyDisk, Lab, act

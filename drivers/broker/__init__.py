@@ -1,0 +1,1 @@
+"""What the gateway asks of the broker itself, and does for devices there."""

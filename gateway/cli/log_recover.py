@@ -1,0 +1,134 @@
+"""`lapel log recover`: a successor for a log that a witness has seen more of than there is."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import msgspec
+
+from gateway import settings as configuration
+from gateway.claim import claim
+from gateway.cli import show
+from gateway.cli.places import as_json_option
+from gateway.crypto.keys import KeyStore
+from gateway.crypto.notes import VerifierKey, parse_vkey
+from gateway.domain.evidence import Act
+from gateway.errors import ConfigError, LinkError
+from gateway.evidence.details import Details
+from gateway.evidence.log.add_checkpoint import log_id
+from gateway.evidence.log.checkpoint import open_checkpoint
+from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.witnessed import halted
+from gateway.evidence.log.writer import LogWriter
+from gateway.evidence.succession import KIND, Begun, finish, former_of, interrupted, succeed
+from gateway.evidence_half import records_at
+from gateway.observe import SystemClock
+from gateway.outlets.witness import WitnessClient
+from gateway.settings import Settings
+from gateway.store.catalogue import Catalogue
+from gateway.store.keyring import Keyring
+
+
+@click.command()
+@click.option("-c", "--config", required=True, metavar="FILE", help="The configuration file.")
+@click.option("--reason", required=True, help="What happened, for the record.")
+@click.option("--checkpoint", type=click.Path(exists=True, dir_okay=False), help="What a witness saw, as a file.")
+@click.option("--unproven-size", type=click.IntRange(min=1), help="A size that a witness told without a checkpoint.")
+@as_json_option
+def recover(config: str, reason: str, checkpoint: str | None, unproven_size: int | None, *, as_json: bool) -> None:
+    """Start a successor log after a restore older than what a witness saw; it names what is missing.
+
+    The witnessed checkpoint is taken from the halted log, from the configured witnesses, or from a file.
+    The gateway must be stopped.
+    """
+    settings = configuration.load(config)
+    descriptor = claim(settings.data)
+    try:
+        begun = _recovered(settings, reason, checkpoint, unproven_size)
+    finally:
+        os.close(descriptor)
+    if as_json:
+        show.json({"v": 1, **msgspec.to_builtins(begun)})
+        return
+    missing = ", ".join(f"{start} to {end - 1}" for start, end in begun.missing)
+    click.echo(f"successor {begun.origin} of {begun.former}: {begun.surviving} entries survive, missing: {missing}")
+    click.echo(f"its verifier key, for every witness and everybody who pinned the old one:\n{begun.vkey}")
+
+
+def _recovered(settings: Settings, reason: str, checkpoint: str | None, unproven_size: int | None) -> Begun:
+    evidence, disk = settings.data / "evidence", Disk()
+    stopped = interrupted(evidence)
+    if stopped is not None:
+        finish(evidence, stopped, disk)
+    vkey = evidence / "log" / "log.vkey"
+    try:
+        key = parse_vkey(vkey.read_text("utf-8").strip())
+    except (OSError, ValueError) as wrong:
+        raise ConfigError("", f"there is no log here: {wrong}", str(vkey)) from wrong
+    if stopped is not None:
+        return _caught_up(settings, Begun(str(key), key.name, stopped, -1, ()))
+    keystore = KeyStore(settings.keys)
+    keystore.load()
+    witnessed = "" if unproven_size is not None else _witnessed(settings, key, checkpoint)
+    keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(evidence / "evidence.db")
+    keyring.open()
+    catalogue.open()
+    try:
+        writer = LogWriter(evidence / "log", key.name, keystore.log_signer, disk)
+        with writer.locked():
+            former = former_of(writer, witnessed, unproven_size)
+            act = Act(KIND, f"cli:{getpass.getuser()}", detail={"reason": reason})
+            details = Details(evidence / "details", keyring, disk)
+            wanted = (act, SystemClock(), version("lapel"))
+            begun = succeed(evidence, keystore.log_signer, (details, catalogue.clear), wanted, former)
+    finally:
+        catalogue.close()
+        keyring.close()
+    return _caught_up(settings, begun)
+
+
+def _caught_up(settings: Settings, begun: Begun) -> Begun:
+    """Opening the successor applies every entry to the catalogue."""
+    with records_at(settings.data / "evidence", settings.keys, begun.origin) as opened:
+        surviving = opened.custody.size - 1
+    return msgspec.structs.replace(begun, surviving=surviving)
+
+
+def _witnessed(settings: Settings, key: VerifierKey, file: str | None) -> str:
+    """The largest checkpoint of this log that anybody shows us; ConfigError where nobody does."""
+    if file is not None:
+        return Path(file).read_text("utf-8")
+    why = halted(settings.data / "evidence" / "log")
+    notes = [why.checkpoint] if why is not None and why.checkpoint else []
+    notes += asyncio.run(_asked(settings, key))
+    sized = [(size, note) for note in notes if (size := _size(note, key)) is not None]
+    if not sized:
+        raise ConfigError("log.witness", "no witness shows a checkpoint of this log (--checkpoint, --unproven-size)")
+    return max(sized)[1]
+
+
+def _size(note: str, key: VerifierKey) -> int | None:
+    try:
+        return open_checkpoint(note.encode(), key).size
+    except ValueError:
+        return None
+
+
+async def _asked(settings: Settings, key: VerifierKey) -> list[str]:
+    notes = []
+    for witness in settings.log.witness:
+        client = WitnessClient(witness.url)
+        await client.open()
+        try:
+            note = await client.latest(log_id(key.name))
+            notes += [note.decode("utf-8", "replace")] if note else []
+        except LinkError as problem:
+            click.echo(f"witness {witness.name}: {problem}", err=True)
+        finally:
+            await client.close()
+    return notes

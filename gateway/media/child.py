@@ -1,0 +1,123 @@
+"""One command in the cage: bounded in time, memory and output, and gone afterwards with all that it began."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gateway.media.facts import lacks_memory
+
+CAGE = Path(__file__).with_name("cage.py")
+COMPLAINTS_MAX = 16 * 1024
+REPORT_S = 10.0
+_TIME_SIGNALS = frozenset({signal.SIGXCPU, signal.SIGKILL})
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds (of the clock, and of the processor) and address space of one command."""
+
+    seconds: float
+    memory_mb: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a command gave back; stopped is why it did not come to its own end, None where it did."""
+
+    code: int
+    out: bytes
+    complaints: bytes
+    stopped: str | None = None
+
+
+def program(name: str) -> str | None:
+    """The command's absolute path; None where there is none that can be run."""
+    found = shutil.which(name)
+    return None if found is None else str(Path(found).resolve())
+
+
+async def run(command: Sequence[str], limits: Limits, most: int, fd: int | None = None) -> Ended:
+    """Run a command (an absolute path first) that sees nothing but the descriptor; at most so many bytes come back."""
+    order = json.dumps({"memory": limits.memory_mb << 20, "seconds": math.ceil(limits.seconds)})
+    process = await _start(order, command, fd)
+    complaints, out, late = bytearray(), bytearray(), False
+    try:
+        async with asyncio.timeout(limits.seconds), asyncio.TaskGroup() as group:
+            group.create_task(_take(process.stderr, complaints, COMPLAINTS_MAX))
+            await _take(process.stdout, out, most, lambda: _kill(process))
+            await process.wait()
+    except TimeoutError:
+        late = True
+    finally:
+        _kill(process)
+        # The child is dead or dying: nothing, not even the gateway's own end, leaves it behind unreaped.
+        await asyncio.shield(process.wait())
+    code = process.returncode if process.returncode is not None else -signal.SIGKILL
+    stopped = "time_limit" if late else _stopped(code, bytes(complaints), len(out) > most)
+    return Ended(code, bytes(out[:most]), bytes(complaints), stopped)
+
+
+async def report() -> dict[str, str]:
+    """Which bars of the cage hold on this machine: `yes`, or why not."""
+    process = await _start("report", [sys.executable], None)
+    out = bytearray()
+    try:
+        async with asyncio.timeout(REPORT_S):
+            await _take(process.stdout, out, COMPLAINTS_MAX)
+            await process.wait()
+    finally:
+        _kill(process)
+        await asyncio.shield(process.wait())
+    held: dict[str, str] = msgspec.json.decode(out, type=dict[str, str])
+    return held
+
+
+async def _start(order: str, command: Sequence[str], fd: int | None) -> asyncio.subprocess.Process:
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    cage = (sys.executable, "-I", "-S", str(CAGE), order)
+    return await asyncio.create_subprocess_exec(
+        *cage,
+        *command,
+        stdin=nothing,
+        stdout=pipe,
+        stderr=pipe,
+        pass_fds=() if fd is None else (fd,),
+        env={},
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+async def _take(
+    stream: asyncio.StreamReader | None, into: bytearray, most: int, overflow: Callable[[], None] | None = None
+) -> None:
+    """Read to the end, keeping one byte more than `most`; more than that calls overflow."""
+    assert stream is not None
+    while piece := await stream.read(1 << 16):
+        into += piece[: most + 1 - len(into)]
+        if len(into) > most and overflow is not None:
+            overflow()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End the whole process group: it is a session of its own."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _stopped(code: int, complaints: bytes, overflown: bool) -> str | None:  # noqa: FBT001 - a fact, not a switch
+    if overflown:
+        return "output_limit"
+    if code < 0:
+        return "time_limit" if -code in _TIME_SIGNALS else "crashed"
+    return "memory_limit" if code and lacks_memory(complaints) else None

@@ -1,0 +1,54 @@
+"""The log's witnesses, put together from the configuration: clients, seats, quorum; asked first, then kept asking."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from gateway.crypto.cosignatures import parse_witness_vkey
+from gateway.crypto.notes import parse_vkey
+from gateway.evidence.custody import CustodyLog
+from gateway.evidence.witness_seat import Seat
+from gateway.evidence.witnesses import Quorum, Witnesses
+from gateway.outlets.witness import WitnessClient
+from gateway.ports import Clock
+from gateway.settings import LogSection
+
+AGAIN_AFTER_S = 5.0
+
+
+@contextlib.asynccontextmanager
+async def witnessed(log: LogSection, custody: CustodyLog, clock: Clock) -> AsyncIterator[Witnesses | None]:
+    """Ask the witnesses what they saw, then have each new checkpoint cosigned; None where there are none.
+
+    IntegrityError where a witness saw a larger or another log than this one.
+    """
+    if not log.witness:
+        yield None
+        return
+    async with contextlib.AsyncExitStack() as stack:
+        seats = []
+        for each in log.witness:
+            client = WitnessClient(each.url)
+            await client.open()
+            stack.push_async_callback(client.close)
+            seats.append(Seat(each.name, each.operator, parse_witness_vkey(each.vkey), client))
+        quorum = Quorum(log.operator or "", log.quorum)
+        witnesses = Witnesses(custody.directory / "log", parse_vkey(custody.vkey), seats, quorum, clock)
+        await witnesses.open(log.witness_patience_s)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        running = group.create_task(_kept_running(witnesses))
+        stack.callback(running.cancel)
+        yield witnesses
+
+
+async def _kept_running(witnesses: Witnesses) -> None:
+    while True:
+        try:
+            await witnesses.run()
+        except Exception:  # noqa: BLE001 - a defect here must not take ingest along: loud, and begun again
+            structlog.get_logger().exception("witnessing_failed")
+        await asyncio.sleep(AGAIN_AFTER_S)
