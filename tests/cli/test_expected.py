@@ -1,4 +1,4 @@
-"""`lapel evidence expected`, `settle`, `seal-incomplete`: over a store at rest, and told what is wrong."""
+"""`lapel evidence expected`, `settle-expected`, `seal-incomplete`: over a store at rest, and told what is wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_listed_settled_and_kept(lapel: Lapel, waiting: Path) -> None:
     assert all(word in listed.out for word in ("cam-0042", "lost", "P-0014", "52.57390, -0.24030"))
     (row,) = lapel("evidence", "expected", "--data", waiting, "--json").json["expected"]
     assert (row["state"], row["holder"]) == ("missing", "P-0014")
-    settled = lapel("evidence", "settle", row["id"], "--reason", "lens cap on", "--data", waiting, "--json")
+    settled = lapel("evidence", "settle-expected", row["id"], "--reason", "lens cap on", "--data", waiting, "--json")
     assert settled.json["expected"][0]["settled_by"].startswith("cli:")
     assert lapel("evidence", "expected", "--data", waiting, "--json").json["expected"] == []
     every = lapel("evidence", "expected", "--all", "--data", waiting, "--json").json["expected"]
@@ -43,7 +43,7 @@ def test_listed_settled_and_kept(lapel: Lapel, waiting: Path) -> None:
         "20261121T210503Z-0017": "sealed",
         "lost": "settled",
     }
-    again = lapel("evidence", "settle", row["id"], "--reason", "x", "--data", waiting)
+    again = lapel("evidence", "settle-expected", row["id"], "--reason", "x", "--data", waiting)
     assert (again.code, "settled already" in again.err) == (1, True)
     assert lapel("log", "verify", "--data", waiting).code == 0
     assert lapel("evidence", "verify", "--data", waiting).code == 0
@@ -60,9 +60,9 @@ def test_counts(lapel: Lapel, waiting: Path) -> None:
 
 def test_usage(lapel: Lapel, waiting: Path, tmp_path: Path) -> None:
     """What is wrong is said, with the exit code of its kind."""
-    assert lapel("evidence", "settle", "1", "--reason", " ", "--data", waiting).code == 2
-    assert lapel("evidence", "settle", "0", "--reason", "x", "--data", waiting).code == 2
-    gone = lapel("evidence", "settle", "999", "--reason", "x", "--data", waiting)
+    assert lapel("evidence", "settle-expected", "1", "--reason", " ", "--data", waiting).code == 2
+    assert lapel("evidence", "settle-expected", "0", "--reason", "x", "--data", waiting).code == 2
+    gone = lapel("evidence", "settle-expected", "999", "--reason", "x", "--data", waiting)
     assert (gone.code, "999" in gone.err) == (1, True)
     token = tmp_path / "token"
     token.write_text("x")
