@@ -48,7 +48,7 @@ class Camera(threading.Thread):
         self._telemetry: deque[tuple[str, bytes, bool]] = deque()
         self._unacknowledged: dict[int, tuple[str, bytes, bool]] = {}
         self._ended = threading.Event()
-        self._up = False
+        self._up = self._recording = False
         self._next_segment_at = 0.0
         self._next_status_at = 0.0
         self._fate = Fate(self._habits, device)
@@ -64,6 +64,8 @@ class Camera(threading.Thread):
         """Send an event (`recording_started`, `recording_stopped`, `panic`) when there is a connection."""
         payload = {"v": 1, "at": rfc3339(datetime.now(UTC)), "event": event, **details}
         self.told[event] += 1
+        if event.startswith("recording_"):
+            self._recording = event == "recording_started"
         self._telemetry.append((f"{self._root}/event", json.dumps(payload).encode(), False))
 
     @property
@@ -240,7 +242,7 @@ class Camera(threading.Thread):
             "at": now,
             "battery_pct": 0 if self.dead else 71,
             "storage_free_bytes": 51539607552,
-            "recording": False,
+            "recording": self._recording,
             "recordings_held": held,
             "firmware": "2.4.1",
             "clock": {"source": "gnss", "last_sync": now},

@@ -179,6 +179,7 @@ def _side_file(call: Call[Any], row: Exhibit) -> list[tracks.Point]:
         side = evidence_of(call.rooms).catalogue.exhibit(each.exhibit)
         if side is None or not side.complete or side.disposed_at is not None or (side.size or 0) > SIDECAR_MAX:
             continue
+        may_see(call.who, side)
         content = b"".join(evidence_of(call.rooms).reader.read(ExhibitId(side.id), 0, side.size or 0))
         return tracks.read_file(content, row.started_at)
     raise ProblemError(404, f"no track came with {row.id}")

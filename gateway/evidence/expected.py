@@ -19,8 +19,8 @@ from gateway.evidence.arrivals import arrival_of
 from gateway.evidence.rows import CustodyEntry, Exhibit
 from gateway.ports import Clock, Custody, Directory
 
-LOOK_EVERY_S = 1.0
-AT_ONCE = 200
+LOOK_EVERY_S, COUNT_EVERY_S = 1.0, 5.0
+AT_ONCE = 50
 _log = structlog.get_logger()
 Uploads = Callable[[], Sequence[dict[str, Any]]]
 
@@ -129,6 +129,7 @@ class Expectations:
         self.store, self._people, self._clock, self._uploads = store, people, clock, uploads
         self.vault: Vault | None = None
         self.stats: dict[str, float] = {}
+        self._next_count_s = float("-inf")
 
     async def run(self) -> None:
         """Look for new seals until cancelled."""
@@ -145,7 +146,9 @@ class Expectations:
         while self.vault is not None and (seals := self.vault.seals.seals(self.store.mark, AT_ONCE)):
             self.store.arrived([self._arrival(self.vault, row) for row in seals], seals[-1].log_index + 1)
             found += len(seals)
-        self.stats = self._counted()
+        now_s = self._clock.now().mono_s
+        if found or now_s >= self._next_count_s:
+            self.stats, self._next_count_s = self._counted(), now_s + COUNT_EVERY_S
         return found
 
     def _arrival(self, vault: Vault, row: Exhibit) -> Arrival:

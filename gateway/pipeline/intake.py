@@ -50,7 +50,15 @@ class FrameIntake:
             "journal_failures": self._journal.failures,
             "journal_unwritable": self._journal.unwritable,
             "quarantine_unwritable": self._quarantine.unwritable,
+            **self._of_cameras(),
         }
+
+    def _of_cameras(self) -> dict[str, int]:
+        told = self._cameras
+        if told is None:
+            return {}
+        counts = {"written": told.written, "backlog": told.backlog, "dropped": told.dropped, "failures": told.failures}
+        return {f"cameras_{name}": count for name, count in counts.items()}
 
     def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
         """Emergencies first of all; then the rest; then the journal, and for a camera's word its own store."""

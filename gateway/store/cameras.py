@@ -16,6 +16,8 @@ from gateway.evidence.awaited import Book, Limits, bring_forward, hear
 from gateway.evidence.matching import matched
 from gateway.store.sqlite import open_engine, storing
 
+BUSY_MS = 500
+"""Telemetry waits no longer for another writer: held in memory it is acknowledged, and a panic may be behind it."""
 CAMERAS_MAX = 20_000
 """Names of cameras come from outside: more of them than any force has is somebody's mischief."""
 
@@ -70,7 +72,7 @@ class CameraStore:
     def open(self) -> None:
         """Open or make the file; idempotent."""
         if self._engine is None:
-            self._engine = open_engine(self.path, metadata, {"synchronous": "FULL"})
+            self._engine = open_engine(self.path, metadata, {"synchronous": "FULL", "busy_timeout": str(BUSY_MS)})
 
     def close(self) -> None:
         """Close; idempotent."""
@@ -86,7 +88,9 @@ class CameraStore:
         with storing(self._opened) as link:
             for device in dict.fromkeys(word.device for word in words):
                 own = [word for word in words if word.device == device]
-                book = _book(link, device, (word.body.get("recording") for word in own))
+                # A plain status changes no row: most words of a camera cost two lines of SQL.
+                plain = all(word.kind == "status" and word.body.get("docked") is not True for word in own)
+                book = _book(link, device, None if plain else (word.body.get("recording") for word in own))
                 if book is None:
                     refused += len(own)
                     continue
@@ -94,7 +98,8 @@ class CameraStore:
                     hear(book, word, self.limits)
                 renumbered += book.renumbered
                 _keep(link, book)
-                _match(link, book)
+                if book.changed:
+                    _match(link, book)
         self.refused += refused
         self.renumbered += renumbered
 
@@ -183,18 +188,20 @@ class CameraStore:
         return self._engine
 
 
-def _book(link: sa.Connection, device: str, names: Iterable[object]) -> Book | None:
-    """One camera with its open rows and those of the recordings named; None for one camera too many."""
+def _book(link: sa.Connection, device: str, names: Iterable[object] | None) -> Book | None:
+    """One camera with its open rows and those of the recordings named (None: no rows); None for one too many."""
     body = link.execute(sa.select(camera.c.body).where(camera.c.device == device)).scalar_one_or_none()
-    known = link.execute(sa.select(sa.func.count()).select_from(camera)).scalar_one()
-    if body is None and known >= CAMERAS_MAX:
+    if body is None and link.execute(sa.select(sa.func.count()).select_from(camera)).scalar_one() >= CAMERAS_MAX:
         return None
+    status = None if body is None else _status(body)
+    if names is None:
+        return Book(status, {}, iter(()).__next__)
     wanted = sa.or_(~expected.c.whole, expected.c.recording.in_([name for name in names if isinstance(name, str)]))
     found = link.execute(sa.select(expected.c.body).where(expected.c.device == device, wanted))
     rows = {row.id: row for row in (_expected(each.body) for each in found)}
     last = link.execute(sa.select(sa.func.max(expected.c.id))).scalar_one() or 0
     numbers = iter(range(last + 1, 1 << 62))
-    return Book(None if body is None else _status(body), rows, lambda: next(numbers))
+    return Book(status, rows, lambda: next(numbers))
 
 
 def _match(link: sa.Connection, book: Book) -> None:

@@ -265,8 +265,10 @@ class Site:
 
     def looked(self) -> None:
         """The list of expected recordings has taken up every seal."""
-        assert self.gateway.expected is not None
-        self.gateway.expected.look()
+        expected = self.gateway.expected
+        assert expected is not None
+        expected.look()
+        expected.stats = expected._counted()
 
     def stamp(self, age_s: float = 0.0) -> Stamp:
         """Arrived now, of a device time so many seconds ago."""

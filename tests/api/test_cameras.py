@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from gateway.domain.time import Instant
 from tests.api.site import Site, noise
 
 GPX = "{http://www.topografix.com/GPX/1/1}"
@@ -189,6 +190,19 @@ def test_a_camera_that_never_returns_is_sealed_now(site: Site, officer: httpx.Cl
     assert whole.flags == ("late_segments",)
     assert officer.get(f"/v1/exhibits/{exhibit}").json()["superseded_by"] == whole.exhibit
     assert officer.get(f"/v1/exhibits/{whole.exhibit}").json()["supersedes"] == exhibit
+
+
+def test_a_camera_that_nobody_waits_for_any_more(site: Site, officer: httpx.Client) -> None:
+    """After `resume_days` what came is sealed by itself, and the list says what is missing of it."""
+    site.tell("recording_started", recording="left", n=1)
+    key = site.begin(noise(700_000), 1_000_000, "left")
+    sink = site.gateway.evidence.recordings  # type: ignore[union-attr]
+    upload = sink._uploads[key]
+    upload.heard = Instant(upload.heard.mono_s, upload.heard.utc - timedelta(days=36))
+    assert site.awaited(sink.expire()) == 1
+    site.looked()
+    (row,) = listed(officer)
+    assert (row["state"], row["missing"]) == ("incomplete", [[700_000, 1_000_000]])
 
 
 # --- tracks

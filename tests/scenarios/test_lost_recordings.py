@@ -86,12 +86,12 @@ def test_announced_skipped_and_docked(tmp_path: Path) -> None:
             status = {"v": 1, "at": datetime.now(UTC).isoformat(), "battery_pct": 12, "docked": True}
             publish(port, "status", status, retain=True)
             until(lambda: {row["state"] for row in rows(again).values()} == {"missing"}, 10, "all are missing")
-            until(lambda: "lapel_cameras_recordings_missing 4.0" in again.get("/metrics").text, 5, "counted")
+            until(lambda: "lapel_cameras_recordings_missing 4.0" in again.get("/metrics").text, 15, "counted")
             listed = gateway.told("evidence", "expected")
             assert all(word in listed for word in (NAME, "missing", "52.57390, -0.24030", "4 missing or incomplete"))
-            gateway.told("evidence", "settle", str(rows(again)[18]["id"]), "--reason", "test press")
+            gateway.told("evidence", "settle-expected", str(rows(again)[18]["id"]), "--reason", "test press")
             assert set(rows(again)) == {17, 19, 20}
-            assert gateway.lapel("evidence", "settle", str(999), "--reason", "x").returncode == 1
+            assert gateway.lapel("evidence", "settle-expected", str(999), "--reason", "x").returncode == 1
             counts = json.loads(gateway.told("evidence", "expected", "--counts", "--json"))["counts"]
             assert sum(row["recorded"] for row in counts) == 4
             assert sum(row["missing"] for row in counts) == 3
