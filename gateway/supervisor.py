@@ -46,9 +46,8 @@ class Supervised:
                 self._failed(log, _first(gone), None)
             except* Exception as defect:  # noqa: BLE001 - a driver's defect must not end the gateway: it is down, loudly
                 self._failed(log, f"defect: {_first(defect)}", defect)
-            task = asyncio.current_task()
-            if self.stopping or (task is not None and task.cancelling()):
-                return  # the link went as we were cancelled, and its fault took the place of that
+            if self.stopping:  # the link went as we were cancelled, and its fault took the place of that
+                return
             ran_s = asyncio.get_running_loop().time() - began_s
             await asyncio.sleep(self._backoff.next_s(ran_s, random.random()))  # noqa: S311 - spreads restarts, no secret
 

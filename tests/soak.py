@@ -1,7 +1,7 @@
 """`make soak`: the long counts, part by part, with a dated record in docs/soak.md.
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
-LAPEL_KILLS (200), LAPEL_CUTS (25), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
+LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
@@ -27,9 +27,9 @@ HEAD = """# Soak: the long counts
 
 Written by `make soak` (tests/soak.py says how to run a part alone), newest last. What each part shows:
 
-- **kill -9**: a real gateway process is killed at random moments of an upload, recovery and seal included,
-  and restarted at once. Each recording is sealed exactly once, byte for byte (opened with the stock `age`);
-  no range told durable is asked for again; `lapel evidence verify --all` and `lapel log verify` hold.
+- **kill -9**: gateway, broker and camera, real processes each, are killed at random moments of an upload, recovery
+  and seal included, and restarted at once. Each recording is sealed exactly once, byte for byte (opened with the
+  stock `age`); no range told durable is asked for again; `lapel evidence verify --all` and `lapel log verify` hold.
 - **power cuts**: the data directory lies on a loop-mounted ext4; only what had reached the block device
   survives. All that was told durable or receipted is there. The negative control takes the gateway's syncs
   away and must be caught. Not emulated: a drive that loses what it was not told to flush.
@@ -182,10 +182,10 @@ def demonstration(seconds: int) -> Outcome:
 
 PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_KILLS", 200, kills),
-    ("LAPEL_CUTS", 25, cuts),
     ("LAPEL_INJECTIONS", 24, injections),
     ("LAPEL_BIG_MB", 4096, large),
     ("LAPEL_FAIR_S", 20, fairness),
+    ("LAPEL_CUTS", 50, cuts),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_EMERGENCIES", 1, emergencies),

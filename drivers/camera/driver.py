@@ -62,12 +62,6 @@ def build(settings: Settings, context: DriverContext) -> CameraDriver:
     return CameraDriver(settings, context, context.broker, context.recordings)
 
 
-def cancelled() -> bool:
-    """Whether this task has been told to end, also where a fault came in the place of the CancelledError."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 class CameraDriver:
     """One site's cameras."""
 
@@ -76,6 +70,7 @@ class CameraDriver:
     ) -> None:
         self._context = context
         self._last: datetime | None = None
+        self._stopping = False
         self._counters = {"frames": 0, "emergencies": 0, "quarantined": 0, "unjournalled": 0}
         client = f"{context.instance}-{context.name}"
         self._telemetry = MqttLink(broker, f"{client}-events", wire.TELEMETRY, self.receive)
@@ -84,8 +79,20 @@ class CameraDriver:
     async def run(self) -> None:
         """Serve until cancelled; LinkError when the telemetry connection goes."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._telemetry.run(), name="camera telemetry")
+            group.create_task(self._hear_telemetry(), name="camera telemetry")
             group.create_task(self._keep_footage_up(), name="camera footage")
+            self._stopping = False
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._stopping = True
+
+    async def _hear_telemetry(self) -> None:
+        """Run the telemetry connection; a broker that goes takes both connections, and footage must know first why."""
+        try:
+            await self._telemetry.run()
+        finally:
+            self._stopping = True
 
     async def _keep_footage_up(self) -> None:
         loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
@@ -98,7 +105,7 @@ class CameraDriver:
             except* Exception as defect:  # noqa: BLE001 - footage is down, loudly; panic buttons go on
                 self.footage.failed(defect)
                 structlog.get_logger().error("footage_defect", input=self._context.name, exc_info=defect)
-            if cancelled():  # a fault took the place of our cancellation
+            if self._stopping:  # a fault took the place of our cancellation
                 return
             await asyncio.sleep(backoff.next_s(loop.time() - began_s, random.random()))  # noqa: S311
 
