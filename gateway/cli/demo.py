@@ -21,6 +21,7 @@ from gateway.app import Gateway, driver_settings, serve
 from gateway.cli import show
 from gateway.cli.demo_account import Account, settle
 from gateway.cli.demo_screen import Picture, draw, summary
+from gateway.cli.demo_witness import DemoWitness
 from gateway.cli.shift import Shift
 from gateway.domain.evidence import Act, RecordingKey
 from gateway.domain.ids import DeviceId
@@ -74,9 +75,11 @@ class Demonstration:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         shift = Shift(self._cast(), self._root / "shift.log")
+        witness = DemoWitness(self._root, ORIGIN, _free_port())
         try:
             ready = await shift.open()
-            settings = self._settings(ready)
+            await witness.open()
+            settings = self._settings(ready, witness.section())
             gateways: asyncio.Queue[Gateway] = asyncio.Queue()
             done = asyncio.Event()
             async with asyncio.TaskGroup() as group:
@@ -85,6 +88,7 @@ class Demonstration:
                 done.set()
         finally:
             await shift.close()
+            await witness.close()
         return account
 
     def _cast(self) -> list[str]:
@@ -107,7 +111,7 @@ class Demonstration:
         }
         return [*(str(part) for name, value in given.items() for part in (f"--{name}", value)), "--rubbish"]
 
-    def _settings(self, ready: dict[str, Any]) -> configuration.Settings:
+    def _settings(self, ready: dict[str, Any], witness: dict[str, Any]) -> configuration.Settings:
         """The embedded defaults, also written down as DIR/lapel.toml for the other commands."""
         terminals = [{"kind": "tetra", "name": Path(path).name, "port": str(path)} for path in ready["terminals"]]
         raw: dict[str, Any] = {
@@ -115,11 +119,11 @@ class Demonstration:
             "broker": {"embedded": True, "port": self._broker_port},
             "driver": [*terminals, {"kind": "beacon", "name": "beacons"}, {"kind": "camera", "name": "cameras"}],
             "roster": {"file": str(ready["roster"])},
-            "log": {"origin": ORIGIN},
+            "log": {"origin": ORIGIN, "operator": "DEMO"},
             "api": {"port": self._port},
         }
-        (self._root / "lapel.toml").write_text(_toml(raw), "utf-8")
-        return configuration.parse(raw)
+        (self._root / "lapel.toml").write_text(_toml({**raw, "log.witness": [witness]}), "utf-8")
+        return configuration.parse({**raw, "log": {**raw["log"], "witness": [witness]}})
 
     async def _played(self, shift: Shift, gateway: Gateway, group: asyncio.TaskGroup) -> Account:
         evidence = gateway.evidence
@@ -203,6 +207,8 @@ async def _look(gateway: Gateway, picture: Picture) -> None:
     picture.units, picture.units_seen = len(units), sum(unit["geometry"] is not None for unit in units)
     picture.emergencies = len(gateway.feed.emergencies())
     picture.log_entries = stored.custody.size
+    witnesses = gateway.evidence.witnesses
+    picture.witnessed = witnesses.cosigned.size if witnesses is not None and witnesses.cosigned is not None else 0
     picture.log_root = stored.custody.checkpoint_text.split("\n")[2]
     rows: list[Exhibit] = await asyncio.to_thread(stored.catalogue.exhibits, None, 8)
     picture.seals = [

@@ -28,6 +28,7 @@ class Picture(msgspec.Struct):
     emergencies: int = 0
     quarantined: int = 0
     log_entries: int = 0
+    witnessed: int = 0
     log_root: str = ""
     cameras: list[dict[str, Any]] = msgspec.field(default_factory=list)
     seals: list[tuple[str, str, int, int]] = msgspec.field(default_factory=list)
@@ -59,6 +60,7 @@ def _figures(now: Picture) -> Table:
         ("emergencies", f"{now.emergencies}"),
         ("quarantined", f"{now.quarantined}"),
         ("log entries", f"{now.log_entries}"),
+        ("witnessed", f"{now.witnessed}"),
     )
     table.add_row(*(Text(name, style="dim") for name, _ in figures))
     table.add_row(*(Text(figure, style="bold") for _, figure in figures))

@@ -49,6 +49,7 @@ def load(file: Path) -> WitnessSettings:
     try:
         found = closed(WitnessSettings, tomllib.loads(file.read_text("utf-8")), "")
         _named(found.name)
+        pinned(found)
     except OSError as wrong:
         raise ConfigError("", f"cannot be read: {wrong.strerror}", str(file)) from wrong
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
@@ -114,7 +115,6 @@ def opened(settings: WitnessSettings) -> Witness:
 def witness(config: str, *, vkey: bool) -> None:
     """Cosign other people's logs until SIGTERM or SIGINT; refuse and keep what is a fork or a rollback."""
     settings = load(Path(config))
-    pinned(settings)
     if vkey:
         click.echo(str(WitnessKey(settings.name, key_of(settings).public)))
         return

@@ -122,6 +122,9 @@ class Asking:
             said = size_of(answer.body.decode("ascii").removesuffix("\n"))
             if said > target.size or said == old:
                 return await self._conflict(seat, target, said)
+            if seat.size is not None and said < seat.size:
+                # Whoever forgot what they cosigned would cosign a fork of it: until somebody looks into it, no.
+                raise _RefusedError(f"it forgot: it cosigned {seat.size} entries and knows of {said}")
             old = seat.size = said
         raise _RefusedError(f"it said another size {TRIES} times")
 

@@ -87,8 +87,7 @@ class Town:
     def add(self, count: int = 1) -> int:
         """Entries; the log's size."""
         with self.lab.opened() as log:
-            for number in range(count):
-                log.record_now(act(number))
+            log._ask([act(number) for number in range(count)]).result()
             return log.size
 
     def roll_back_to(self, copy: Path) -> None:
@@ -325,6 +324,22 @@ async def test_without_a_quorum_nothing_waits(town: Town) -> None:
         cosigned = await found.wait_cosigned(0, 1)
         assert cosigned.note == (town.log / "checkpoint").read_text()
     assert base64.b64decode(cosigned.note.split("\n")[2]) == cosigned.head.root
+
+
+async def test_a_witness_that_forgot_counts_no_more(town: Town) -> None:
+    """Its state is gone and it would cosign anything: refused, loudly, for as long as this process remembers."""
+    async with running(town.witnesses(least=1)) as found:
+        await found.wait_cosigned(0, 5)
+        for name, door in town.doors.items():
+            shutil.rmtree(town.folder / name)
+            town.doors[name] = found.seats[list(town.doors).index(name)].door = town._door(name)
+            del door
+        await asyncio.to_thread(town.add)
+        await until(lambda: {seat.state for seat in found.seats} == {"refused"})
+        assert all("forgot" in seat.problem for seat in found.seats)
+        assert found.health() == "degraded"
+        with pytest.raises(TimeoutError):
+            await found.wait_cosigned(1, 0.1)
 
 
 async def test_a_lying_answer_is_refused(town: Town) -> None:

@@ -40,7 +40,7 @@ STATUS = {
     Refusal.BAD_SIZE: 400,
     Refusal.STALE: 409,
     Refusal.ROLLBACK: 409,
-    Refusal.FORK: 409,
+    Refusal.FORK: 422,
     Refusal.INCONSISTENT: 422,
 }
 KEPT = frozenset({Refusal.ROLLBACK, Refusal.FORK, Refusal.INCONSISTENT})

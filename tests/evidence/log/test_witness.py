@@ -49,7 +49,7 @@ def test_statuses_of_the_specification(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "size", "leaves", "status", "kind"),
     [
-        (10, 10, FORKED, 409, "fork"),
+        (10, 10, FORKED, 422, "fork"),
         (0, 8, LEAVES, 409, "rollback"),
         (10, 15, FORKED, 422, "inconsistent"),
     ],
@@ -103,7 +103,7 @@ def test_crash_at_every_step(tmp_path: Path, keep: bool) -> None:
         again = witness(state)
         known = again.latest(log_id(ORIGIN))
         assert known is None or known.split("\n")[1] == "10"
-        assert again.add(request(0, 10, FORKED)).status == (200 if known is None else 409)
+        assert again.add(request(0, 10, FORKED)).status == (200 if known is None else 422)
 
 
 @pytest.mark.parametrize("keep", [False, True])
