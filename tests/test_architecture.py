@@ -37,6 +37,7 @@ gateway/pipeline/resolve.py gateway/pipeline/route.py gateway/pipeline/screen.py
 gateway/roster/directory.py gateway/roster/rights.py
 gateway/cli/demo_account.py
 drivers/tetra/assembly.py
+drivers/tetra/flight.py
 drivers/tetra/heard.py
 drivers/tetra/lip_requests.py
 drivers/tetra/outbox.py

@@ -90,6 +90,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
 MARKERS = frozenset({"AT+GMI?", "AT+GMM?", "AT+GMR?", "AT+CNUMF?"})
 """Questions whose answer names itself and never comes unasked: by these a session finds its place again."""
+NAMED = MARKERS | {"AT+CREG?", "AT+CTOM?"}
+"""An answer to one of these without its name is another's; the latter two may come unasked as well."""
 PROFILES = ("2,2,20", "1,3,10", "2,3,130", "2,3,2", "2,3,9", "2,3,137", "2,3,138", "2,3,140", "2,3,195")
 MORE_PROFILES = ("1,3,3", "1,3,131", "2,0,0", "1,1,11")
 _NEEDED = frozenset({"2,20", "3,10"})
@@ -112,7 +114,7 @@ def _setup(charset: str, *, otherwise: str | None = None, more: tuple[str, ...] 
         Command(f"AT+CSCS={charset}", instead=None if otherwise is None else f"AT+CSCS={otherwise}"),
         *(Command(text) for text in ("AT+GMI?", "AT+GMM?", "AT+GMR?", "AT+CTOM?")),
         *map(profile, PROFILES + MORE_PROFILES),
-        *(Command(text) for text in ("AT+CNUMF?", "AT+CREG=2", "AT+CREG?", "AT+CTGS?", *more)),
+        *(Command(text) for text in ("AT+CREG=2", "AT+CREG?", "AT+CTGS?", *more, "AT+CNUMF?")),
     )
 
 
@@ -126,6 +128,11 @@ MOTOROLA = Dialect(
 )
 SEPURA = Dialect("sepura", _setup('"8859-1"', otherwise="8859-1"), _ASKED)
 DIALECTS = {dialect.name: dialect for dialect in (GENERIC, MOTOROLA, SEPURA)}
+
+
+def success(text: str, code: int | None) -> bool:
+    """Whether this result (None: OK) says that the command did what it should."""
+    return code is None or (code == ALREADY_REGISTERED and text.startswith("AT+CTSP="))
 
 
 def permitted(text: str) -> str:

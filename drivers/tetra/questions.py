@@ -39,6 +39,10 @@ class Questions:
         self.rounds += 1
         return asked
 
+    def check(self) -> Command | None:
+        """One that this radio answers by name, and that is not owed already."""
+        return next((Command(one.text) for one in self.known if one.text not in self._asked), None)
+
     def is_known(self, question: Command) -> bool:
         """Whether this radio has answered it by name."""
         return question in self.known
