@@ -120,10 +120,15 @@ class Store(RuleBasedStateMachine):
             assert self.receipts[state.exhibit] == state
             self.told = set()
         else:
-            have = {byte for start, end in state.durable for byte in (start, end - 1)}
             for start, end in self.told:
-                assert any(a <= start and end <= b for a, b in state.durable), (start, end, state.durable, have)
+                there = any(a <= start and end <= b for a, b in state.durable)
+                assert there or (self.marred and self.sealed_elsewhere(start, end)), (start, end, state.durable)
             self.told = set(state.durable)
+
+    def sealed_elsewhere(self, start, end) -> bool:
+        """A camera that contradicts its own size has its first upload sealed: these bytes are in that exhibit."""
+        rows = [row for row in self.lab.log.exhibits.values() if row.sealed_at is not None]
+        return any(self.lab.content(row.id)[start:end] == self.clip[start:end] for row in rows)
 
     @rule()
     def offer(self):
