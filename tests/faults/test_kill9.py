@@ -35,11 +35,14 @@ class Site:
         """Name them."""
         self.folder, self.gateway, self.broker, self.port = folder, gateway, broker, port
         self.killed = dict.fromkeys(VICTIMS if broker is not None else ("gateway", "camera"), 0)
-        self._victims = [victim for victim in VICTIMS if victim in self.killed]
+        self._bag: list[str] = []
 
     def kill_one(self, chance: random.Random, camera: CameraProcess) -> None:
         """SIGKILL one of them and start it again at once."""
-        victim = chance.choice(self._victims)
+        if not self._bag:  # in an order of chance, each its share of the kills
+            self._bag = [victim for victim in VICTIMS if victim in self.killed]
+            chance.shuffle(self._bag)
+        victim = self._bag.pop()
         self.killed[victim] += 1
         if victim == "camera":
             camera.kill()
