@@ -8,9 +8,8 @@ import pytest
 
 from tests.dock.rig import DockProcess
 from tests.scenarios.gateway_process import GatewayProcess
-
-Site = pytest.importorskip("tests.site", reason="LEFT OUT: needs a device authority").Site
-seal_of = pytest.importorskip("tests.scenarios.test_enrolled_camera").seal_of
+from tests.scenarios.test_enrolled_camera import seal_of
+from tests.site import Site
 
 
 @pytest.fixture
