@@ -51,6 +51,9 @@ class Crew:
         made.on_report = lambda reference, outcome: say(
             {"event": "report", "issi": issi, "reference": reference, "outcome": outcome}
         )
+        made.on_acknowledged = lambda reference, outcome: say(
+            {"event": "acknowledged", "issi": issi, "reference": reference, "outcome": outcome}
+        )
         return made
 
     def _deliver(self, down: Downlink) -> None:

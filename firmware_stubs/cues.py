@@ -29,6 +29,7 @@ class Cues:
             "ask": lambda given: terminal.hear(
                 transfer_text(int(given[0]), " ".join(given[2:]), int(given[1]), wants_report=True, when_read=True)
             ),
+            "place": lambda given: crew.handsets[int(given[0])].report_place(crew.now),
             "reach": self._reach,
             "call": self._call,
             "hangup": lambda _given: terminal.suffer(terminal.radio.end_call),

@@ -41,6 +41,8 @@ class Habits:
     received_after_s: float = RECEIVED_AFTER_S
     consumed_after_s: float = CONSUMED_AFTER_S
     outcome: int = RECEIVED
+    wants_acks: bool = False
+    """Whether the radio asks for an acknowledgement of its delivery reports and long location reports."""
 
 
 def lip_frame(issi: int, report: lip.ShortReport, dialect: Dialect, kind: str = "lip") -> Frame:
@@ -56,6 +58,8 @@ class Handset:
         self.screen: list[str] = []
         self.on_screen: Callable[[str, int | None], None] = lambda _text, _reference: None
         self.reports: list[tuple[int, int]] = []
+        self.acknowledged: list[tuple[int, int] | None] = []
+        self.on_acknowledged: Callable[[int | None, int | None], None] = lambda _reference, _outcome: None
         self.on_report: Callable[[int, int], None] = lambda _reference, _outcome: None
         self.triggers = {trigger.kind: trigger for trigger in triggers}
         self.reporting = True
@@ -76,6 +80,9 @@ class Handset:
         order = read_order(down.octets, down.bits) if down.protocol == lip.PID_LIP else None
         if order is not None:
             self._obey(order, now)
+            return
+        if down.acknowledgement is not None:
+            self._acknowledged(down.acknowledgement)
             return
         if down.report is not None:
             self.reports.append(down.report)
@@ -104,6 +111,10 @@ class Handset:
             self._fire(interval, now)
         elif distance is not None and self._moved_m(place) >= distance_m(distance.parameter):
             self._fire(distance, now)
+
+    def report_place(self, now: float) -> None:
+        """A long report without anybody's asking."""
+        self._later(now, lambda moment: self._report(lip.Reason.STATUS, moment, style=lip.DATED_TYPE))
 
     def press_emergency(self, now: float) -> None:
         """The orange button: the emergency status, and a report where that trigger is set."""
@@ -137,9 +148,9 @@ class Handset:
             return
 
         def report(outcome: int) -> Frame:
-            if down.short_form and outcome in {RECEIVED, CONSUMED}:
+            if down.short_form and not habits.wants_acks and outcome in {RECEIVED, CONSUMED}:
                 return short_delivery_report(self.issi, reference, outcome)
-            return delivery_report(self.issi, reference, outcome, down.octets[0])
+            return delivery_report(self.issi, reference, outcome, down.octets[0], wants_ack=habits.wants_acks)
 
         if habits.outcome not in {RECEIVED, CONSUMED}:
             if down.report_request:
@@ -149,6 +160,11 @@ class Handset:
             self._later(now + habits.received_after_s, report(RECEIVED))
         if down.report_request & 2:
             self._later(now + habits.consumed_after_s, report(CONSUMED))
+
+    def _acknowledged(self, of: tuple[int, int] | None) -> None:
+        """Reference and outcome of a delivery report; None is of a location report, which has no number."""
+        self.acknowledged.append(of)
+        self.on_acknowledged(*(of or (None, None)))
 
     def _answer_task(self, now: float) -> None:
         for delay_s, code in self.habits.answers:
@@ -184,11 +200,16 @@ class Handset:
         if style == lip.SHORT_TYPE:
             return lip_frame(self.issi, report, self._dialect, kind)
         dated = moment if style == lip.DATED_TYPE else None
-        digits, bits = lip.long_report_hex(report, dated, elapsed=style == lip.ELAPSED_TYPE)
+        digits, bits = lip.long_report_hex(
+            report, dated, elapsed=style == lip.ELAPSED_TYPE, wants_ack=self.habits.wants_acks
+        )
         return Frame(kind, self.issi, AI_SDS4, digits, bits)
 
     def _obey(self, order: Order, now: float) -> None:
         """Requests of clause 6.2: what they change, and the answer where one is wanted."""
+        if order.ask is Ask.ACKNOWLEDGEMENT:
+            self._acknowledged(None)
+            return
         if order.ask is Ask.IMMEDIATE:
             style = order.report_type
             response = lip.Reason.IMMEDIATE_RESPONSE

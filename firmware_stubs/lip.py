@@ -102,7 +102,9 @@ _CIRCLE, _CIRCLE_CODE = 2, 10
 _SPEED_AND_DIRECTION = 5
 
 
-def long_report_hex(report: ShortReport, moment: datetime | None = None, *, elapsed: bool = False) -> tuple[str, int]:
+def long_report_hex(
+    report: ShortReport, moment: datetime | None = None, *, elapsed: bool = False, wants_ack: bool = False
+) -> tuple[str, int]:
     """Protocol identifier and long location report: a circle, speed and direction; its digits and bits."""
     bits = BitString().add(PID_LIP, 8).add(1, 2).add(3, 4)
     if moment is not None:
@@ -113,5 +115,5 @@ def long_report_hex(report: ShortReport, moment: datetime | None = None, *, elap
         bits.add(0, 2)
     bits.add(_CIRCLE, 4).add(round(report.longitude * 2**25 / 360), 25).add(round(report.latitude * 2**24 / 180), 24)
     bits.add(_CIRCLE_CODE, 6).add(_SPEED_AND_DIRECTION, 3).add(report.speed_code, 7)
-    bits.add(report.direction_code * 16 & 0xFF, 8).add(0, 1).add(0, 1).add(report.reason, 8)
+    bits.add(report.direction_code * 16 & 0xFF, 8).add(wants_ack, 1).add(0, 1).add(report.reason, 8)
     return bits.hex(-(-bits.width // 4)), bits.width

@@ -52,9 +52,12 @@ def transfer_text(
     return _sds4("text", issi, bytes([PID_TEXT, flags, reference & 0xFF, LATIN_1]) + text.encode("latin-1"))
 
 
-def delivery_report(issi: int, reference: int, outcome: int, protocol: int = PID_TEXT) -> Frame:
-    """A standard SDS-REPORT (clause 29.4.2.2)."""
-    return _sds4("delivery_report", issi, bytes([protocol, 0x10, outcome, reference]))
+def delivery_report(
+    issi: int, reference: int, outcome: int, protocol: int = PID_TEXT, *, wants_ack: bool = False
+) -> Frame:
+    """A standard SDS-REPORT, which may ask for an SDS-ACK (clause 29.4.2.2)."""
+    kind = 0x18 if wants_ack else 0x10
+    return _sds4("delivery_report", issi, bytes([protocol, kind, outcome, reference]))
 
 
 def short_delivery_report(issi: int, reference: int, outcome: int) -> Frame:
@@ -96,8 +99,16 @@ class Downlink:
     @property
     def report(self) -> tuple[int, int] | None:
         """Reference and outcome of an SDS-REPORT on a message of the radio's own."""
+        return self._outcome(1)
+
+    @property
+    def acknowledgement(self) -> tuple[int, int] | None:
+        """Reference and outcome of an SDS-ACK on a delivery report of the radio's own (clause 29.4.2.1)."""
+        return self._outcome(2)
+
+    def _outcome(self, kind: int) -> tuple[int, int] | None:
         octets = self.octets
-        if self.service != AI_SDS4 or len(octets) < 4 or octets[0] < 0x80 or octets[1] >> 4 != 1:
+        if self.service != AI_SDS4 or len(octets) < 4 or octets[0] < 0x80 or octets[1] >> 4 != kind:
             return None
         return octets[3], octets[2]
 

@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     pieces = given.seed if given.fragment or given.faults else None
     terminal = Terminal(given.link, radio, pieces, speed=given.speed)
-    habits = Habits(given.answers, given.status_base, given.received_after, given.consumed_after, given.outcome)
+    habits = Habits(
+        given.answers, given.status_base, given.received_after, given.consumed_after, given.outcome, given.wants_acks
+    )
     crew = Crew(terminal, issis, habits, seed=given.seed, hurry=given.hurry)
     if given.trace:
         terminal.on_line = lambda way, octets: say(
@@ -120,6 +122,7 @@ def _add_officers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--received-after", type=float, default=RECEIVED_AFTER_S, help="seconds until the report")
     parser.add_argument("--consumed-after", type=float, default=CONSUMED_AFTER_S, help="seconds until it is read")
     parser.add_argument("--outcome", type=int, default=0, help="delivery status; from 32 on nothing is shown")
+    parser.add_argument("--wants-acks", action="store_true", help="reports of delivery and place ask for their receipt")
 
 
 if __name__ == "__main__":

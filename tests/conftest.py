@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.domain.time import Instant
+from tests import peers
 
 settings.register_profile(
     "lapel",
@@ -41,10 +42,5 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def shared() -> Path:
-    """The shared vectors; CI fails where they are missing, elsewhere the test says that it was left out."""
-    folder = Path(os.environ.get("LAPEL_SHARED", "../shared"))
-    if not (folder / "vectors").is_dir():
-        if os.environ.get("CI"):
-            pytest.fail(f"LAPEL_SHARED: {folder} has no vectors")
-        pytest.skip(f"LEFT OUT: {folder} has no vectors (set LAPEL_SHARED)")
-    return folder
+    """The shared references."""
+    return peers.shared().parent

@@ -48,6 +48,7 @@ drivers/tetra/settings.py
 drivers/tetra/questions.py
 drivers/tetra/burst.py
 gateway/feed/reach.py
+gateway/feed/last_words.py
 gateway/feed/escalation.py
 gateway/feed/proofs.py
 gateway/feed/handsets.py

@@ -50,20 +50,6 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_age_s: Age | None = None
 
 
-class Near(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place (degrees) and who would do."""
-
-    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
-    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 5
-    power: tuple[str, ...] = ()
-    duty: tuple[str, ...] = ()
-    agency: tuple[str, ...] = ()
-    role: tuple[str, ...] = ()
-    max_age_s: Age | None = None
-    exclude: tuple[str, ...] = ()
-
-
 class Offered(msgspec.Struct, frozen=True):
     """A unit that could go, why it is offered, and its Feature."""
 
@@ -119,11 +105,11 @@ async def units(call: Call[Shown]) -> web.StreamResponse:
     return web.Response(body=call.rooms.feed.snapshot(filters(call.asked)), content_type=GEOJSON)
 
 
-@ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Near)
-async def nearest(call: Call[Near]) -> web.StreamResponse:
+@ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)
+async def nearest(call: Call[Wanted]) -> web.StreamResponse:
     """Answer a ranking; who asked for what is logged."""
     asked, feed = call.asked, call.rooms.feed
-    ranking = feed.nearest(Wanted(**msgspec.structs.asdict(asked)))
+    ranking = feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
     )

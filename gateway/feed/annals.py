@@ -15,6 +15,7 @@ from gateway.feed.emergencies import CLEARED_KEPT, Emergencies, EmergencyRecord
 from gateway.feed.hub import Hub
 from gateway.feed.messages import Message, Messages
 from gateway.feed.proofs import Proof, Proofs
+from gateway.feed.reach import Contacts, ReachRecord
 from gateway.feed.urgent_lines import Restored, UrgentRecord
 
 
@@ -25,6 +26,7 @@ class Known(NamedTuple):
     emergencies: Emergencies
     messages: Messages
     proofs: Proofs
+    contacts: Contacts
 
 
 class Annals:
@@ -65,9 +67,10 @@ class Annals:
         hub, states = self._hub, [*self._latest.values(), *self._over.values()]
         if self._last_emergency is not None:
             states.append(self._last_emergency)
-        before = {record.seq: record for record in states if record.seq <= hub.horizon}
+        quiet = [record for record in states if record.seq <= hub.horizon or record.event == "reach"]
+        every = {record.seq: record for record in (*quiet, *hub.kept)}
         self.epoch = hub.sequence.epoch
-        return urgent_lines.image(self.epoch, hub.horizon, [*(before[seq] for seq in sorted(before)), *hub.kept])
+        return urgent_lines.image(self.epoch, hub.horizon, [every[seq] for seq in sorted(every)])
 
     def restore(self, restored: Restored, known: Known) -> None:
         """Take up what is known; where the log is whole, also its records for those who resume."""
@@ -77,7 +80,7 @@ class Annals:
             except (msgspec.DecodeError, ValueError):
                 self.unreadable += 1
                 continue
-            if restored.whole and record.seq > restored.horizon:
+            if restored.whole and record.seq > restored.horizon and record.event != "reach":
                 self._hub.keep(record)
         self._hub.horizon = max(self._hub.horizon, restored.horizon)
 
@@ -100,4 +103,7 @@ class Annals:
             self.note(record)
         elif record.event == "proven":
             known.proofs.restore(msgspec.json.decode(record.payload, type=Proof))
+            self.note(record)
+        elif record.event == "reach":
+            known.contacts.restore(msgspec.json.decode(record.payload, type=ReachRecord))
             self.note(record)

@@ -33,6 +33,7 @@ from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
 from gateway.feed.hub import Hub
+from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
@@ -69,7 +70,7 @@ class Feed:
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
         self._alarm.left = self._leave
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
-        self._contacts = Contacts(self.board)
+        self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
@@ -85,8 +86,8 @@ class Feed:
         self._log.reserved, self._log.kept, self._log.refused = self._reserved, self._alarm.on_disk, self._alarm.refused
         self._hub.sequence = await self._begin(restored)
         self._refresh(now)
-        letters = self._letters
-        self._annals.restore(restored, Known(self.board, self._alarm.emergencies, letters.messages, letters.proofs))
+        known = Known(self.board, self._alarm.emergencies, self._letters.messages, self._letters.proofs, self._contacts)
+        self._annals.restore(restored, known)
         self._alarm.show_all()
         if not restored.whole and restored.found:
             self._alarm.emergencies.skip_to_thousand()
@@ -388,7 +389,6 @@ class Feed:
         counts["conflated"] = self._hub.conflated
         counts["consumers_closed"] = dict(self._hub.closed)
         counts["unencodable"] = self._hub.unencodable
-        counts["urgent_pending"] = self._log.pending
-        counts["urgent_refusals"] = self._log.refusals
+        counts["urgent_pending"], counts["urgent_refusals"] = self._log.pending, self._log.refusals
         counts["urgent_unreadable"] = self._annals.unreadable
         return counts

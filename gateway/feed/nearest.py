@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -31,17 +31,17 @@ _KINDS: tuple[UnitKind, ...] = ("foot", "cycle", "vehicle")
 Mask = npt.NDArray[np.bool_]
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked: every power must be held, and any one of the duties, agencies and roles."""
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place (degrees) and who would do: every power must be held, and any one of the duties, agencies and roles."""
 
-    lat: float
-    lon: float
-    limit: int = 5
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 5
     power: tuple[str, ...] = ()
     duty: tuple[str, ...] = ()
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
-    max_age_s: float | None = None
+    max_age_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
     exclude: tuple[str, ...] = ()
 
 

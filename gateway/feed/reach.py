@@ -6,13 +6,13 @@ again in a later frame: the position that comes in the same report as "service l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from gateway.domain.events import Origin, Reach, ReachReport
 from gateway.domain.ids import UnitId
-from gateway.domain.time import Instant
+from gateway.domain.time import Instant, from_rfc3339
 from gateway.feed.board import Board
 from gateway.feed.standing import Standing
 from gateway.ports import Resolved
@@ -30,6 +30,25 @@ class Contact(msgspec.Struct, eq=False):
     heard_s: float
 
 
+class ReachRecord(msgspec.Struct, frozen=True):
+    """The last word on one radio, as the urgent log has it."""
+
+    v: int
+    seq: int
+    issi: int
+    unit: str | None
+    reach: Reach
+    heard_at: str
+
+
+Noted = Callable[[int, Contact | None], None]
+"""Told of each radio that is otherwise than before; None for one forgotten."""
+
+
+def _nobody(_issi: int, _contact: Contact | None) -> None:
+    """Nobody writes it down."""
+
+
 def best(contacts: Iterable[Contact]) -> Reach:
     """The reach of a unit with these radios."""
     return min((one.reach for one in contacts), key=BEST_FIRST.index, default="unknown")
@@ -38,8 +57,8 @@ def best(contacts: Iterable[Contact]) -> Reach:
 class Contacts:
     """Every radio that was heard, by its ISSI."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, noted: Noted = _nobody) -> None:
+        self._board, self._noted = board, noted
         self._radios: dict[int, Contact] = {}
         self._of_unit: dict[UnitId, dict[int, Contact]] = {}
 
@@ -65,7 +84,21 @@ class Contacts:
             return []
         return self._take(origin.issi, Contact(who.unit, reach, known.said_s, heard_s))
 
+    def restore(self, record: ReachRecord) -> None:
+        """Take up what was known before a restart; whatever is heard from now on is later."""
+        unit = None if record.unit is None else UnitId(record.unit)
+        heard_s = from_rfc3339(record.heard_at).timestamp()
+        self._put(record.issi, Contact(unit, record.reach, float("-inf"), heard_s))
+
     def _take(self, issi: int, contact: Contact) -> list[Standing]:
+        known = self._radios.get(issi)
+        changed = self._put(issi, contact)
+        same_unit = known is None or known.unit == contact.unit
+        if contact.reach != ("ok" if known is None else known.reach) or not (same_unit or contact.reach == "ok"):
+            self._noted(issi, contact)
+        return changed
+
+    def _put(self, issi: int, contact: Contact) -> list[Standing]:
         known = self._radios.pop(issi, None)
         units = {contact.unit} if known is None else {contact.unit, known.unit}
         if known is not None and known.unit is not None:
@@ -81,6 +114,7 @@ class Contacts:
         while len(self._radios) > RADIOS_KEPT:
             issi = next(iter(self._radios))
             gone = self._radios.pop(issi)
+            self._noted(issi, None)
             if gone.unit is not None:
                 self._of_unit.get(gone.unit, {}).pop(issi, None)
 

@@ -16,7 +16,7 @@ from gateway.feed.sequence import Mark
 
 SEQ_END = 2**53
 """Beyond this a JSON number is no longer exact everywhere."""
-UrgentEvent = Literal["emergency", "duty", "removed", "message", "proven"]
+UrgentEvent = Literal["emergency", "duty", "removed", "message", "proven", "reach"]
 
 
 class UrgentRecord(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ def _record(text: bytes) -> UrgentRecord | None:
     return UrgentRecord(seq, event, f"{event} {of}", unit, text)
 
 
-_OF_NO_UNIT = ("emergency", "message", "proven")
+_OF_NO_UNIT = ("emergency", "message", "proven", "reach")
 """Events that a radio on nobody's roster can raise too."""
 
 
@@ -122,6 +122,7 @@ def _named(content: dict[str, Any]) -> tuple[UrgentEvent, object] | None:
         ("triggers" in content and isinstance(number, str), "emergency", number),
         ("kind" in content and isinstance(number, int), "message", number),
         ("proven_at" in content, "proven", content.get("issi")),
+        ("reach" in content, "reach", content.get("issi")),
         ("reason" in content, "removed", unit),
         ("code" in content, "duty", unit),
     )

@@ -1,15 +1,13 @@
 """`lapel decode` and `lapel encode`, as a terminal sees them."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli.decode import decode, encode
+from tests import peers
 
-SHORT = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "vectors/tetra/lip_short.tsv"
 LINE = "0A000046624A0AD25EA820"
 
 
@@ -53,10 +51,8 @@ def test_a_bad_line_is_an_object_and_the_run_goes_on():
 
 def test_encode_is_the_inverse_for_every_recording():
     """Hex, objects, hex."""
-    if not SHORT.exists():
-        assert "LAPEL_SHARED" not in os.environ, f"{SHORT} is missing"
-        pytest.skip(f"LEFT OUT: {SHORT} is missing")
-    hexes = [line.split("\t")[0] for line in SHORT.read_text().splitlines()[1:]]
+    short = peers.shared("vectors/tetra/lip_short.tsv")
+    hexes = [line.split("\t")[0] for line in short.read_text().splitlines()[1:]]
     _, decoded = run(decode, "lip", given="\n".join(hexes).encode())
     code, printed = run(encode, "lip", given="\n".join(decoded).encode())
     assert (code, printed) == (0, hexes)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import peers
 from tests.api.site import noise
 from tests.cli.conftest import Lapel, outside
 
@@ -138,8 +138,7 @@ def test_proofs(lapel: Lapel, store: Path, tmp_path: Path) -> None:
 
 def test_stock_age_opens_an_exhibit(lapel: Lapel, store: Path, tmp_path: Path) -> None:
     """The printed identity and the named blob are all that `age` needs; printing it is a custody entry."""
-    if shutil.which("age") is None:
-        pytest.skip("LEFT OUT: age is not installed")
+    peers.program("age")
     row = exhibit(lapel, store)
     done = lapel("keys", "identity", row["id"], "--purpose", "disclosure 12", "--data", store)
     assert (done.code, done.out.startswith("AGE-SECRET-KEY-1")) == (0, True)

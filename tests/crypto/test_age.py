@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 
 import pyrage
@@ -24,11 +23,17 @@ from gateway.crypto.age import (
     write_header,
 )
 from gateway.crypto.bech32 import Bech32Error, from_bech32, to_bech32
+from tests import peers
 from tests.evidence.vault.lab import noise
 
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 17)
 IDENTITY = Identity(bytes(range(32)))
-stock_age = pytest.mark.skipif(shutil.which("age") is None, reason="LEFT OUT: age is not installed")
+
+
+@pytest.fixture
+def stock_age() -> str:
+    """The age of the distribution."""
+    return peers.program("age")
 
 
 def ours(content: bytes, identity: Identity = IDENTITY) -> bytes:
@@ -48,7 +53,7 @@ def opened(file: bytes, identity: Identity = IDENTITY) -> bytes:
     return plain
 
 
-@stock_age
+@pytest.mark.usefixtures("stock_age")
 @pytest.mark.parametrize("size", SIZES)
 def test_stock_age_opens_ours(tmp_path, size):
     """`age -d` with the printed identity gives the same bytes."""
@@ -60,7 +65,7 @@ def test_stock_age_opens_ours(tmp_path, size):
     assert found.stdout == noise(size)
 
 
-@stock_age
+@pytest.mark.usefixtures("stock_age")
 @pytest.mark.parametrize("size", SIZES)
 def test_we_open_stock_age(size):
     """What `age -r` wrote for the printed recipient opens here."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import peers
 
 COPY_TRIES = 50
 COMMIT_S = 300
@@ -24,18 +25,14 @@ COMMIT_S = 300
 
 def needs_root() -> None:
     """Leave the test out, saying so, where no file system can be mounted."""
-    missing = [name for name in ("mkfs.ext4", "losetup", "mount", "umount") if _program(name) is None]
-    if os.geteuid() != 0 or missing or not Path("/dev/loop-control").exists():
-        why = f"{', '.join(missing)} missing" if missing else "needs root and loop devices"
-        pytest.skip(f"LEFT OUT, nothing shown about power cuts or full disks: {why}")
-
-
-def _program(name: str) -> str | None:
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    for name in ("mkfs.ext4", "losetup", "mount", "umount"):
+        peers.program(name)
+    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+        pytest.skip("LEFT OUT, nothing shown about power cuts or full disks: needs root and loop devices")
 
 
 def _run(name: str, *words: str) -> str:
-    done = subprocess.run([_program(name) or name, *words], capture_output=True, text=True)
+    done = subprocess.run([peers.program(name), *words], capture_output=True, text=True)
     assert done.returncode == 0, f"{name} {' '.join(words)}: {done.stderr}"
     return done.stdout.strip()
 

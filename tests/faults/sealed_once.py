@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests import peers
 from tests.faults.camera_process import CameraProcess
 from tests.scenarios.gateway_process import GatewayProcess
 
@@ -40,8 +38,7 @@ def sealed_once(gateway: GatewayProcess, recording: Path, scratch: Path) -> dict
 
 def opened(gateway: GatewayProcess, exhibit: str, scratch: Path) -> bytes:
     """An exhibit's content, through `lapel keys identity` and the stock `age`."""
-    if shutil.which("age") is None:
-        pytest.skip("LEFT OUT: age is not installed")
+    peers.program("age")
     printed = gateway.lapel("keys", "identity", exhibit, "--purpose", "fault test")
     assert printed.returncode == 0, printed.stderr.decode()
     identity = scratch / f"{exhibit}.identity"

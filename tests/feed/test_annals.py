@@ -10,6 +10,7 @@ from gateway.feed.emergencies import Emergencies
 from gateway.feed.hub import Hub
 from gateway.feed.messages import Messages
 from gateway.feed.proofs import Proofs
+from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Sequence
 from gateway.feed.settings import FeedSettings
 from gateway.feed.urgent_lines import Restored, UrgentRecord, read
@@ -25,7 +26,7 @@ class Desk:
         self.hub = Hub(settings, self.board)
         self.hub.sequence = Sequence("E", 1, BLOCK, on_disk=True)
         self.annals = Annals(self.hub)
-        self.known = Known(self.board, Emergencies(), Messages(10), Proofs())
+        self.known = Known(self.board, Emergencies(), Messages(10), Proofs(), Contacts(self.board))
 
     def say(self, event, key, unit, content, *, over=False) -> UrgentRecord:
         """Out, and noted."""

@@ -276,3 +276,31 @@ def test_unknown_issi(scene) -> None:
     assert (found.issi, found.holder, found.last_held_by, found.person) == (99, "unknown", "P-2", None)
     assert json.loads(scene.feed.snapshot())["features"]
     assert press(scene.clock.now()).trigger == "tetra_status"
+
+
+async def test_reach_is_kept_over_a_restart(scene, tmp_path) -> None:
+    """What a radio said last still counts, until it is heard again; nothing of it is sent to those who resume."""
+    consumer = scene.feed.subscribe()
+    consumer.take()
+    say(scene, "off")
+    await again(scene, tmp_path)
+    assert scene.feed.reach(scene.one) == "off"
+    assert scene.properties()["reach"] == "off"
+    scene.duty(3)
+    assert scene.feed.reach(scene.one) == "ok"
+    for _ in range(2):
+        await again(scene, tmp_path)
+        assert scene.feed.reach(scene.one) in {"ok", "unknown"}, "the log was written anew between"
+
+
+async def test_reach_records_are_no_ones_news(scene, tmp_path) -> None:
+    """A cursor before the restart is given urgent records, and not these."""
+    consumer = scene.feed.subscribe()
+    cursor = f"{scene.feed.epoch}-{scene.feed.seq}"
+    consumer.take()
+    scene.duty(11)
+    say(scene, "off")
+    assert b"heard_at" not in consumer.take()
+    await again(scene, tmp_path)
+    assert scene.feed.reach(scene.one) == "off"
+    assert b"heard_at" not in scene.feed.subscribe(cursor).take()

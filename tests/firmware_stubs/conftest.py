@@ -1,7 +1,5 @@
 """A real broker for the stubs' own tests, and the shared vectors."""
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import peers
+
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
@@ -17,12 +17,8 @@ if str(ROOT) not in sys.path:
 
 @pytest.fixture
 def vectors():
-    """The shared TETRA vectors; CI sets LAPEL_SHARED and must have them."""
-    folder = Path(os.environ.get("LAPEL_SHARED", ROOT.parent / "shared")) / "vectors" / "tetra"
-    if not folder.exists():
-        assert "LAPEL_SHARED" not in os.environ, f"{folder} is missing"
-        pytest.skip(f"LEFT OUT: no vectors at {folder}")
-    return folder
+    """The shared TETRA vectors."""
+    return peers.shared("vectors/tetra")
 
 
 class Mosquitto:
@@ -43,7 +39,7 @@ class Mosquitto:
         return f"127.0.0.1:{self.port}"
 
     def start(self):
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        program = peers.program("mosquitto")
         self.process = subprocess.Popen(
             [program, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -64,8 +60,6 @@ class Mosquitto:
 @pytest.fixture
 def broker(tmp_path):
     """A running mosquitto."""
-    if not (shutil.which("mosquitto") or Path("/usr/sbin/mosquitto").exists()):
-        pytest.skip("LEFT OUT: mosquitto is not installed")
     mosquitto = Mosquitto(tmp_path)
     mosquitto.start()
     yield mosquitto

@@ -279,3 +279,20 @@ def test_orders_in_the_vectors_are_read(vectors):
                 assert read.ask is ask, row
                 found += 1
     assert found
+
+
+def test_acknowledgements_are_asked_for_and_seen():
+    """Bit 4 of the report, the bit of the long report; SDS-ACK by its reference, LIP acknowledgement without one."""
+    radio = handset(wants_acks=True, answers=())
+    radio.receive(down("820E050148656C6C6F"), 0.0)
+    assert ("delivery_report", "82180005") in sent(radio, 1.0)
+    radio.report_place(2.0)
+    [(kind, digits)] = [each for each in sent(radio, 3.0) if each[0] == "lip"]
+    plain = handset()
+    plain.report_place(2.0)
+    [(_, other)] = sent(plain, 3.0)
+    assert (kind, (int(digits, 16) ^ int(other, 16)).bit_count()) == ("lip", 1)
+    radio.receive(down("82200005"), 4.0)
+    radio.receive(down("0A5000"), 4.0)
+    assert radio.acknowledged == [(5, 0), None]
+    assert radio.screen == ["Hello"]

@@ -10,13 +10,11 @@ import time
 import tomllib
 import tty
 
-import pytest
-
+from tests import peers
 from tests.firmware_stubs.conftest import ROOT
 from tests.firmware_stubs.test_camera import GatewayOnTheWire
 
-if not os.environ.get("CI"):
-    pytest.importorskip("av", reason="LEFT OUT: PyAV is not installed")
+peers.package("av")
 
 
 class Listener(threading.Thread):

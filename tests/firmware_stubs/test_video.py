@@ -2,17 +2,14 @@
 
 import hashlib
 import importlib
-import os
 from datetime import UTC, datetime
 
 import numpy as np
-import pytest
 
 from firmware_stubs.font import draw
+from tests import peers
 
-if not os.environ.get("CI"):
-    pytest.importorskip("av", reason="LEFT OUT: PyAV is not installed")
-av = importlib.import_module("av")
+av = peers.package("av")
 video = importlib.import_module("firmware_stubs.video")
 
 STARTED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,10 +109,10 @@ def test_messages_are_the_newest_and_come_back_as_they_were(story, kept) -> None
             assert (found is None) == (not max(0, count - kept) < step <= count)
             made = found if news else None
         if made is not None:
-            lines.append(json.loads(json.dumps({name: getattr(made, name) for name in made.__struct_fields__})))
+            lines.append(msgspec.to_builtins(made))
     again = Messages(kept)
     for line in lines:
-        again.restore(Message(**line))
+        again.restore(msgspec.convert(line, Message))
     assert again.all() == messages.all()
     assert again.add(text(clock.on(1), "next"), who(None)).id == count + 1
 

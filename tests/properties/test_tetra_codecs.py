@@ -1,11 +1,8 @@
 """For all: nothing unexpected is raised; parse and print are inverse; any chunking gives the same events."""
 
 import json
-import os
 from itertools import pairwise
-from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,8 +13,8 @@ from drivers.tetra.bits import Bits, from_hex
 from drivers.tetra.lip_short import ShortReport, decode_short, encode_short
 from drivers.tetra.translate import moment_of
 from gateway.errors import WireError
+from tests import peers
 
-STREAM = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "vectors/tetra/chunked_stream.json"
 many = settings(deadline=None)
 
 short_reports = st.builds(ShortReport, *(st.integers(0, (1 << width) - 1) for width in (2, 25, 24, 3, 7, 4, 1, 8)))
@@ -157,10 +154,7 @@ def test_reading_hex_never_surprises(text, stated):
 @given(st.lists(st.integers(0, 25_000), max_size=60))
 def test_any_chunking_of_the_recording_gives_the_same_items(cuts):
     """Random re-chunkings of the recorded stream."""
-    if not STREAM.exists():
-        assert "LAPEL_SHARED" not in os.environ, f"{STREAM} is missing"
-        pytest.skip(f"LEFT OUT: {STREAM} is missing")
-    whole = "".join(json.loads(STREAM.read_text())).encode()
+    whole = "".join(json.loads(peers.shared("vectors/tetra/chunked_stream.json").read_text())).encode()
     places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     reader = pei.LineReader()
     items = [item for start, end in pairwise(places) for item in reader.feed(whole[start:end])]

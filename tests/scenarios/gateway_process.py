@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests import peers
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 30.0
@@ -42,9 +41,7 @@ def until(condition: Callable[[], object], patience_s: float, what: str, pause_s
 @contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[int]:
     """Debian's broker on a loopback port of its own; its port."""
-    binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-    if not Path(binary).exists():
-        pytest.skip("LEFT OUT: mosquitto is not installed")
+    binary = peers.program("mosquitto")
     port, file = free_port(), folder / "mosquitto.conf"
     file.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\nlog_type none\n"

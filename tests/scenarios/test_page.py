@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import peers
 from tests.api.site import Site, noise
 
 CHROMIUM = Path(os.environ.get("LAPEL_CHROMIUM", "/usr/bin/chromium"))
@@ -29,7 +30,7 @@ CONTRAST = 4.5
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     if not CHROMIUM.exists():
-        pytest.skip(f"LEFT OUT: the page in a browser ({CHROMIUM} is not installed)")
+        peers.left_out(f"the page in a browser ({CHROMIUM} is not installed)")
     with sync_playwright() as play:
         opened = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield opened

@@ -148,6 +148,20 @@ def test_out_of_reach_fails_with_its_cause(site):
     assert site.terminal.of("screen") == []
 
 
+def test_out_of_reach_is_known_after_a_crash(site):
+    """A radio that was switched off, kill -9, a new start: a task fails at once, nothing goes over the air."""
+    site.terminal.cue(f"reach {OFFICER} off")
+    until(lambda: site.terminal.of("done"), 5, "the radio has said so")
+    time.sleep(0.5)
+    site.gateway.kill()
+    site.gateway.start().ready()
+    began_s = time.monotonic()
+    _, task = site.ask("/v1/tasks", {"unit": UNIT, "text": "Are you there"})
+    failed = site.becomes(task["id"], "failed")
+    assert (failed["cause"]["kind"], time.monotonic() - began_s < 5) == ("out_of_reach", True)
+    assert site.terminal.of("downlink") == []
+
+
 def test_a_radio_that_cannot_take_it_is_a_failure(tmp_path):
     """Delivery status 0x4A is final, and said with its number."""
     site = Site(tmp_path, "--outcome", 0x4A)
@@ -172,3 +186,23 @@ def test_an_officers_text_is_reported_received_and_dealt_with(site):
     time.sleep(1.5)
     said = [(one["issi"], one["reference"], one["outcome"]) for one in site.terminal.of("report")]
     assert said == [(OFFICER, 201, 0x00), (OFFICER, 201, 0x02)]
+
+
+def test_reports_that_ask_for_it_are_acknowledged(tmp_path):
+    """SDS-ACK on a delivery report, by its reference; LIP acknowledgement on a long report; one of each, once."""
+    site = Site(tmp_path, "--wants-acks", "--answers", "")
+    try:
+        _, task = site.ask("/v1/tasks", {"unit": UNIT, "text": "North gate"})
+        site.becomes(task["id"], "delivered")
+        [shown] = site.terminal.of("screen")
+        until(lambda: len(site.terminal.of("acknowledged")) == 2, 10, "both delivery reports are acknowledged")
+        said = [(one["issi"], one["reference"], one["outcome"]) for one in site.terminal.of("acknowledged")]
+        assert said == [(OFFICER, shown["reference"], 0x00), (OFFICER, shown["reference"], 0x02)]
+        site.terminal.cue(f"place {OFFICER}")
+        until(lambda: len(site.terminal.of("acknowledged")) == 3, 10, "the long report is acknowledged")
+        time.sleep(1.5)
+        assert site.terminal.of("acknowledged")[2:] == [
+            {"event": "acknowledged", "issi": OFFICER, "reference": None, "outcome": None}
+        ]
+    finally:
+        site.close()

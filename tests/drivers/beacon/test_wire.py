@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from drivers.beacon.wire import PAYLOAD_LIMIT, Topics, decode, read
 from gateway.domain.events import EmergencyReport, PositionReport
 from gateway.errors import WireError
+from tests import peers
 from tests.drivers.links.rig import NOW
 
 PLAIN = "lapel/v1/beacon/bcn-0931/position"
@@ -60,11 +59,7 @@ def test_owntracks_location():
 
 def test_the_wire_examples_are_read():
     """Every beacon line of the shared examples."""
-    path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/telemetry.jsonl"
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail("shared examples are not here")
-        pytest.skip("LEFT OUT: shared examples are not here")
+    path = peers.shared("examples/wire/telemetry.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     beacons = [line for line in lines if "camera" not in line["topic"]]
     assert len(beacons) == 3

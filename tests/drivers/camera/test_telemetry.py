@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from drivers.camera.telemetry import PAYLOAD_LIMIT, device, read
 from gateway.domain.events import CameraReport, EmergencyReport, PositionReport
+from tests import peers
 from tests.drivers.links.rig import NOW
 
 EVENT, STATUS = "lapel/v1/camera/cam-1/event", "lapel/v1/camera/cam-1/status"
@@ -23,11 +22,7 @@ def said(topic: str, payload: bytes | dict):
 
 def test_the_wire_examples_are_read():
     """Status, start, stop, panic."""
-    path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/telemetry.jsonl"
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail("shared examples are not here")
-        pytest.skip("LEFT OUT: shared examples are not here")
+    path = peers.shared("examples/wire/telemetry.jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     readings = [said(line["topic"], line["payload"]) for line in lines if "camera" in line["topic"]]
     assert [reading.problem for reading in readings] == [None] * 4

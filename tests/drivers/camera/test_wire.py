@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +12,7 @@ from drivers.camera import wire
 from drivers.camera.wire import Abort, CommandError, Fin, Init, Piece, Response, StatusQuery
 from gateway.domain.evidence import RecordingFin, RecordingKey, Segment
 from gateway.domain.ids import DeviceId
+from tests import peers
 
 REC = "20261121T210503Z-0017"
 KEY = RecordingKey(DeviceId("cam-0042"), REC)
@@ -187,11 +186,7 @@ def test_a_manifest_of_any_length_refuses_no_recording():
 
 def test_every_answer_of_the_shared_example_is_printed_key_by_key():
     """Same keys, same order, v first among the constants."""
-    path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/camera.jsonl"
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail("shared examples are not here")
-        pytest.skip("LEFT OUT: shared examples are not here")
+    path = peers.shared("examples/wire/camera.jsonl")
     answers = [one["payload"] for one in map(json.loads, path.read_text().splitlines()) if one["to"] == "camera"]
     assert len(answers) == 5
     for answer in answers:
@@ -203,11 +198,7 @@ def test_every_answer_of_the_shared_example_is_printed_key_by_key():
 
 def test_commands_of_the_shared_example_are_read():
     """Every line a camera sends."""
-    path = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "examples/wire/camera.jsonl"
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail("shared examples are not here")
-        pytest.skip("LEFT OUT: shared examples are not here")
+    path = peers.shared("examples/wire/camera.jsonl")
     kinds = []
     for line in map(json.loads, path.read_text().splitlines()):
         if line["to"] == "gateway":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,13 +12,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway.domain.time import Instant
 from gateway.ports import BrokerAddress, Receipt
+from tests import peers
 
 BROKERS = ["iotcore", "mosquitto"]
 NOW = Instant(100.0, datetime(2026, 11, 21, 21, 6, tzinfo=UTC))
@@ -49,11 +47,7 @@ class Mosquitto:
 
     async def open(self) -> None:
         """Start it and wait until it listens."""
-        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        if not Path(binary).exists():
-            if os.environ.get("CI"):
-                pytest.fail("mosquitto is not installed")
-            pytest.skip("LEFT OUT: mosquitto is not installed")
+        binary = peers.program("mosquitto")
         config = Path(self._dir.name) / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"

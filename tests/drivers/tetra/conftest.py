@@ -8,22 +8,16 @@ import pty
 import time
 import tty
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from gateway.domain.time import Instant
 from gateway.ports import DriverContext, Receipt
-
-SHARED = Path(os.environ.get("LAPEL_SHARED", "../shared")) / "vectors" / "tetra"
+from tests import peers
 
 
 def _vector(name: str) -> str:
-    if not (SHARED / name).exists():
-        if "LAPEL_SHARED" in os.environ:
-            pytest.fail(f"{SHARED / name} is missing")
-        pytest.skip(f"LEFT OUT: {SHARED / name} is missing")
-    return (SHARED / name).read_text()
+    return peers.shared(f"vectors/tetra/{name}").read_text()
 
 
 @pytest.fixture(scope="session")
