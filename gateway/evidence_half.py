@@ -27,7 +27,7 @@ from gateway.ports import Clock, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
-from gateway.witnessing import witnessed
+from gateway.witnessing import kept_running, witnessed
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
@@ -58,6 +58,15 @@ class EvidenceHalf:
         contradicted = self.witnesses is not None and self.witnesses.problem is not None
         broken = contradicted or self.records.custody.problem is not None
         return "down" if broken else self.recordings.condition
+
+    async def cosigned(self, index: int, patience_s: float | None = None) -> str:
+        """A checkpoint that covers an entry, cosigned by the quorum where one is asked for; waits for it.
+
+        TimeoutError when patience ends: witnesses delay what goes out, never what comes in.
+        """
+        if self.witnesses is None:
+            return self.records.custody.checkpoint_text
+        return (await self.witnesses.wait_cosigned(index, patience_s)).note
 
 
 class AgencyTerms:
@@ -149,9 +158,10 @@ async def evidence_half(settings: Settings, people: Directory, clock: Clock) -> 
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
-                chores = group.create_task(_chores(recordings))
+                chores = [group.create_task(each) for each in (_chores(recordings), kept_running(witnesses))]
                 yield EvidenceHalf(opened, recordings, witnesses)
-                chores.cancel()
+                for each in chores:
+                    each.cancel()
         finally:
             await recordings.close()
 

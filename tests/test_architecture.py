@@ -221,9 +221,8 @@ def test_rule_5_the_http_client_and_the_http_server_have_a_room_each() -> None:
     client = re.compile(r"\bClientSession\b|\bhttpx\b|\burllib\.request\b|\brequests\b\.")
     asking = {path.relative_to(ROOT).parts[1] for path in CODE if client.search(path.read_text("utf-8"))}
     assert asking <= {"outlets", "cli"}, asking
-    serving = [
-        path.name for path in (ROOT / "gateway/outlets").glob("*.py") if "aiohttp import web" in path.read_text()
-    ]
+    outlets = (ROOT / "gateway/outlets").glob("*.py")
+    serving = [path.name for path in outlets if "aiohttp import web" in path.read_text("utf-8")]
     assert serving == []
 
 
