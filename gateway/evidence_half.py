@@ -31,7 +31,7 @@ from gateway.ports import Clock, DeviceRights, Directory
 from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
-from gateway.witnessing import witnessed
+from gateway.witnessing import kept_running, witnessed
 
 NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
@@ -80,6 +80,15 @@ class EvidenceHalf:
         sink = self.recordings
         now = {"log_entries": self.records.custody.size, "left_waiting": len(sink.waiting)}
         return {**sink.counters, **sink.shares.counters, **now, "footage_waits": int(sink.problem is not None)}
+
+    async def cosigned(self, index: int, patience_s: float | None = None) -> str:
+        """A checkpoint that covers an entry, cosigned by the quorum where one is asked for; waits for it.
+
+        TimeoutError when patience ends: witnesses delay what goes out, never what comes in.
+        """
+        if self.witnesses is None:
+            return self.records.custody.checkpoint_text
+        return (await self.witnesses.wait_cosigned(index, patience_s)).note
 
 
 class AgencyTerms:
@@ -171,9 +180,10 @@ async def evidence_half(
         try:
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
-                chores = [group.create_task(_chores(recordings)), group.create_task(_tell_of_room(recordings))]
+                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
                 if examining is not None:
-                    chores.append(group.create_task(examining.run()))
+                    lasting.append(examining.run())
+                chores = [group.create_task(each) for each in lasting]
                 yield EvidenceHalf(opened, recordings, examining, witnesses)
                 for chore in chores:
                     chore.cancel()

@@ -22,9 +22,9 @@ AGAIN_AFTER_S = 5.0
 
 @contextlib.asynccontextmanager
 async def witnessed(log: LogSection, custody: CustodyLog, clock: Clock) -> AsyncIterator[Witnesses | None]:
-    """Ask the witnesses what they saw, then have each new checkpoint cosigned; None where there are none.
+    """The witnesses, asked what they saw; None where there are none.
 
-    IntegrityError where a witness saw a larger or another log than this one.
+    IntegrityError where one saw a larger or another log than this one.
     """
     if not log.witness:
         yield None
@@ -39,14 +39,12 @@ async def witnessed(log: LogSection, custody: CustodyLog, clock: Clock) -> Async
         quorum = Quorum(log.operator or "", log.quorum)
         witnesses = Witnesses(custody.directory / "log", parse_vkey(custody.vkey), seats, quorum, clock)
         await witnesses.open(log.witness_patience_s)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        running = group.create_task(_kept_running(witnesses))
-        stack.callback(running.cancel)
         yield witnesses
 
 
-async def _kept_running(witnesses: Witnesses) -> None:
-    while True:
+async def kept_running(witnesses: Witnesses | None) -> None:
+    """Have each new checkpoint cosigned, until cancelled."""
+    while witnesses is not None:
         try:
             await witnesses.run()
         except Exception:  # noqa: BLE001 - a defect here must not take ingest along: loud, and begun again

@@ -30,6 +30,8 @@ gateway/domain gateway/errors.py
 gateway/evidence/fold.py gateway/evidence/log/checkpoint.py gateway/evidence/log/merkle.py
 gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/shares.py
 gateway/evidence/vault/ranges.py
+gateway/evidence/log/add_checkpoint.py
+gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/vault/ranges.py
 gateway/feed/board.py gateway/feed/duty.py gateway/feed/emergencies.py gateway/feed/encode.py gateway/feed/filters.py
 gateway/feed/freshness.py gateway/feed/messages.py gateway/feed/nearest.py gateway/feed/roll.py gateway/feed/sse.py
 gateway/feed/standing.py gateway/feed/wording.py
@@ -229,6 +231,16 @@ def test_rule_3_no_room_names_a_driver() -> None:
             if isinstance(node, ast.Constant) and node.value in kinds:
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_rule_5_the_http_client_and_the_http_server_have_a_room_each() -> None:
+    """The one library is two doors: outlets only ask, and nobody else does."""
+    client = re.compile(r"\bClientSession\b|\bhttpx\b|\burllib\.request\b|\brequests\b\.")
+    asking = {path.relative_to(ROOT).parts[1] for path in CODE if client.search(path.read_text("utf-8"))}
+    assert asking <= {"outlets", "cli"}, asking
+    outlets = (ROOT / "gateway/outlets").glob("*.py")
+    serving = [path.name for path in outlets if "aiohttp import web" in path.read_text("utf-8")]
+    assert serving == []
 
 
 def test_no_commit_names_a_machine_or_a_registry() -> None:

@@ -39,7 +39,8 @@ class DemoWitness:
         self._config.write_text("\n".join(lines), "utf-8")
         with (self._root / "witness.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway", "log", "witness", "-c", str(self._config)),
+                *(sys.executable, "-m", "gateway", "log", "witness", "-c", str(self._config), "--with-parent"),
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us: the witness ends last

@@ -112,18 +112,27 @@ def opened(settings: WitnessSettings) -> Witness:
 @click.command()
 @click.option("-c", "--config", required=True, metavar="FILE", help="The witness's own configuration file.")
 @click.option("--vkey", is_flag=True, help="Print the witness's verifier key (making it on first use), and end.")
-def witness(config: str, *, vkey: bool) -> None:
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input does.")
+def witness(config: str, *, vkey: bool, with_parent: bool) -> None:
     """Cosign other people's logs until SIGTERM or SIGINT; refuse and keep what is a fork or a rollback."""
     settings = load(Path(config))
     if vkey:
         click.echo(str(WitnessKey(settings.name, key_of(settings).public)))
         return
     set_up_logs(settings.level)
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, with_parent=with_parent))
 
 
-async def _serve(settings: WitnessSettings) -> None:
+def _end_with_input(stop: asyncio.Event) -> None:
+    if not os.read(0, 1):
+        asyncio.get_running_loop().remove_reader(0)
+        stop.set()
+
+
+async def _serve(settings: WitnessSettings, *, with_parent: bool) -> None:
     stop = asyncio.Event()
+    if with_parent:
+        asyncio.get_running_loop().add_reader(0, _end_with_input, stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     found = opened(settings)
