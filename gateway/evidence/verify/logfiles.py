@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from gateway.evidence.verify.successor import check_successor, first_origin
 from gateway.evidence.verify.tiles import Tile
 
 CHECKPOINT = "log/checkpoint"
-COSIGNED = "log/cosigned"
+COSIGNED, HALTED = "log/cosigned", "log/halted"
 NOTE_MAX = 1 << 18
 EDGE_TRIES = 50
 Hashes = list[bytes | None]
@@ -77,12 +78,28 @@ class LogFiles:
         if not exists(self._top / "cosigned"):
             return None
         found = open_checkpoint(read_whole(self._top / "cosigned", NOTE_MAX, COSIGNED), self.vkey, COSIGNED)
+        self._must_extend(found, COSIGNED)
+        return found
+
+    def halted(self) -> None:
+        """A log that a witness's proof has halted does not extend the checkpoint in `log/halted`."""
+        assert self.vkey is not None
+        if not exists(self._top / "halted"):
+            return
+        try:
+            note = str(json.loads(read_whole(self._top / "halted", NOTE_MAX, HALTED))["checkpoint"])
+        except (ValueError, KeyError, TypeError):
+            raise VerificationError(HALTED, "a JSON object with a checkpoint", "something else") from None
+        self._must_extend(open_checkpoint(note.encode("utf-8", "surrogatepass"), self.vkey, HALTED), HALTED)
+        self._report.note(f"{HALTED} is there, but this log does extend the checkpoint in it")
+
+    def _must_extend(self, found: Checkpoint, path: str) -> None:
+        assert self.checkpoint is not None
         if found.size > self.checkpoint.size and not self.moved():
-            raise VerificationError(CHECKPOINT, f"at least the {found.size} entries of {COSIGNED}", "fewer")
+            raise VerificationError(CHECKPOINT, f"at least the {found.size} entries of {path}", "fewer")
         whole = len(self.hashes) == self.checkpoint.size
         if whole and found.size <= len(self.hashes) and tree.root(self.hashes[: found.size]) != found.root:
-            raise VerificationError(COSIGNED, f"the root of the first {found.size} entries", found.root.hex())
-        return found
+            raise VerificationError(path, f"the root of the first {found.size} entries", found.root.hex())
 
     def _judge_succession(self) -> None:
         assert self.vkey is not None

@@ -30,6 +30,8 @@ class Trust(msgspec.Struct, frozen=True):
         cosigned: Checkpoint | None = None
         with report.collecting():
             cosigned = files.cosigned()
+        with report.collecting():
+            files.halted()
         if cosigned is not None:
             report.count("cosigned_entries", cosigned.size)
         for witness in self.witnesses:

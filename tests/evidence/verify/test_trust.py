@@ -14,6 +14,7 @@ from gateway.cli.log import log
 from gateway.crypto.cosignatures import WitnessKey, cosign
 from gateway.crypto.keys import LogSigner
 from gateway.crypto.notes import VerifierKey, parse_note
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.verify.store import verify_log
 from gateway.evidence.verify.trust import trust
 from tests.evidence.log.lab import Lab, act
@@ -76,8 +77,6 @@ def test_what_is_not_trusted_is_found(served: Served) -> None:
 
 def test_a_log_that_is_not_what_was_cosigned(served: Served) -> None:
     """Another root at that size, or fewer entries than that: found without anybody's key."""
-    from gateway.evidence.log.checkpoint import Checkpoint
-
     signer = served.lab.keystore.log_signer
     served.cosign(Checkpoint("lapel.test/log", 5, b"x" * 32).sign(signer))
     assert served.findings() == ["log/cosigned"]
@@ -85,6 +84,20 @@ def test_a_log_that_is_not_what_was_cosigned(served: Served) -> None:
     assert served.findings() == ["log/checkpoint"]
     (served.log / "cosigned").write_text(served.five.replace("\n5\n", "\n6\n"))
     assert served.findings() == ["log/cosigned"]
+
+
+def test_a_halted_log_is_found(served: Served) -> None:
+    """The checkpoint that halted it is larger, or of another root; one that it extends is only a note."""
+    signer = served.lab.keystore.log_signer
+    for size, path in ((9, "log/checkpoint"), (6, "log/halted")):
+        note = Checkpoint("lapel.test/log", size, b"x" * 32).sign(signer)
+        (served.log / "halted").write_text(json.dumps({"v": 1, "problem": "p", "witness": "w", "checkpoint": note}))
+        assert served.findings() == [path]
+    (served.log / "halted").write_text(json.dumps({"v": 1, "problem": "p", "witness": "w", "checkpoint": served.five}))
+    assert served.findings() == []
+    for text in ("[]", "{}", "nonsense", '{"checkpoint": "x"}'):
+        (served.log / "halted").write_text(text)
+        assert served.findings() == ["log/halted"]
 
 
 def test_any_flipped_byte_of_a_cosignature(served: Served) -> None:
