@@ -263,3 +263,13 @@ FAINT = """() => {
   }
   return found;
 }"""
+
+
+def test_groups_that_nobody_hears_are_shown(browser: Browser, tmp_path: Path) -> None:
+    """Each by its name and number, apart from the inputs."""
+    groups = [{"gssi": 4711001, "name": "City centre patrol"}, {"gssi": 4711002, "name": "Events"}]
+    with Site(tmp_path, feed={"groups": groups}) as site:
+        opened = Visit(browser, site, viewport={"width": 390, "height": 844})
+        chips = opened.sign_in(site.token()).locator("#cover li")
+        expect(chips).to_have_text(["not covered: City centre patrol (4711001)", "not covered: Events (4711002)"])
+        opened.close()
