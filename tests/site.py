@@ -15,24 +15,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.cli import lapel
 from gateway.ports import BrokerAddress
+from tests import peers
 from tests.drivers.links.rig import free_port
-
-
-def needed(tool: str) -> str:
-    """The path of a program; CI fails where it is missing, elsewhere the test says that it was left out."""
-    found = shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/usr/local/sbin")
-    if found is None and os.environ.get("CI"):
-        pytest.fail(f"{tool} is not installed")
-    if found is None:
-        pytest.skip(f"LEFT OUT: {tool} is not installed")
-    return found
 
 
 def command(*words: object, code: int = 0) -> str:
@@ -74,7 +64,7 @@ class Site:
         self.keys.mkdir(exist_ok=True)
         made = self.keys / f"{name}.csr"
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.keys / f"{name}.key"]
-        words = [needed("openssl"), "req", "-new", *key, "-subj", f"/CN={subject or name}", "-out", made]
+        words = [peers.program("openssl"), "req", "-new", *key, "-subj", f"/CN={subject or name}", "-out", made]
         subprocess.run(words, check=True, capture_output=True)
         return made
 
@@ -91,7 +81,7 @@ class Site:
 
     def start(self) -> None:
         """Start Mosquitto with what was written, nothing added."""
-        binary = needed("mosquitto")
+        binary = peers.program("mosquitto")
         log = (self.root / "broker.log").open("wb")
         self._process = subprocess.Popen([binary, "-c", self.conf / "mosquitto.conf"], stdout=log, stderr=log)
         for port in (self.port, self.gateway_port):

@@ -13,7 +13,8 @@ from paho.mqtt import client as paho
 
 from gateway.crypto.certificates import Authority, Request, new_key, public_of, self_signed
 from gateway.observe import SystemClock
-from tests.site import Peer, Site, command, lets_in, needed
+from tests import peers
+from tests.site import Peer, Site, command, lets_in
 
 A, B = "cam-a", "cam-b"
 
@@ -32,7 +33,7 @@ def site():
 
 
 @pytest.fixture
-def peers():
+def clients():
     """Clients, closed at the end."""
     made = []
 
@@ -80,17 +81,17 @@ def heard_of(watcher, speaker, again, topic, own):
         "lapel/v1/dock/dock-1/camera/cam-a/file/r/init",
     ],
 )
-def test_a_camera_cannot_publish_under_another_name(site, peers, topic, protocol):
+def test_a_camera_cannot_publish_under_another_name(site, clients, topic, protocol):
     """Acknowledged or not, it arrives at nobody: a subscriber with every right hears the barrier behind it alone."""
-    watcher = peers(site.gateway(), client_id="watcher")
+    watcher = clients(site.gateway(), client_id="watcher")
     for each in ("lapel/v1/camera/+/file/#", "lapel/v1/camera/+/status", "lapel/v1/camera/+/event"):
         assert watcher.subscribe(each)
     for each in ("lapel/v1/camera/+/renew", "lapel/v1/beacon/#", "owntracks/#", "lapel/v1/dock/#"):
         assert watcher.subscribe(each)
-    victim = peers(site.device(B))
+    victim = clients(site.device(B))
     assert victim.subscribe(f"lapel/v1/camera/{B}/response")
-    speaker = peers(site.device(A), client_id=B, protocol=protocol)  # nor by bearing its client id
-    assert not heard_of(watcher, speaker, lambda: peers(site.device(A)), topic, f"lapel/v1/camera/{A}/status")
+    speaker = clients(site.device(A), client_id=B, protocol=protocol)  # nor by bearing its client id
+    assert not heard_of(watcher, speaker, lambda: clients(site.device(A)), topic, f"lapel/v1/camera/{A}/status")
     assert victim.heard == []
     assert not victim.down.is_set()
 
@@ -100,11 +101,11 @@ def test_a_camera_cannot_publish_under_another_name(site, peers, topic, protocol
     [f"lapel/v1/camera/{B}/response", "lapel/v1/camera/+/response", f"lapel/v1/camera/{A}/file/#", "#", "lapel/v1/#",
      f"lapel/v1/camera/{B}/file/#", "lapel/v1/feed/#", "$SYS/#"],
 )  # fmt: skip
-def test_a_camera_cannot_subscribe_under_another_name(site, peers, topic):
+def test_a_camera_cannot_subscribe_under_another_name(site, clients, topic):
     """Refused; and where it were granted, nothing comes."""
-    spy = peers(site.device(A))
+    spy = clients(site.device(A))
     spy.subscribe(topic)
-    gateway = peers(site.gateway(), client_id="speaker")
+    gateway = clients(site.gateway(), client_id="speaker")
     assert spy.subscribe(f"lapel/v1/camera/{A}/response")
     gateway.send(f"lapel/v1/camera/{B}/response", b"secret")
     gateway.send("lapel/v1/feed/PCC/unit/PCC.A/position", b"secret")
@@ -114,12 +115,12 @@ def test_a_camera_cannot_subscribe_under_another_name(site, peers, topic):
     assert {payload for _, payload in spy.heard} == {b"mine"}
 
 
-def test_each_may_do_what_it_needs(site, peers):
+def test_each_may_do_what_it_needs(site, clients):
     """Camera, beacon and dock topics of one's own; the gateway hears all and answers to each."""
-    gateway = peers(site.gateway(), client_id="g")
+    gateway = clients(site.gateway(), client_id="g")
     wide = ("lapel/v1/camera/+/file/#", "owntracks/#", "lapel/v1/beacon/#", "lapel/v1/dock/#")
     assert all(gateway.subscribe(each) for each in wide)
-    camera, dock = peers(site.device(A)), peers(site.device("dock-1"))
+    camera, dock = clients(site.device(A)), clients(site.device("dock-1"))
     assert camera.subscribe(f"lapel/v1/camera/{A}/response")
     assert dock.subscribe("lapel/v1/dock/dock-1/camera/+/response")
     sent = [f"lapel/v1/camera/{A}/file/r/init", f"owntracks/{A}/phone", f"lapel/v1/beacon/{A}/position"]
@@ -153,7 +154,7 @@ def test_only_certificates_of_the_right_authority_get_in(site, tmp_path):
     assert not lets_in(msgspec.structs.replace(site.gateway(), port=site.port))
 
 
-def test_a_name_in_a_certificate_is_no_right_at_the_gateways_door(site, peers):
+def test_a_name_in_a_certificate_is_no_right_at_the_gateways_door(site, clients):
     """A certificate of the device authority with the name `gateway`, had it ever been issued: not let in there."""
     now, key = SystemClock().now().utc, new_key()
     ours = site.authority
@@ -161,10 +162,10 @@ def test_a_name_in_a_certificate_is_no_right_at_the_gateways_door(site, peers):
     (site.keys / "forged.crt").write_bytes(authority.issue(Request("gateway", public_of(key)), now, 10).pem)
     (site.keys / "forged.key").write_bytes(key)
     assert not lets_in(site.device("forged", site.gateway_port))
-    forged, watcher = peers(site.device("forged")), peers(site.gateway(), client_id="w4")
+    forged, watcher = clients(site.device("forged")), clients(site.gateway(), client_id="w4")
     for each in (forged, watcher):
         each.subscribe("lapel/v1/camera/+/status")
-    peers(site.device(A)).send(f"lapel/v1/camera/{A}/status", b"mine")
+    clients(site.device(A)).send(f"lapel/v1/camera/{A}/status", b"mine")
     until(lambda: watcher.heard)
     time.sleep(0.05)
     assert forged.heard == []
@@ -172,7 +173,7 @@ def test_a_name_in_a_certificate_is_no_right_at_the_gateways_door(site, peers):
 
 def test_older_tls_is_refused(site):
     """TLS 1.2 ends in an alert, 1.3 is spoken."""
-    tool, where = needed("openssl"), site.device(A)
+    tool, where = peers.program("openssl"), site.device(A)
     base = [tool, "s_client", "-connect", f"127.0.0.1:{site.port}", "-CAfile", where.ca, "-cert", where.cert]
     base += ["-key", where.key, "-brief"]
     old = subprocess.run([*base, "-tls1_2"], input=b"", capture_output=True, timeout=10)
@@ -182,10 +183,10 @@ def test_older_tls_is_refused(site):
     assert b"Verification: OK" in new.stderr
 
 
-def test_a_revoked_device_is_out_after_a_reload(site, peers):
+def test_a_revoked_device_is_out_after_a_reload(site, clients):
     """A connection that it still has loses every right; a new one is refused; the others go on."""
-    lost, other = peers(site.device("cam-lost")), peers(site.device(A))
-    watcher = peers(site.gateway(), client_id="w2")
+    lost, other = clients(site.device("cam-lost")), clients(site.device(A))
+    watcher = clients(site.gateway(), client_id="w2")
     assert watcher.subscribe("lapel/v1/camera/+/status")
     lost.send("lapel/v1/camera/cam-lost/status", b"before")
     until(lambda: watcher.heard)
@@ -201,11 +202,11 @@ def test_a_revoked_device_is_out_after_a_reload(site, peers):
     assert not other.down.is_set()
 
 
-def test_nothing_that_is_sent_lies_on_the_brokers_disk(site, peers):
+def test_nothing_that_is_sent_lies_on_the_brokers_disk(site, clients):
     """After a queue for a client that is away: no file but those that were written, and the marker in none."""
-    away = peers(site.device(B))
+    away = clients(site.device(B))
     assert away.subscribe(f"lapel/v1/camera/{B}/response")
-    peers(site.gateway(), client_id="w3").send(f"lapel/v1/camera/{B}/response", b"PAYLOAD-MARKER" * 1000)
+    clients(site.gateway(), client_id="w3").send(f"lapel/v1/camera/{B}/response", b"PAYLOAD-MARKER" * 1000)
     files = [path for path in site.conf.iterdir() if path.is_file()]
     assert {path.suffix for path in files} <= {".conf", ".crt", ".crl", ".key", ".md", ".toml", ""}
     assert all(b"PAYLOAD-MARKER" not in path.read_bytes() for path in files)

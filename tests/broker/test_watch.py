@@ -17,8 +17,9 @@ from gateway.ports import BrokerAddress, Renewed
 from gateway.settings import BrokerSection, GatewaySection, Settings
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
+from tests import peers
 from tests.drivers.links.rig import running, until
-from tests.site import Peer, Site, needed, running_site
+from tests.site import Peer, Site, running_site
 
 
 class Office:
@@ -156,7 +157,7 @@ async def test_a_device_asks_for_its_next_certificate_over_mqtt():
 
 async def test_a_gateway_renews_for_a_real_device():
     """Through the authority: a certificate that OpenSSL verifies, of the same device, seen in memory at once."""
-    tool = needed("openssl")
+    tool = peers.program("openssl")
     site = Site()
     try:
         made = await asyncio.to_thread(site.csr, "cam-a")

@@ -17,8 +17,9 @@ from gateway.cli import FAILED, USAGE
 from gateway.crypto.certificates import public_of
 from gateway.evidence_half import records
 from gateway.observe import SystemClock
+from tests import peers
 from tests.crypto.test_authority import request_of
-from tests.site import command, needed
+from tests.site import command
 from tests.test_enrolment import KEY
 
 
@@ -52,7 +53,7 @@ def test_a_key_made_here_lies_in_the_directory_with_all_that_a_device_needs(data
     command("device", "enrol", "cam-a", "--out", out, "--data", data)
     assert {path.name for path in out.iterdir()} == {"cam-a.key", "cam-a.crt", "ca.crt"}
     assert stat.S_IMODE((out / "cam-a.key").stat().st_mode) == 0o600
-    verified = [needed("openssl"), "verify", "-CAfile", data / "keys/authority/device-ca.crt", out / "cam-a.crt"]
+    verified = [peers.program("openssl"), "verify", "-CAfile", data / "keys/authority/device-ca.crt", out / "cam-a.crt"]
     assert subprocess.run(verified, capture_output=True).returncode == 0
     before = len(listed(data))
     refused = lapel("device", "enrol", "cam-a", "--out", out, "--data", data, code=USAGE)

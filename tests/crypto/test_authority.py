@@ -28,7 +28,7 @@ from gateway.crypto.certificates import (
     self_signed,
 )
 from gateway.errors import ConfigError
-from tests.site import needed
+from tests import peers
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def files(tmp_path):
 
 def openssl(*words):
     """What OpenSSL says."""
-    return subprocess.run([needed("openssl"), *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([peers.program("openssl"), *map(str, words)], capture_output=True, text=True)
 
 
 def test_keys_are_for_their_owner_alone(files):

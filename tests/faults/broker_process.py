@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from tests import peers
 from tests.scenarios.gateway_process import free_port, until
 
 
@@ -17,9 +15,7 @@ class BrokerProcess:
 
     def __init__(self, folder: Path) -> None:
         """Write its configuration; nothing runs yet."""
-        self.binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        if not Path(self.binary).exists():
-            pytest.skip("LEFT OUT: mosquitto is not installed")
+        self.binary = peers.program("mosquitto")
         self.port, self._file = free_port(), folder / "mosquitto.conf"
         self._file.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"

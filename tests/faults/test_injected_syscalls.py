@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import peers
 from tests.faults.figures import noted
 from tests.faults.plain_camera import Film, PlainCamera
 from tests.faults.sealed_once import verifies
@@ -58,9 +58,7 @@ def _traced(pid: int) -> bool:
 @pytest.mark.timeout(60 + 10 * INJECTIONS)
 def test_a_failed_system_call_costs_nothing(tmp_path):
     """Pieces in order and out of it; the gateway lives, and after all of them the store verifies."""
-    if shutil.which("strace") is None:
-        assert not os.environ.get("CI"), "strace is missing"
-        pytest.skip("LEFT OUT: strace is not installed")
+    peers.program("strace")
     hit: dict[str, int] = {}
     with mosquitto(tmp_path) as port:
         gateway = GatewayProcess(tmp_path, configuration(tmp_path / "data", port, store={"reserve_mb": 0}))

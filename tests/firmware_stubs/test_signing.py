@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from firmware_stubs.receipt import Recording
 from firmware_stubs.signing import Signer, signer_in
-from tests.site import needed
+from tests import peers
 
 RECORDING = Recording("cam-a", "rec-1", 5, "ab" * 32, "2026-11-21T21:05:03Z", "2026-11-21T21:06:40Z")
 
@@ -24,7 +24,7 @@ def parts(token):
 
 def test_openssl_verifies_an_es256_manifest(tmp_path):
     """The signature is over header and claims, r and s of 32 octets; n counts, prev names the one before."""
-    key, tool = tmp_path / "cam-a.key", needed("openssl")
+    key, tool = tmp_path / "cam-a.key", peers.program("openssl")
     subprocess.run(
         [tool, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True
     )

@@ -9,17 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
 INSTALL_S = 120.0
-
-
-def missing(what: str) -> None:
-    """A program of other people is not there: CI fails, elsewhere the test says that it was left out."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is missing")
-    pytest.skip(f"LEFT OUT: {what} is missing")
 
 
 def packages() -> Path:

@@ -13,9 +13,10 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests import peers
 from tests.faults.camera_process import footage
 from tests.faults.sealed_once import sealed_once, verifies
-from tests.foreign.node import HERE, missing, packages
+from tests.foreign.node import HERE, packages
 from tests.scenarios.gateway_process import ROOT, GatewayProcess, configuration, mosquitto
 
 OCTETS = 3_000_001
@@ -70,7 +71,7 @@ def test_mosquitto_pub_in_a_shell(site, recording):
     """docs/upload.sh as it is printed; run again, it gets the same receipt."""
     gateway, port = site
     if not (shutil.which("mosquitto_pub") and shutil.which("mosquitto_sub")):
-        missing("mosquitto_pub")
+        peers.left_out("mosquitto_pub is not installed")
     words = ["sh", str(ROOT / "docs" / "upload.sh"), str(recording), "cam-0042", "-h", "127.0.0.1", "-p", str(port)]
     receipts = []
     for _ in range(2):
@@ -99,7 +100,7 @@ def test_mqtt_js(site, recording, version):
     try:
         modules = packages()
     except OSError as reason:
-        missing(str(reason))
+        peers.left_out(f"{reason} is missing")
     words = ["node", str(HERE / "upload.mjs"), str(port), "cam-0043", str(recording), str(SEGMENT), str(version)]
     done = subprocess.run(
         words, capture_output=True, text=True, timeout=60, env={**os.environ, "LAPEL_NODE": str(modules)}

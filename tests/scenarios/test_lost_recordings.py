@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
+from tests import peers
 from tests.scenarios.gateway_process import ROOT, GatewayProcess, configuration, mosquitto, until
 
 DEVICE, NAME = "cam-0042", "20261121T210503Z-0017"
@@ -23,10 +22,7 @@ TOPIC = f"lapel/v1/camera/{DEVICE}"
 
 def needs(program: str) -> str:
     """A program of this machine; said where it is missing."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"LEFT OUT: {program} is not installed")
-    return found
+    return peers.program(program)
 
 
 def publish(port: int, leaf: str, body: dict[str, Any], *, retain: bool = False) -> None:
@@ -101,7 +97,7 @@ def test_announced_skipped_and_docked(tmp_path: Path) -> None:
 
 def film(path: Path) -> Path:
     """Real video."""
-    pytest.importorskip("av", reason="LEFT OUT: av is not installed")
+    peers.package("av")
     words = ["--out", str(path), "--seconds", "2", "--mb", "2", "--device", DEVICE]
     subprocess.run([sys.executable, "-m", "firmware_stubs.video", *words], check=True, cwd=ROOT, timeout=60)
     return path

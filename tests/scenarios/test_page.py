@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,8 +132,7 @@ def test_a_shift_on_the_page(visit: Visit, site: Site) -> None:
 
 def test_a_still_of_a_recording(visit: Visit, site: Site) -> None:
     """Where there is a thumbnail it is shown, to who may see the recording; what does not play to its end says so."""
-    if shutil.which("ffmpeg") is None:
-        pytest.fail("ffmpeg is not installed") if os.environ.get("CI") else pytest.skip("LEFT OUT: no ffmpeg")
+    peers.program("ffmpeg")
     make = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180 -frames:v 1 -c:v mjpeg -f image2pipe pipe:1"
     picture = subprocess.run(make.split(), capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
     sealed, plain = site.seal(noise(70_000)).exhibit, site.seal(noise(80_000), "plain").exhibit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from gateway.crypto.age import Identity
 from gateway.domain.ids import ExhibitId
 from gateway.errors import EvidenceError, IntegrityError
 from gateway.evidence.vault.thumbnails import Thumbnails
+from tests import peers
 from tests.evidence.vault.lab import FakeKeyring, FaultyFiles
 
 EXHIBIT = ExhibitId("X-01JDP7Q3ABCD")
@@ -57,8 +57,7 @@ def test_a_new_one_takes_the_place(kept: Thumbnails, tmp_path: Path) -> None:
 
 def test_the_stock_tool_opens_it(kept: Thumbnails, keyring: FakeKeyring, tmp_path: Path) -> None:
     """`age -d` with the identity that opens the master."""
-    if shutil.which("age") is None:
-        pytest.fail("age is not installed") if os.environ.get("CI") else pytest.skip("LEFT OUT: age is not installed")
+    peers.program("age")
     kept.put(EXHIBIT, PICTURE)
     identity = tmp_path / "identity"
     identity.write_text(Identity(keyring.secrets[f"identity/{EXHIBIT}"]).printed())
