@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from drivers.camera import telemetry, wire
-from drivers.camera.share import RECORDINGS_MAX, Memory
+from drivers.camera.share import RECORDINGS_MAX, Memory, speaker
 from drivers.camera.transfer import WINDOW_RETRY_S, Job, Transfer
 from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
@@ -240,7 +240,7 @@ class Footage:
         """A camera with too many conversations under way: told to wait, once a second; what it sent comes again."""
         ack()
         self._count["flooded"] += 1
-        if self._group is not None and self._memory.of(key.device).may_be_told(now_s):
+        if self._group is not None and self._memory.of(speaker(key)).may_be_told(now_s):
             said = wire.Response(
                 key.recording,
                 reason_code=wire.NOT_NOW,
@@ -263,12 +263,12 @@ class Footage:
         """The conversation about a recording; None where its camera has too many under way already."""
         found = self._transfers.pop(key, None)
         if found is None:
-            share = self._memory.of(key.device)
+            share = self._memory.of(speaker(key))
             if len(share.recordings) >= RECORDINGS_MAX and not self._forget_idle(share.recordings):
                 return None
             while len(self._transfers) >= TRANSFERS and self._forget_idle(self._transfers):
                 pass
-            found = Transfer(key, self._settings.window_bytes, self._memory.of(key.device))
+            found = Transfer(key, self._settings.window_bytes, self._memory.of(speaker(key)))
             found.share.recordings[key] = None
         self._transfers[key] = found
         return found
@@ -279,7 +279,7 @@ class Footage:
             if key not in self._speaking and self._transfers[key].idle:
                 share = self._transfers.pop(key).share
                 share.recordings.pop(key)
-                self._memory.forget_idle(key.device)
+                self._memory.forget_idle(speaker(key))
                 return True
         return False
 

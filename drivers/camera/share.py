@@ -19,6 +19,11 @@ RECORDINGS_MAX = 512
 """Conversations with one camera; with all of them under way, it is told to wait once a second, whatever it sends."""
 
 
+def speaker(key: RecordingKey) -> DeviceId:
+    """Who sends, and so whose share it takes: a dock never spends that of the camera it names."""
+    return key.via or key.device
+
+
 @dataclass
 class Share:
     """One camera's: bytes of footage, commands and answers under way now, and its recordings, oldest first."""

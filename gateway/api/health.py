@@ -77,13 +77,17 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Uploading(msgspec.Struct, frozen=True):
-    """A recording on its way; size None while the camera still makes it, durable the bytes that are on disk."""
+    """A recording on its way; size None while the camera still makes it, durable the bytes that are on disk.
+
+    via: the dock without the right that brings it, apart from the camera's own.
+    """
 
     device: str
     recording: str
     exhibit: str
     size: int | None
     durable: int
+    via: str | None = None
 
 
 class Drivers(msgspec.Struct, frozen=True):

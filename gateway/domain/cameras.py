@@ -118,7 +118,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed exhibit as the work list needs it; sidecar_of names the recording that this one only describes."""
+    """A sealed exhibit as the work list needs it; sidecar_of names the recording that this one only describes.
+
+    apart: a dock without the right brought it; it is neither the camera's recording nor its side file.
+    """
 
     exhibit: str
     device: str
@@ -131,6 +134,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Range, ...] = ()
     via: str | None = None
     sidecar_of: str | None = None
+    apart: bool = False
 
 
 class DayCount(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.domain.cameras import Arrival
 from gateway.domain.evidence import Range
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.speaking import NOT_ENTITLED
 
 MISSING_KEPT = 100
 TRAIL = re.compile(r"[^_]+_[^_]+_(?P<recording>.+)_[^_]+_gpstrail\.json", re.IGNORECASE)
@@ -35,6 +36,7 @@ def arrival_of(row: Exhibit, detail: dict[str, Any] | None, received: dict[str, 
         missing=_ranges(said.get("missing")),
         via=_text(said.get("via")) or _text(_offer(said).get("via")) or _text(_offer(received or {}).get("via")),
         sidecar_of=_described(extra, row),
+        apart=NOT_ENTITLED in row.flags,
     )
 
 

@@ -133,6 +133,8 @@ class CustodyLog:
     def proof(self, index: int) -> str:
         """`.tlog-proof` of an entry against the checkpoint as last seen; ValueError for none such. May read tiles."""
         writer = self._opened
+        if index >= writer.head.edge.size:
+            self._look()
         return prove(writer.tiles, writer.head, [index])[0]
 
     def proof_under(self, index: int, note: str) -> str:
@@ -145,6 +147,8 @@ class CustodyLog:
     def leaf(self, index: int) -> bytes:
         """The exact leaf of an entry. Reads its bundle."""
         writer = self._opened
+        if index >= writer.head.edge.size:
+            self._look()
         size = writer.head.edge.size
         if not 0 <= index < size:
             raise ValueError(f"no entry {index} in a log of {size}")
@@ -159,6 +163,13 @@ class CustodyLog:
         """Make one entry's detail unreadable for good; blocks."""
         commitment = bytes.fromhex(parse_canonical(self.leaf(index))["hmac"])
         self._batches.details.erase(commitment, index)
+
+    def _look(self) -> None:
+        """Take up what another process wrote meanwhile: the catalogue, which is shared, names it already. Blocks."""
+        with self._guard:
+            looking = None if self._thread is None else self._thread.submit(self._batches.settle)
+        if looking is not None:
+            looking.result()
 
     @property
     def _opened(self) -> LogWriter:

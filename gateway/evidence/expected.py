@@ -171,7 +171,7 @@ class Expectations:
         return counts | {"renumbered": self.store.renumbered, "refused": self.store.refused}
 
     def _uploading(self) -> set[tuple[str, str]]:
-        return {(each["device"], each["recording"]) for each in self._uploads()}
+        return {(each["device"], each["recording"]) for each in self._uploads() if "via" not in each}
 
     # --- asked
 
@@ -255,7 +255,8 @@ class Expectations:
         """Seal what came of an upload under way, as incomplete; on record first. None: not a byte had come."""
         if self.vault is None:
             raise StoreBusyError("the evidence store is shut: nothing can be put on record")
-        mine = [each for each in self._uploads() if (each["device"], each["recording"]) == (key.device, key.recording)]
+        wanted = (key.device, key.recording, key.via)
+        mine = [each for each in self._uploads() if (each["device"], each["recording"], each.get("via")) == wanted]
         if not mine:
             raise RefusedError(404, f"no upload of {key.device} {key.recording} is under way")
         detail = {"act": "sealed_incomplete", "device": key.device, "recording": key.recording, "reason": reason}

@@ -16,7 +16,7 @@ SLACK = timedelta(days=1)
 
 def matched(rows: Sequence[Expected], arrivals: Sequence[Arrival]) -> list[Expected]:
     """The rows that change, each with the exhibit that is its recording; all are of one camera."""
-    mains = [each for each in arrivals if each.sidecar_of is None]
+    mains = [each for each in arrivals if each.sidecar_of is None and not each.apart]
     names = {row.recording for row in rows if row.recording is not None}
     changed = []
     for row in rows:

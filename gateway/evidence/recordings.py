@@ -22,7 +22,7 @@ from gateway.evidence.needs import Needs
 from gateway.evidence.resumed import take_over
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
-from gateway.evidence.shares import MIB, RecordingSettings, Shares
+from gateway.evidence.shares import MIB, RecordingSettings, Shares, payer
 from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
     Upload,
@@ -261,7 +261,7 @@ class Recordings:
         kept = await asyncio.to_thread(lambda: b"".join(self.reader.read(ExhibitId(row.id), segment.offset, end)))
         if kept != segment.content:
             raise SegmentError("segment_conflict")
-        window_bytes = self.shares.window_bytes(segment.key.device, self._needs.clock.now())
+        window_bytes = self.shares.window_bytes(payer(segment.key), self._needs.clock.now())
         return UploadState(segment.key, size, ((0, size),) if size else (), (), window_bytes)
 
     async def _keep(self, upload: Upload, segment: Segment) -> UploadState:
@@ -356,7 +356,7 @@ class Recordings:
         return self.shares.short(now)
 
     def _state(self, upload: Upload, reason: str = "success") -> UploadState:
-        return upload.state(self.shares.window_bytes(upload.key.device, self._needs.clock.now()), reason)
+        return upload.state(self.shares.window_bytes(payer(upload.key), self._needs.clock.now()), reason)
 
     async def _behind_writes(self, upload: Upload, size: int) -> list[tuple[int, int]]:
         """Wait behind every segment queued before; what of [0, size) is missing then."""
@@ -367,7 +367,7 @@ class Recordings:
     def _submit(
         self, upload: Upload, apply: Callable[[], None], answer: Callable[[], Any], octets: int = 0
     ) -> Awaitable[Any]:
-        return self._committer.submit(upload.staged, apply, answer, octets, upload.key.device)
+        return self._committer.submit(upload.staged, apply, answer, octets, payer(upload.key))
 
     async def _sealed_rows(self, key: RecordingKey) -> list[Exhibit]:
         rows = await asyncio.to_thread(self._needs.shelf.by_recording, key.device, key.recording)

@@ -15,6 +15,7 @@ from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.speaking import lies_with
 from gateway.evidence.upload import Upload
 from gateway.evidence.vault.committer import Committer
 from gateway.evidence.vault.reading import Reader
@@ -52,9 +53,10 @@ def _part(upload: Upload, needs: Needs) -> tuple[Exhibit, dict[str, Any]] | None
     """The newest sealed exhibit of this recording where it is a part, with its seal's detail; blocks."""
     if needs.details is None:
         return None
-    rows = [
-        row for row in needs.shelf.by_recording(upload.key.device, upload.key.recording) if row.sealed_at is not None
-    ]
+    key = upload.key
+    # What a dock without the right brought is never mixed into the camera's own, nor the other way round.
+    named = needs.shelf.by_recording(key.device, key.recording)
+    rows = [row for row in named if row.sealed_at is not None and lies_with(key, row.flags)]
     if not rows or rows[-1].complete or rows[-1].disposed_at is not None:
         return None
     found = needs.details.detail(rows[-1].log_index)
@@ -63,6 +65,9 @@ def _part(upload: Upload, needs: Needs) -> tuple[Exhibit, dict[str, Any]] | None
 
 def is_same(offer: RecordingOffer, row: Exhibit, detail: dict[str, Any]) -> bool:
     """Whether it is one recording: what both state agrees, and something does; without an offer the name counts."""
+    sha256 = detail.get("stated_sha256")
+    if offer.checksum and sha256 and offer.checksum.lower() != sha256:
+        return False
     bare = offer.size is None and offer.started_at is None and offer.checksum is None
     stated = max([row.size or 0, *(end for _, end in _missing(detail))])
     began = None if row.started_at is None else rfc3339(row.started_at)

@@ -19,7 +19,7 @@ from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.signature import Checked, check_manifest, device_flags
-from gateway.evidence.speaking import brought
+from gateway.evidence.speaking import brought, lies_with
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -146,7 +146,8 @@ class Sealing:
     def _superseded(self, upload: Upload, intent: Intent) -> dict[str, Any]:
         """A recording that has come whole stands in the place of what was sealed when its camera did not return."""
         rows = self._needs.shelf.by_recording(upload.key.device, upload.key.recording) if intent.complete else ()
-        parts = [row.id for row in rows if row.sealed_at is not None and row.complete is False]
+        sealed = [row for row in rows if row.sealed_at is not None and lies_with(upload.key, row.flags)]
+        parts = [row.id for row in sealed if row.complete is False]
         late = "late_segments" in intent.flags and parts
         return {"supersedes": parts[-1]} if late else {}
 
@@ -196,4 +197,6 @@ def _detail(upload: Upload, intent: Intent, who: Attribution, flags: tuple[str, 
     if intent.missing:
         detail["missing"] = [list(pair) for pair in intent.missing]
         detail["missing_ranges"] = intent.missing_ranges
+    if not intent.complete and offer.checksum is not None:
+        detail["stated_sha256"] = offer.checksum.lower()
     return {**detail, **brought(offer)}

@@ -72,6 +72,11 @@ class Bucket:
         return 0 if short < 0 else max(1, ceil(short / self.per_s))
 
 
+def payer(key: RecordingKey) -> DeviceId:
+    """Of whose share a recording takes: a dock that may not speak for the camera spends its own."""
+    return key.via or key.device
+
+
 class _Camera:
     """One camera's buckets."""
 
@@ -135,9 +140,10 @@ class Shares:
         """StoreBusyError where a camera opens more uploads, or faster, than it may; cheap, so that asking is too."""
         if not self._limits.camera_uploads or key in self._uploads:
             return
-        census, starts = self._counted(now), self._camera(key.device, now).starts
+        device = payer(key)
+        census, starts = self._counted(now), self._camera(device, now).starts
         starts.fill(now.mono_s)
-        if census.of.get(key.device, [0, 0])[0] >= self._limits.camera_uploads or starts.level < 1:
+        if census.of.get(device, [0, 0])[0] >= self._limits.camera_uploads or starts.level < 1:
             self._held("uploads", SPACE_RETRY_S)
         starts.level -= begins
 
@@ -146,7 +152,7 @@ class Shares:
         first = self.first(upload.offer)
         self._check_staging(upload, now, RESERVED if first else 1.0)
         advance = 1.0 if first else 0.0
-        camera = self._camera(upload.key.device, now)
+        camera = self._camera(payer(upload.key), now)
         buckets = [camera.rate] if self._limits.camera_mb_s else []
         if buckets and (wait_s := camera.rate.wait_s(advance)):
             self._held("camera_rate", wait_s)
@@ -170,13 +176,13 @@ class Shares:
         in_all = census.staged - limits.staging_mb * MIB if limits.staging_mb else -1
         found = []
         for upload in sorted(self._uploads.values(), key=lambda upload: upload.heard.mono_s):
-            mine = over.get(upload.key.device, -1)
+            mine = over.get(payer(upload.key), -1)
             if now.mono_s - upload.heard.mono_s <= ACTIVE_S or (mine < 0 and in_all < 0):
                 continue
             octets = upload.staged.durable.octets
             found.append(upload.key)
             in_all -= octets
-            over[upload.key.device] = mine - octets
+            over[payer(upload.key)] = mine - octets
         return found
 
     def short(self, now: Instant) -> str | None:
@@ -192,7 +198,7 @@ class Shares:
 
     def _check_staging(self, upload: Upload, now: Instant, reserved: float) -> None:
         """At a limit, the oldest upload of those that share it goes on, so that something always ends."""
-        census, limits, device = self._counted(now), self._limits, upload.key.device
+        census, limits, device = self._counted(now), self._limits, payer(upload.key)
         mine = census.of.get(device, [0, 0])[1]
         over = limits.camera_staging_mb and mine >= limits.camera_staging_mb * MIB * reserved
         if over and census.oldest.get(device) is not upload:
@@ -227,13 +233,13 @@ class Shares:
         census = _Census(now.mono_s, len(self._uploads))
         for upload in self._uploads.values():
             octets = upload.staged.durable.octets
-            mine = census.of.setdefault(upload.key.device, [0, 0])
+            mine = census.of.setdefault(payer(upload.key), [0, 0])
             census.staged += octets
             mine[1] += octets
             if now.mono_s - upload.heard.mono_s <= ACTIVE_S:
                 census.active += 1
                 mine[0] += 1
-                for whose in (upload.key.device, None):
+                for whose in (payer(upload.key), None):
                     oldest = census.oldest.setdefault(whose, upload)
                     if upload.exhibit < oldest.exhibit:
                         census.oldest[whose] = upload

@@ -63,7 +63,8 @@ class Upload:
         """How far it has got, for a person to look at."""
         octets = sum(end - start for start, end in self.staged.durable.pairs)
         named = {"device": self.key.device, "recording": self.key.recording, "exhibit": self.exhibit}
-        return {**named, "size": self.size, "durable": octets}
+        apart = {} if self.key.via is None else {"via": self.key.via}
+        return {**named, **apart, "size": self.size, "durable": octets}
 
 
 def exhibit_id(at: datetime) -> ExhibitId:

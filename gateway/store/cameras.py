@@ -115,7 +115,7 @@ class CameraStore:
                 own = [seal for seal in seals if seal.device == device]
                 book = _book(link, device, (seal.recording for seal in own))
                 if book is not None:
-                    docked = max((seal.sealed_at for seal in own if seal.via is not None), default=None)
+                    docked = max((seal.sealed_at for seal in own if seal.via and not seal.apart), default=None)
                     _match(link, book)
                     if docked is not None:
                         bring_forward(book, docked)
@@ -167,7 +167,8 @@ class CameraStore:
         of_itself = sa.select(arrival.c.body).where(arrival.c.day == day, arrival.c.sidecar_of.is_(None), ~announced)
         with self._opened.connect() as link:
             rows = [_expected(row.body) for row in link.execute(sa.select(expected).where(expected.c.day == day))]
-            return rows, [_arrival(row.body) for row in link.execute(of_itself)]
+            others = [_arrival(row.body) for row in link.execute(of_itself)]
+        return rows, [each for each in others if not each.apart]
 
     def arrival(self, exhibit: str) -> Arrival | None:
         """A sealed exhibit that has been looked at."""
@@ -179,7 +180,8 @@ class CameraStore:
         """What was sealed beside a recording to describe it, the newest first."""
         query = sa.select(arrival.c.body).where(arrival.c.device == device, arrival.c.sidecar_of == recording)
         with self._opened.connect() as link:
-            return [_arrival(row.body) for row in link.execute(query.order_by(arrival.c.log_index.desc()))]
+            found = [_arrival(row.body) for row in link.execute(query.order_by(arrival.c.log_index.desc()))]
+        return [each for each in found if not each.apart]
 
     @property
     def _opened(self) -> sa.Engine:

@@ -416,3 +416,20 @@ def test_a_log_that_was_changed_is_down_for_everybody_to_see(tmp_path: Path) -> 
         checkpoint.write_bytes(whole)
         assert site.seal(b"again", "r-2").size == 5
         assert site.gateway.parts()["evidence"] == "ok"
+
+
+async def test_what_a_command_wrote_meanwhile_is_read_at_once(lab: Lab) -> None:
+    """The catalogue, which is shared, names its entries before this process writes again: leaf, detail and proof."""
+    gateway, command = lab.log(), lab.log()
+    await gateway.open()
+    await command.open()
+    done = await command.record(act(1))
+    assert gateway.leaf(done.index) == done.leaf
+    again = await command.record(act(2))
+    assert gateway.detail(again.index) is not None
+    third = await command.record(act(3))
+    assert verify_proof(gateway.proof(third.index), third.leaf, parse_vkey(gateway.vkey)) == third.index
+    with pytest.raises(ValueError, match="no entry"):
+        gateway.leaf(third.index + 1)
+    await command.close()
+    await gateway.close()

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.domain.cameras import Told
@@ -212,3 +213,19 @@ async def test_a_look_that_fails_is_not_the_last(bench: Bench, monkeypatch: pyte
             while len(looks) < 3:
                 await asyncio.sleep(0.01)
         task.cancel()
+
+
+async def test_a_dock_without_the_right_neither_fills_nor_hides_a_row(bench: Bench) -> None:
+    """What it brought, sealed or on its way, under a camera's name: the camera's recording is expected all the same."""
+    bench.open()
+    bench.tell(1, 0)
+    theirs = {"device": "cam-1", "recording": "R1", "exhibit": "X-9", "via": "dock-2", "size": 1, "durable": 1}
+    bench.uploads.append(theirs)
+    bench.log.seal("R1")
+    bench.log.rows[0] = msgspec.structs.replace(bench.log.rows[0], flags=("dock_not_entitled",))
+    bench.room.look()
+    [row] = bench.room.listed()
+    assert (row.state, row.exhibit) == ("waiting", None)
+    with pytest.raises(RefusedError):
+        await bench.room.seal_now(RecordingKey(DeviceId("cam-1"), "R1"), "ann", "gone")
+    assert bench.abandoned == []

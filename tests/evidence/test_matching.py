@@ -104,3 +104,10 @@ def test_states_in_time() -> None:
         "uploading",
     ]
     assert msgspec.structs.replace(one, complete=True).open is False
+
+
+def test_what_a_dock_without_the_right_brought_is_not_what_was_expected() -> None:
+    """However well its name, number and time fit: the camera's own has still to come."""
+    seals = [seal("X-1", "R1", n=1, started_at=at(0), apart=True)]
+    assert exhibits([row(1, "R1", n=1, started_at=at(0))], seals) == {1: None}
+    assert exhibits([row(1, "R1")], [*seals, seal("X-2", "R1")]) == {1: "X-2"}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,14 @@ def offer(content: bytes = FILM, began: datetime = BEGAN) -> RecordingOffer:
     """What its camera offers."""
     digest = hashlib.sha256(content).hexdigest()
     return RecordingOffer(KEY, "film.mp4", len(content), digest, "video/mp4", began)
+
+
+class NoDocks:
+    """An authority by which no dock speaks for a camera."""
+
+    def speaks_for(self, _dock: DeviceId, _camera: DeviceId) -> bool:
+        """None may."""
+        return False
 
 
 @pytest.fixture
@@ -93,6 +102,43 @@ def test_another_recording_of_that_name_is_its_own(site: Site) -> None:
         return state
 
     assert site.awaited(begin()).durable == ()
+
+
+def test_another_recording_of_the_same_size_and_beginning_is_its_own(site: Site) -> None:
+    """Its checksum says that it is another: not a byte of the old one is mixed in."""
+
+    async def begin() -> UploadState:
+        state = await sink(site).begin(offer(noise(2_500_000, 9)))
+        assert isinstance(state, UploadState)
+        return state
+
+    assert site.awaited(begin()).durable == ()
+
+
+def test_what_a_dock_without_the_right_left_is_not_mixed_in(site: Site) -> None:
+    """Neither its part into the camera's upload, nor the camera's into its; neither supersedes the other."""
+    theirs = RecordingKey(KEY.device, "0018", DeviceId("dock-2"))
+    mine = RecordingKey(KEY.device, "0018")
+    shelf = site.gateway.evidence.records.catalogue  # type: ignore[union-attr]
+
+    async def both() -> tuple[Sealed | UploadState | None, ...]:
+        sink(site)._needs = msgspec.structs.replace(sink(site)._needs, rights=NoDocks())
+        await sink(site).keep(Segment(theirs, 0, b"bad"))
+        first = await sink(site).abandon(theirs)
+        begun = await sink(site).begin(RecordingOffer(mine, "0018"))
+        await sink(site).keep(Segment(mine, 0, b"good"))
+        await sink(site).abandon(mine)
+        again = await sink(site).begin(RecordingOffer(theirs, "0018"))
+        await sink(site).keep(Segment(theirs, 0, b"bad, whole"))
+        return first, begun, again, await sink(site).finish(RecordingFin(theirs, 10))
+
+    first, begun, again, whole = site.awaited(both())
+    assert isinstance(begun, UploadState)
+    assert isinstance(again, UploadState)
+    assert (begun.durable, again.durable) == ((), ((0, 3),))
+    assert isinstance(first, Sealed)
+    assert isinstance(whole, Sealed)
+    assert [row.superseded_by for row in shelf.by_recording(KEY.device, "0018")] == [whole.exhibit, None, None]
 
 
 def test_a_part_that_cannot_be_read_stops_nobody(site: Site) -> None:

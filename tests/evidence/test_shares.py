@@ -13,7 +13,7 @@ from gateway.domain.evidence import RecordingKey, RecordingOffer, Sealed, Segmen
 from gateway.domain.ids import DeviceId
 from gateway.domain.time import Instant
 from gateway.errors import StoreBusyError
-from gateway.evidence.shares import MIB, Limits, Shares, says_evidence
+from gateway.evidence.shares import MIB, Limits, Shares, payer, says_evidence
 from gateway.evidence.vault.ranges import Ranges
 from tests.evidence.vault.lab import AT, Lab, fin, noise, offer, pieces
 
@@ -256,3 +256,21 @@ async def test_a_camera_over_its_staging_is_made_room_for(tmp_path):
         whole = await sink.finish(fin(content, keys[0]))
     assert lab.content(whole.exhibit) == content
     assert "late_segments" in whole.flags
+
+
+def test_a_dock_without_the_right_spends_its_own_share():
+    """Whatever it opens under a camera's name: the camera has its uploads, its rate and its window."""
+    ward = Ward(camera_uploads=2, camera_mb_s=1, camera_staging_mb=1)
+    cam, dock = DeviceId("cam-1"), DeviceId("dock-2")
+    for number in range(2):
+        one = ward.upload(recording=str(number), staged=2 * MIB)
+        del ward.uploads[one.key]
+        one.key = RecordingKey(cam, str(number), dock)
+        ward.uploads[one.key] = one
+        if number == 0:
+            ward.shares.check_segment(one, 4 * MIB, at(0))
+    with pytest.raises(StoreBusyError):
+        ward.shares.check_start(RecordingKey(DeviceId("cam-2"), "r", dock), at(0))
+    ward.shares.check_start(RecordingKey(cam, "mine"), at(0))
+    ward.shares.check_segment(ward.upload(recording="mine"), MIB, at(0))
+    assert payer(RecordingKey(cam, "r", dock)) == dock

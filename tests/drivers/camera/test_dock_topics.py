@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from drivers.camera import wire
 from drivers.camera.driver import Settings, build
+from drivers.camera.share import RECORDINGS_MAX, speaker
 from drivers.camera.wire import Abort, CommandError, Fin, Init, Piece, StatusQuery
 from gateway.domain.evidence import RecordingKey
 from gateway.domain.ids import DeviceId
-from gateway.ports import DriverContext
+from gateway.ports import BrokerAddress, DriverContext
 from tests.drivers.camera.sink import Sink
 from tests.drivers.links.rig import Intake, StillClock, broker, device, running, until
 
@@ -142,3 +143,14 @@ async def test_a_trick_over_a_real_broker_is_quarantined_with_its_reason():
         assert errors == []
     assert len(intake.quarantined) == 2 * len(names)
     assert all(reason for _, reason in intake.quarantined)
+
+
+def test_a_dock_takes_of_its_own_share_of_the_memory():
+    """With as many conversations under way as it may have under a camera's name, the camera's own goes on."""
+    driver = build(Settings(), DriverContext("cams", StillClock(), Intake(), Sink(), BrokerAddress("127.0.0.1", 1)))
+    for number in range(RECORDINGS_MAX + 1):
+        driver.footage.receive(FILE.replace("rec-1", f"rec-{number}") + "/0", b"abcd", lambda: None)
+    assert driver.health().counters["flooded"] == 1
+    driver.footage.receive("lapel/v1/camera/cam-0042/file/rec-1/0", b"abcd", lambda: None)
+    assert driver.health().counters["flooded"] == 1
+    assert (speaker(KEY), speaker(RecordingKey(DeviceId("cam-0042"), "rec-1"))) == ("dock-1", "cam-0042")
