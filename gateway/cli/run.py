@@ -8,6 +8,7 @@ import signal
 import click
 import structlog
 
+from gateway.allocator import keep_freed_blocks
 from gateway.app import Gateway, checked, serve
 from gateway.errors import ConfigError
 from gateway.observe import set_up_logs
@@ -19,6 +20,7 @@ def run(config: str) -> None:
     """Run the gateway until SIGTERM or SIGINT."""
     settings, drivers = checked(config)
     set_up_logs(settings.observe.level, settings.observe.format)
+    keep_freed_blocks()
 
     async def main() -> None:
         stop = asyncio.Event()
