@@ -61,8 +61,8 @@ per_listener_settings true
 # Nothing that devices send lies on this machine's disk: footage counts as received when the gateway
 # says so (durable ranges, receipts), never when this broker acknowledges it.
 persistence false
-# A client that is away keeps its session so long; then its subscriptions are forgotten.
-persistent_client_expiration 1d
+# Sessions of clients that are away are never expired (no persistent_client_expiration): they are as many as names
+# were given, and Mosquitto 2.0's list of expiries breaks, and the broker with it, at a SIGHUP while clients are away.
 # What waits for a client that is slow or away: bounded by bytes, all clients alike.
 max_queued_messages 0
 max_queued_bytes 268435456

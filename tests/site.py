@@ -108,6 +108,12 @@ class Site:
             self._process.wait()
             self._process = None
 
+    def ended(self) -> int:
+        """SIGTERM; the code that the broker leaves."""
+        process, self._process = self._process, None
+        process.terminate()
+        return process.wait(10)
+
     def close(self) -> None:
         """Stop the broker and remove everything."""
         self.stop()

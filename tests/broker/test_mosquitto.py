@@ -66,6 +66,25 @@ def heard_of(watcher, speaker, again, topic, own):
     return (topic, b"tried") in watcher.heard
 
 
+def test_told_of_a_revocation_while_clients_are_away():
+    """SIGHUP, whoever has a session and is not there: the broker goes on, and ends in order."""
+    made = Site()
+    made.write()
+    made.start()
+    ours = made.gateway()
+    words = [needed("mosquitto_sub"), "-p", str(ours.port), "--cafile", ours.ca, "--cert", ours.cert, "--key", ours.key]
+    words += ["-h", "127.0.0.1", "-c", "-q", "1", "-t", "owntracks/#", "-E"]
+    try:
+        for _ in range(4):
+            for name in ("one", "two", "three"):
+                subprocess.run([*words, "-i", name], check=True, capture_output=True, timeout=10)
+            made.reload()
+            made.reload()
+        assert made.ended() == 0
+    finally:
+        made.close()
+
+
 @pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5])
 @pytest.mark.parametrize(
     "topic",
