@@ -43,6 +43,7 @@ def fleet(broker: str, vkey: str | None, config: str | None, data: str | None, *
     for option, path in (("--vkey", key), *((f"--{name}", more[name]) for name in ("certificates", "credentials"))):
         if path is not None and not Path(path).exists():
             raise click.UsageError(f"{option}: {path} is not there")
+    _all_there(more["certificates"], more["cameras"])
     words = ["--mqtt", broker, "--vkey", str(key)]
     for name, value in more.items():
         words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
@@ -56,6 +57,18 @@ def fleet(broker: str, vkey: str | None, config: str | None, data: str | None, *
         for breach in summary["violations"]:
             click.echo(f"violation: {breach}", err=True)
     sys.exit(code)
+
+
+def _all_there(certificates: str | None, cameras: int) -> None:
+    """Every camera of the fleet has what it needs to connect: said before the first of them starts."""
+    if certificates is None:
+        return
+    folder = Path(certificates)
+    names = ["ca.crt", *(f"cam-{number:04d}.{end}" for number in range(1, cameras + 1) for end in ("crt", "key"))]
+    lacking = [name for name in names if not (folder / name).exists()]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise click.UsageError(f"--certificates: {folder / lacking[0]} is not there{more}: enrol them (docs/fleet.md)")
 
 
 def _drive(words: list[str]) -> tuple[dict[str, Any] | None, int]:

@@ -65,6 +65,7 @@ def test_what_is_held_is_a_failure(site):
         (["--broker", "127.0.0.1:70000"], "--broker"),
         (["--vkey", "/nonexistent/log.vkey"], "--vkey"),
         (["--certificates", "/nonexistent"], "--certificates"),
+        (["--certificates", "/"], "/ca.crt is not there and 20 more"),
         (["--habits", "steady,sulks"], "sulks"),
         (["--recordings", "0"], "--duration"),
     ],
