@@ -23,10 +23,15 @@ def _split(octets: bytes) -> tuple[str, bytes]:
 
 
 def fuzz_camera(octets: bytes) -> None:
-    """A command or a CommandError; what is read can be answered, and the answer printed."""
+    """A command or a CommandError, of a camera or of a dock; what is read can be answered, and the answer printed."""
     topic, payload = _split(octets)
+    for prefix in (wire.PREFIX, wire.DOCK_PREFIX):
+        _converse(f"{prefix}/{topic}", payload)
+
+
+def _converse(topic: str, payload: bytes) -> None:
     try:
-        command = wire.parse(f"{wire.PREFIX}/{topic}", payload)
+        command = wire.parse(topic, payload)
     except wire.CommandError as problem:
         if problem.key is not None and not problem.suffix:
             raise AssertionError("nobody to answer") from problem
@@ -78,6 +83,8 @@ FOOTAGE_SEEDS: dict[str, list[bytes]] = {
         b'cam-1/file/r-1/init\n{"name":"a","started_at":"2026-11-21T21:05:03Z","user_data":{"tags":["x"]}}',
         b"cam-1/file/r-1/1048576/" + b"0" * 64 + b"\nfootage",
         b"cam-1/file/r-1/fin/5/" + b"F" * 64 + b"\ney.ey.sig",
+        b'dock-1/camera/cam-1/file/r-1/init\n{"v":1,"name":"a.mp4","size":5}',
+        b"dock-1/camera/cam-1/file/r-1/0\nfootage",
         b"cam-1/file/r-1/status\n",
         b"cam-1/file/../abort\n",
         b"cam-1/file/r-1/fin/99999999999999999999\n",
