@@ -17,7 +17,7 @@ from gateway.domain.devices import Credential, CredentialKind, KeyOrigin
 from gateway.domain.evidence import Act
 from gateway.domain.ids import DeviceId
 from gateway.domain.time import rfc3339
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreBusyError
 from gateway.ports import Clock
 from gateway.roster.rights import stands
 from gateway.store.credentials import CredentialStore
@@ -37,6 +37,8 @@ class Wanted(msgspec.Struct, frozen=True):
     origin: KeyOrigin
     cameras: tuple[DeviceId, ...] = ()
     hosts: tuple[str, ...] = ()
+    upon: str | None = None
+    """The serial that it renews, which must still stand when the new one is entered."""
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -98,7 +100,7 @@ class Enrolment:
             if request.public_key != last.public_key:
                 raise RequestError("renewed just now, for another key")
             return self._given(last)
-        wanted = Wanted(last.kind, "device", last.cameras)
+        wanted = Wanted(last.kind, "device", last.cameras, upon=last.serial)
         credential, certificate = self._issue(device, request, wanted, "device_renew", actor)
         return Given(credential, certificate, self._files.site.pem)
 
@@ -189,7 +191,7 @@ class Enrolment:
         issuer = self._files.site if wanted.kind in SITE_KINDS else self._files.device
         issued = issuer.issue(request, self._clock.now().utc, self._days, wanted.hosts)
         credential = _credential(device, issued, wanted)
-        self._enter(credential, issued, act, actor)
+        self._enter(credential, issued, act, actor, wanted.upon)
         return credential, issued.pem
 
     def _own_key(self, device: DeviceId, request: Request) -> None:
@@ -200,7 +202,7 @@ class Enrolment:
             if each.public_key == request.public_key and each.revoked_at is not None:
                 raise RequestError("that key was taken back; the device must make another")
 
-    def _enter(self, credential: Credential, issued: Issued, act: str, actor: str) -> None:
+    def _enter(self, credential: Credential, issued: Issued, act: str, actor: str, upon: str | None = None) -> None:
         detail = {
             "act": act,
             "device": credential.device,
@@ -211,7 +213,13 @@ class Enrolment:
             "cameras": list(credential.cameras),
         }
         self._log(Act("account", actor, detail=detail))
-        self._store.add(credential, issued.pem, self._clock.now().utc, actor)
+        try:
+            self._store.add(credential, issued.pem, self._clock.now().utc, actor, upon)
+        except StoreBusyError:
+            raise
+        except GatewayError as revoked:  # since we looked: what is on record never leaves, and the log says so
+            self._log(Act("account", actor, detail={**detail, "act": "device_not_renewed", "problem": str(revoked)}))
+            raise RequestError(str(revoked)) from revoked
 
     def _given(self, credential: Credential) -> Given:
         certificate = self._store.certificate(credential.serial) or ""

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gateway.crypto.authority import AuthorityFiles
+from gateway.crypto.certificates import RequestError
 from gateway.devices_half import devices_half
 from gateway.enrolment import Enrolment
 from gateway.errors import GatewayError
@@ -163,6 +164,26 @@ def test_a_device_renews_itself(office):
     with pytest.raises(GatewayError, match="just now"):
         office.enrolment.renew("dock-1", request_of(KEY, "dock-1"), "device:dock-1")
     assert office.said()[-1] == ("device_renew", "dock-1")
+
+
+def test_a_revocation_that_overtakes_a_renewal_holds(office):
+    """Taken back between the look and the entry: no fresh certificate, and the log says that it never left."""
+    office.enrolment.enrol("cam-a", "camera", request_of(KEY), (), "cli:test")
+    office.days(200)
+    log = office.enrolment._log
+
+    def overtaken(act) -> None:
+        log(act)
+        if act.detail["act"] == "device_renew":
+            office.store.revoke("cam-a", office.clock.now().utc, "stolen", "cli:other")
+
+    office.enrolment._log = overtaken
+    with pytest.raises(RequestError, match="no certificate that stands"):
+        office.enrolment.renew("cam-a", request_of(NEXT), "device:cam-a")
+    assert len(office.serials()) == 1
+    assert office.store.rights().revoked("cam-a")
+    assert office.said()[-2:] == [("device_renew", "cam-a"), ("device_not_renewed", "cam-a")]
+    assert office.acts[-1].detail["serial"] == office.acts[-2].detail["serial"]
 
 
 def test_who_may_not_renew_itself(office):

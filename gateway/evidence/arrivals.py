@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from typing import Any
 
@@ -31,7 +28,7 @@ def arrival_of(row: Exhibit, detail: dict[str, Any] | None, received: dict[str, 
         sealed_at=row.sealed_at,
         log_index=row.log_index,
         complete=bool(row.complete),
-        n=_count(extra.get("n")) if "n" in extra else _manifest_number(said.get("device_manifest")),
+        n=_count(extra.get("n")) if "n" in extra else _manifest_number(said),
         started_at=row.started_at,
         missing=_ranges(said.get("missing")),
         via=_text(said.get("via")) or _text(_offer(said).get("via")) or _text(_offer(received or {}).get("via")),
@@ -54,15 +51,10 @@ def _described(extra: dict[str, Any], row: Exhibit) -> str | None:
     return found["recording"] if found else None
 
 
-def _manifest_number(printed: object) -> int | None:
-    """`n` of a device manifest (compact JWS, kept as base64); its signature is not looked at here."""
-    try:
-        token = base64.b64decode(str(printed or ""), validate=True).decode("ascii")
-        part = token.split(".")[1]
-        said = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (binascii.Error, ValueError, IndexError, RecursionError):
-        return None
-    return _count(said.get("n")) if isinstance(said, dict) else None
+def _manifest_number(detail: dict[str, Any]) -> int | None:
+    """`n` of a device manifest that was judged valid at the seal: only then does the detail have `manifest`."""
+    place = detail.get("manifest")
+    return _count(place.get("n")) if isinstance(place, dict) else None
 
 
 def _ranges(value: object) -> tuple[Range, ...]:

@@ -19,7 +19,7 @@ from gateway.domain.ids import DeviceId, ExhibitId
 from gateway.errors import EvidenceError, SegmentError, StoreBusyError
 from gateway.evidence.asked import Asked
 from gateway.evidence.needs import Needs
-from gateway.evidence.resumed import take_over
+from gateway.evidence.resumed import part_of, take_over
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.sealing import Sealing
 from gateway.evidence.shares import MIB, RecordingSettings, Shares, payer
@@ -114,6 +114,12 @@ class Recordings:
             await self._seal(upload, None)
         else:
             await self._sealing.receive(upload)
+            await take_over(upload, self._needs, self.reader, self._committer)
+
+    async def _open_upload(self, key: RecordingKey) -> Upload | None:
+        """A recording's open upload, once all of it is there that was ever called durable. Under its lock."""
+        await self.waiting.wake(key)
+        return await take_over(self._uploads.get(key), self._needs, self.reader, self._committer)
 
     async def _one_of(self, one: Upload, two: Upload) -> Upload:
         """Of two uploads of one id (an offer or a seal that failed half way left one) end that which holds less."""
@@ -138,7 +144,7 @@ class Recordings:
             check_segment(segment)
             via, segment = segment.key.via, heard_as(segment, self._needs.rights)
             upload = self._uploads.get(segment.key)
-            while upload is None or upload.sealing:  # asked again: a seal may begin before this task goes on
+            while upload is None or upload.sealing or upload.owing:  # again: a seal may begin meanwhile
                 self.shares.check_start(segment.key, self._needs.clock.now())
                 found = await self._asked.run(self._place_for(segment, via))
                 if isinstance(found, UploadState):
@@ -155,10 +161,10 @@ class Recordings:
     async def state(self, key: RecordingKey) -> UploadState | Sealed | None:
         """What is durable; None for a recording never offered."""
         key = spoken(key, self._needs.rights)
-        if key in self.waiting:
-            async with self._lock(key):
-                await self.waiting.wake(key)
         upload = self._uploads.get(key)
+        if key in self.waiting or (upload is not None and upload.owing):
+            async with self._lock(key):
+                upload = await self._open_upload(key)
         if upload is not None:
             return self._state(upload)
         rows = await self._sealed_rows(key)
@@ -196,8 +202,7 @@ class Recordings:
 
     async def _begin(self, offer: RecordingOffer) -> UploadState | Sealed:
         async with self._lock(offer.key):
-            await self.waiting.wake(offer.key)
-            upload = self._uploads.get(offer.key)
+            upload = await self._open_upload(offer.key)
             if upload is not None and not upload.sealing and not contradicts(upload.offer, offer):
                 return await self._amend(upload, offer)
             flags: tuple[str, ...] = ()
@@ -223,16 +228,18 @@ class Recordings:
         return self._state(upload)
 
     async def _start(self, offer: RecordingOffer, flags: tuple[str, ...]) -> Upload:
-        now, flags = self._needs.clock.now(), (*flags, *flags_of(offer.key))
-        self._room.check(now, first=self.shares.first(offer))
+        part = await asyncio.to_thread(part_of, offer, self._needs)
+        now, flags = self._needs.clock.now(), (*flags, *flags_of(offer.key), *part.flags)
+        self._room.check(now, part.octets, first=self.shares.first(offer))
+        self.shares.check_copy(offer.key, part.octets, now)
         self.shares.check_start(offer.key, now, begins=True)
         exhibit = exhibit_id(now.utc)
         try:
-            staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags)
+            staged = await asyncio.to_thread(Staged.create, self._vault, exhibit, written(offer), flags, part.exhibit)
         except (OSError, StoreBusyError) as error:
             await self._sealing.discard(exhibit)
             raise busy(error) from error
-        upload = Upload(offer.key, exhibit, offer, staged, offer.size, now)
+        upload = Upload(offer.key, exhibit, offer, staged, offer.size, now, owing=part.exhibit is not None)
         self._uploads[offer.key] = upload
         await self._sealing.receive(upload)
         await take_over(upload, self._needs, self.reader, self._committer)
@@ -241,8 +248,7 @@ class Recordings:
     async def _place_for(self, segment: Segment, via: DeviceId | None) -> Upload | UploadState:
         """Where a segment belongs whose recording is not open: behind a seal under way, a sealed one, or a new one."""
         async with self._lock(segment.key):
-            await self.waiting.wake(segment.key)
-            upload = self._uploads.get(segment.key)
+            upload = await self._open_upload(segment.key)
             if upload is not None and upload.sealing:
                 raise StoreBusyError("the recording is being sealed")
             if upload is not None:
@@ -278,8 +284,7 @@ class Recordings:
 
     async def _finish(self, fin: RecordingFin, via: DeviceId | None) -> UploadState | Sealed:
         async with self._lock(fin.key):
-            await self.waiting.wake(fin.key)
-            upload = self._uploads.get(fin.key)
+            upload = await self._open_upload(fin.key)
             if upload is None:
                 return await self._finish_unknown(fin, via)
             upload.heard = self._needs.clock.now()
@@ -305,8 +310,7 @@ class Recordings:
 
     async def _abandon(self, key: RecordingKey) -> Sealed | None:
         async with self._lock(key):
-            await self.waiting.wake(key)
-            upload = self._uploads.get(key)
+            upload = await self._open_upload(key)
             if upload is not None:
                 return await self._end(upload)
             rows = await self._sealed_rows(key)

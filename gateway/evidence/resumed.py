@@ -1,12 +1,18 @@
-"""A recording that goes on after what had come of it was sealed: what was called durable is never asked for again."""
+"""A recording that goes on after what had come of it was sealed: what was called durable is never asked for again.
+
+Which exhibit is taken over is noted with the new upload's offer, durable before a byte is copied. Until the copy is
+whole, after a crash or on a full disk, nobody is told anything of that upload: whoever asks goes on with the copy.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
 
 from gateway.domain.evidence import Range, RecordingOffer
@@ -15,52 +21,93 @@ from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.settling import RESTRICTING
+from gateway.evidence.shares import payer
 from gateway.evidence.speaking import lies_with
 from gateway.evidence.upload import Upload
-from gateway.evidence.vault.committer import Committer
+from gateway.evidence.vault.committer import Committer, busy
 from gateway.evidence.vault.reading import Reader
 
 RANGES_TOLD = 1000
 """A seal's detail names so many missing ranges: what lies behind the last of them it can't vouch for."""
+UNREADABLE = (errno.ENOENT, errno.EIO)
+"""What a disk says of a blob that it has no more: it will not say otherwise later."""
 _log = structlog.get_logger()
 
 
-async def take_over(upload: Upload, needs: Needs, reader: Reader, committer: Committer) -> None:
-    """Copy what the exhibit sealed in part holds into the upload that goes on with it.
+class Part(msgspec.Struct, frozen=True):
+    """What a sealed exhibit really holds of a recording, and what of its flags holds for the whole as well."""
 
-    A part that can't be read is said and left out: the footage that comes now is kept all the same.
-    """
-    part = await asyncio.to_thread(_part, upload, needs)
-    if part is None:
-        return
-    row, detail = part
-    if not is_same(upload.offer, row, detail):
-        return
-    try:
-        for start, end in held(row.size or 0, detail):
-            offset = start
-            async for piece in reader.stream(ExhibitId(row.id), start, end):
-                keep = partial(upload.staged.keep, offset, piece)
-                await committer.submit(upload.staged, keep, lambda: None, len(piece))
-                offset += len(piece)
-    except StoreBusyError:
-        raise
-    except EvidenceError as wrong:
-        _log.error("part_not_taken_over", exhibit=row.id, into=upload.exhibit, problem=str(wrong))
+    exhibit: ExhibitId | None = None
+    ranges: tuple[Range, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def octets(self) -> int:
+        """How many bytes taking it over copies."""
+        return sum(end - start for start, end in self.ranges)
 
 
-def _part(upload: Upload, needs: Needs) -> tuple[Exhibit, dict[str, Any]] | None:
-    """The newest sealed exhibit of this recording where it is a part, with its seal's detail; blocks."""
-    if needs.details is None:
-        return None
-    key = upload.key
+def part_of(offer: RecordingOffer, needs: Needs) -> Part:
+    """What is to be taken over: the newest sealed exhibit of this recording, where that is a part. Blocks."""
+    key = offer.key
     # What a dock without the right brought is never mixed into the camera's own, nor the other way round.
     named = needs.shelf.by_recording(key.device, key.recording)
     rows = [row for row in named if row.sealed_at is not None and lies_with(key, row.flags)]
     if not rows or rows[-1].complete or rows[-1].disposed_at is not None:
-        return None
-    found = needs.details.detail(rows[-1].log_index)
-    return None if found is None else (rows[-1], found[0])
+        return Part()
+    detail = _detail(rows[-1], needs)
+    if detail is None or not is_same(offer, rows[-1], detail):
+        return Part()
+    return _part(rows[-1], detail)
+
+
+async def take_over(upload: Upload | None, needs: Needs, reader: Reader, committer: Committer) -> Upload | None:
+    """Copy into an upload what is not there yet of the part noted; where the disk refuses, whoever asks next goes on.
+
+    A part that can't be read is said and left out: the footage that comes now is kept all the same.
+    """
+    if upload is None or not upload.owing:
+        return upload
+    noted = ExhibitId(upload.staged.notes.part or "")
+    part = await asyncio.to_thread(_noted, noted, needs)
+    try:
+        for span in part.ranges:
+            for lacking in upload.staged.durable.gaps(*span):
+                await _copy(upload, noted, lacking, reader, committer)
+    except StoreBusyError:
+        raise
+    except (EvidenceError, OSError) as wrong:
+        if isinstance(wrong, OSError) and wrong.errno not in UNREADABLE:
+            raise busy(wrong) from wrong
+        _log.error("part_not_taken_over", exhibit=noted, into=upload.exhibit, problem=str(wrong))
+    upload.owing = False
+    return upload
+
+
+async def _copy(upload: Upload, part: ExhibitId, span: Range, reader: Reader, committer: Committer) -> None:
+    offset = span[0]
+    async for piece in reader.stream(part, *span):
+        keep = partial(upload.staged.keep, offset, piece)
+        await committer.submit(upload.staged, keep, lambda: None, len(piece), payer(upload.key))
+        offset += len(piece)
+
+
+def _noted(exhibit: ExhibitId, needs: Needs) -> Part:
+    """The part that the upload's notes name; nothing where its detail is gone."""
+    row = needs.shelf.exhibit(exhibit)
+    detail = None if row is None else _detail(row, needs)
+    return Part() if row is None or detail is None else _part(row, detail)
+
+
+def _detail(row: Exhibit, needs: Needs) -> dict[str, Any] | None:
+    found = None if needs.details is None else needs.details.detail(row.log_index)
+    return None if found is None else found[0]
+
+
+def _part(row: Exhibit, detail: dict[str, Any]) -> Part:
+    flags = tuple(flag for flag in row.flags if flag in RESTRICTING)
+    return Part(ExhibitId(row.id), tuple(held(row.size or 0, detail)), flags)
 
 
 def is_same(offer: RecordingOffer, row: Exhibit, detail: dict[str, Any]) -> bool:

@@ -29,6 +29,9 @@ WANTED_MAX = 10_000
 ROUTINE = ("none", "schedule", "routine", "continuous")
 """Triggers of which nobody pressed or tripped anything."""
 FRESH_S = 1.0
+COPY_MB_S = 8.0
+"""How fast bytes of sealed parts are copied for one camera that goes on with them, where its own rate has no limit."""
+COPY_S = 60.0
 RESERVED = 1.25
 """What may be evidence has a quarter more room than the rest, and a second of the rate in advance."""
 
@@ -84,6 +87,7 @@ class _Camera:
         self.rate = Bucket(limits.camera_mb_s * 1e6, now_s)
         self.fair = Bucket(fair_per_s, now_s)
         self.starts = Bucket(limits.camera_uploads / STARTS_S, now_s, STARTS_S)
+        self.copies = Bucket((limits.camera_mb_s or COPY_MB_S) * 1e6, now_s, COPY_S)
 
 
 class _Census(msgspec.Struct):
@@ -108,7 +112,7 @@ class Shares:
         self._cameras: dict[DeviceId, _Camera] = {}
         self._wanted: set[RecordingKey] = set()
         self.counters = dict.fromkeys(
-            ("held_by_camera_rate", "held_by_total_rate", "held_by_uploads", "held_by_staging"), 0
+            ("held_by_camera_rate", "held_by_total_rate", "held_by_uploads", "held_by_staging", "held_by_copies"), 0
         )
 
     def want(self, key: RecordingKey) -> None:
@@ -146,6 +150,19 @@ class Shares:
         if census.of.get(device, [0, 0])[0] >= self._limits.camera_uploads or starts.level < 1:
             self._held("uploads", SPACE_RETRY_S)
         starts.level -= begins
+
+    def check_copy(self, key: RecordingKey, octets: int, now: Instant) -> None:
+        """StoreBusyError where a camera has sealed parts copied faster than it may; else these bytes are counted.
+
+        Otherwise one that begins, sends a byte and aborts, over and over, writes the whole part each time.
+        """
+        if not octets:
+            return
+        copies = self._camera(payer(key), now).copies
+        copies.fill(now.mono_s)
+        if wait_s := copies.wait_s():
+            self._held("copies", wait_s)
+        copies.level -= octets
 
     def check_segment(self, upload: Upload, octets: int, now: Instant) -> None:
         """StoreBusyError where room or rate is short for this upload now; else the bytes are counted as taken."""

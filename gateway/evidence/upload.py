@@ -46,6 +46,8 @@ class Upload:
     size: int | None
     heard: Instant
     received: bool = False
+    owing: bool = False
+    """Bytes of the part it goes on from are still to be copied: nothing is told of it before they are."""
     sealing: bool = False
     intent: Intent | None = None
     told: tuple[Ranges, UploadState] | None = None
@@ -152,6 +154,7 @@ def recovered(staged: Staged, heard: datetime, now: Instant) -> Upload:
     upload = Upload(offer.key, staged.exhibit, offer, staged, offer.size, Instant(now.mono_s - ago_s, heard))
     upload.intent = intent_of(staged)
     upload.sealing = upload.intent is not None
+    upload.owing = staged.notes.part is not None and not upload.sealing
     return upload
 
 

@@ -73,8 +73,10 @@ class CredentialStore:
         with self._engine.connect() as link:
             return link.execute(query).scalar_one_or_none()
 
-    def add(self, credential: Credential, certificate: bytes, at: datetime, actor: str) -> None:
-        """Enter a certificate; durable on return."""
+    def add(
+        self, credential: Credential, certificate: bytes, at: datetime, actor: str, upon: str | None = None
+    ) -> None:
+        """Enter a certificate; durable on return. upon: the serial that it renews, GatewayError where revoked."""
         facts = {
             "serial": credential.serial,
             "device": credential.device,
@@ -89,6 +91,9 @@ class CredentialStore:
             "actor": actor,
         }
         with storing(self._engine) as link:
+            taken_back = select(REVOCATIONS.c.row).where(REVOCATIONS.c.serial == upon)
+            if upon is not None and link.execute(taken_back).first() is not None:
+                raise GatewayError(f"{credential.device} has no certificate that stands")
             link.execute(insert(CREDENTIALS).values(**facts))
 
     def revoke(self, device: DeviceId, at: datetime, reason: str, actor: str) -> Sequence[str]:

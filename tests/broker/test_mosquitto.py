@@ -72,7 +72,17 @@ def test_told_of_a_revocation_while_clients_are_away():
     made.write()
     made.start()
     ours = made.gateway()
-    words = [needed("mosquitto_sub"), "-p", str(ours.port), "--cafile", ours.ca, "--cert", ours.cert, "--key", ours.key]
+    words = [
+        peers.program("mosquitto_sub"),
+        "-p",
+        str(ours.port),
+        "--cafile",
+        ours.ca,
+        "--cert",
+        ours.cert,
+        "--key",
+        ours.key,
+    ]
     words += ["-h", "127.0.0.1", "-c", "-q", "1", "-t", "owntracks/#", "-E"]
     try:
         for _ in range(4):

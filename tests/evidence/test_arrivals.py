@@ -28,18 +28,17 @@ def manifest(said: object) -> str:
         ({"user_data": {"n": 17}}, 17),
         ({"user_data": {"n": "17"}}, None),
         ({"user_data": {"n": -1}}, None),
-        ({"user_data": [], "device_manifest": manifest({"n": 18})}, 18),
-        ({"device_manifest": manifest([1])}, None),
-        ({"device_manifest": manifest({"n": True})}, None),
-        ({"device_manifest": "%%%"}, None),
-        ({"device_manifest": base64.b64encode(b"no dots").decode()}, None),
-        ({"device_manifest": base64.b64encode(b"\xff.\xff.\xff").decode()}, None),
+        ({"user_data": [], "device_manifest": manifest({"n": 18}), "manifest": {"n": 18}}, 18),
+        ({"device_signature": "invalid", "device_manifest": manifest({"n": 18})}, None),
+        ({"manifest": [1]}, None),
+        ({"manifest": {"n": True}}, None),
+        ({"manifest": {"prev": "x"}}, None),
         ({}, None),
         (None, None),
     ],
 )
 def test_its_number(detail: dict[str, Any] | None, n: int | None) -> None:
-    """From user_data, else from the manifest; anything else is none."""
+    """From user_data, else from a manifest that was judged valid; anything else is none."""
     assert arrival_of(ROW, detail, None).n == n
 
 

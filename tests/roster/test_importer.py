@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.roster.importer import read
+from gateway.roster.importer import KINDS, read
 
 GOOD = """
 v = 1
@@ -50,6 +52,20 @@ def test_the_wire_example_is_read(shared: Path) -> None:
     assert [power.id for power in file.people[0].powers] == ["pcn", "csas.litter"]
     assert {device.kind for device in file.devices} == {"camera", "beacon", "terminal"}
     assert file.bookings[0].how == "kiosk"
+
+
+def test_the_example_is_read_and_says_every_key() -> None:
+    """config/people.toml loads as it stands, and leaves out no key that the importer takes."""
+    example = Path(__file__).parents[2] / "config" / "people.toml"
+    file = read(example)
+    assert all((file.people, file.units, file.devices, file.bookings))
+    stated = tomllib.loads(example.read_text("utf-8"))
+    for kind, shape in KINDS.items():
+        known = {field.encode_name for field in msgspec.structs.fields(shape)}
+        assert {key for row in stated[kind] for key in row} == known
+    members = {member for unit in file.units for member in unit.members}
+    assert members <= {person.id for person in file.people}
+    assert {booking.device for booking in file.bookings} <= {device.id for device in file.devices}
 
 
 def test_a_toml_roster_is_read_whole(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from gateway.domain.evidence import Act
 from tests import peers
 from tests.api.site import Site, noise
 
@@ -144,6 +145,26 @@ def test_a_still_of_a_recording(visit: Visit, site: Site) -> None:
     expect(page.locator("#exhibits tr").filter(has_text=sealed)).to_contain_text("partial")
     expect(page.locator("#exhibits tr").filter(has_text=sealed)).to_contain_text("97 s")
     assert page.locator("#exhibits tr").filter(has_text=plain).locator("img").count() == 0
+
+
+def test_no_still_of_what_is_to_be_settled(visit: Visit, site: Site) -> None:
+    """It would be refused: who may not settle is not even asked for it; who may sees it."""
+    sealed, plain = site.seal(noise(70_000)).exhibit, site.seal(noise(80_000), "plain").exhibit
+    for exhibit in (sealed, plain):
+        site.examined(exhibit)
+    custody = site.gateway.evidence.records.custody  # type: ignore[union-attr]
+    site.awaited(custody.record(Act("amend", "cli:test", sealed, detail={"flags": ["device_revoked"]})))
+    page = visit.sign_in(site.token(user="officer", role="evidence_officer"))
+    rows = page.locator("#exhibits tr")
+    expect(rows.filter(has_text=sealed)).to_be_visible()
+    pictures: list[str] = []
+    page.on("request", lambda request: pictures.append(request.url))
+    page.reload()
+    expect(rows.filter(has_text=sealed)).to_be_visible()
+    expect(rows.filter(has_text=plain)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    asked = [url.split("/")[-2] for url in pictures if url.endswith("/thumbnail")]
+    assert asked == [plain]
 
 
 def test_signing_in_and_out(visit: Visit, site: Site) -> None:

@@ -8,6 +8,7 @@ const messages = new Map();
 const SOURCES = { lip: "radio", mqtt: "beacon", bwc: "camera", manual: "by hand", none: "–" };
 const TRIGGERS = { tetra_status: "radio status", lip_reason: "radio button", tetra_call: "radio call", camera_panic: "camera", beacon_sos: "beacon", manual: "control room" };
 const REMEMBERED = "lapel signed in"; // only whether it is worth asking: the session itself is out of a script's reach
+const RESTRICTING = ["device_revoked", "dock_not_entitled"]; // until settled, shown to those alone who may settle it
 let account = "";
 let permissions = [];
 let stream = null;
@@ -241,7 +242,8 @@ async function showExhibits() {
 }
 
 function still(cell, each) {
-  const shown = each.thumbnail && !each.disposed_at && may("evidence:content");
+  const seen = may("evidence:settle") || !each.flags.some((flag) => RESTRICTING.includes(flag));
+  const shown = each.thumbnail && !each.disposed_at && seen && may("evidence:content");
   if (!shown) { cell.replaceChildren(); return; }
   if (cell.firstElementChild) return;
   const image = Object.assign(document.createElement("img"), { alt: `Still of ${each.id}`, width: 64, height: 36, loading: "lazy" });

@@ -47,10 +47,11 @@ class Vault(msgspec.Struct, frozen=True):
 
 
 class Notes(msgspec.Struct):
-    """What an upload's notes say: the offer as last stated, flags, and the intent to seal."""
+    """What an upload's notes say: the offer as last stated, flags, the exhibit it goes on from, the intent to seal."""
 
     offer: dict[str, Any] = msgspec.field(default_factory=dict)
     flags: list[str] = msgspec.field(default_factory=list)
+    part: str | None = None
     seal: dict[str, Any] | None = None
 
     def take(self, note: dict[str, Any]) -> None:
@@ -59,6 +60,8 @@ class Notes(msgspec.Struct):
             self.offer = note["offer"]
         elif note["note"] == "flag" and note["flag"] not in self.flags:
             self.flags.append(note["flag"])
+        elif note["note"] == "part":
+            self.part = note["exhibit"]
         elif note["note"] == "seal":
             self.seal = note["seal"]
 
@@ -85,8 +88,15 @@ class Staged:
         self._pending_notes: list[dict[str, Any]] = []
 
     @classmethod
-    def create(cls, vault: Vault, exhibit: ExhibitId, offer: dict[str, Any], flags: tuple[str, ...] = ()) -> Staged:
-        """Make the files of a new upload, keys first; durable on return."""
+    def create(
+        cls,
+        vault: Vault,
+        exhibit: ExhibitId,
+        offer: dict[str, Any],
+        flags: tuple[str, ...] = (),
+        part: ExhibitId | None = None,
+    ) -> Staged:
+        """Make the files of a new upload, keys first; part: the exhibit it goes on from. Durable on return."""
         staged = cls(vault, exhibit)
         identity = Identity.fresh()
         vault.keyring.put(f"identity/{exhibit}", identity.secret)
@@ -97,6 +107,8 @@ class Staged:
             staged._begin_run({"v": 1, "note": "offer", "offer": offer})
             for flag in flags:
                 staged.flag(flag)
+            if part is not None:
+                staged.note({"v": 1, "note": "part", "exhibit": part})
             staged.sync()
             staged.settle()
         finally:
