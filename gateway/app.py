@@ -245,7 +245,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     room = None
     if half is not None:
         kept = half.records
-        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, half.witnesses)
+        want = half.recordings.shares.want
+        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, want, half.witnesses)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

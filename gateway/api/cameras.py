@@ -84,6 +84,22 @@ class SealedNow(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+class WantedRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which recording somebody waits for."""
+
+    device: str
+    recording: str
+
+
+class WantedFirst(msgspec.Struct, frozen=True):
+    """It goes first from now on where room or rate is short."""
+
+    device: str
+    recording: str
+    wanted: bool
+    v: int = 1
+
+
 class TrackFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a track is written."""
 
@@ -137,6 +153,17 @@ async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
     evidence_of(call.rooms)
     sealed = await _room(call).seal_now(key, call.who.account, reason)
     return as_json(SealedNow(sealed.exhibit if sealed else None, sealed.size if sealed else None))
+
+
+@ROUTES.add("POST /v1/uploads/want", "evidence:expected", Answer("It goes first", shape=WantedFirst), Wanted)
+async def want(call: Call[WantedRecording]) -> web.StreamResponse:
+    """Ask for a recording: of what waits for room or for its turn it goes first, until it is sealed or a restart."""
+    asked = call.asked
+    if len(asked.recording) > REASON_MAX or call.rooms.roster().device(DeviceId(asked.device)) is None:
+        raise ProblemError(404, f"device: {asked.device[:64]!r} is none of the roster's")
+    if not evidence_of(call.rooms).want(RecordingKey(DeviceId(asked.device), asked.recording)):
+        raise ProblemError(409, "as many recordings as may go first are wanted already")
+    return as_json(WantedFirst(asked.device, asked.recording, wanted=True))
 
 
 @ROUTES.add(

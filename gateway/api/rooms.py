@@ -9,6 +9,7 @@ from typing import Any
 from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
+from gateway.domain.evidence import RecordingKey
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
@@ -30,6 +31,7 @@ class EvidenceRoom:
     catalogue: Catalogue
     reader: Reader
     thumbnails: Thumbnails
+    want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
 
 

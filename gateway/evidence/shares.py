@@ -115,10 +115,11 @@ class Shares:
             ("held_by_camera_rate", "held_by_total_rate", "held_by_uploads", "held_by_staging", "held_by_copies"), 0
         )
 
-    def want(self, key: RecordingKey) -> None:
-        """Somebody asks for this recording: it goes first from now on."""
+    def want(self, key: RecordingKey) -> bool:
+        """Somebody asks for this recording: it goes first from now on; False where too many do already."""
         if len(self._wanted) < WANTED_MAX:
             self._wanted.add(key)
+        return key in self._wanted
 
     def ended(self, key: RecordingKey) -> None:
         """It is sealed: nobody waits for it any more."""

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from gateway.domain.evidence import RecordingOffer
 from gateway.domain.time import Instant
 from tests.api.site import Site, noise
 
@@ -160,6 +161,19 @@ def test_a_recording_nobody_announced_is_counted(site: Site, officer: httpx.Clie
             "settled": 0,
         }
     ]
+
+
+def test_a_recording_asked_for_goes_first(site: Site, officer: httpx.Client) -> None:
+    """Until it is sealed; of a camera that nobody knows there is nothing to ask for."""
+    film = noise(3_000_000)
+    key = site.begin(film[:2_100_000], len(film), "asked-for")
+    shares = site.gateway.evidence.recordings.shares
+    assert not shares.first(RecordingOffer(key, "asked-for"))
+    answer = officer.post("/v1/uploads/want", json={"device": "cam-0042", "recording": "asked-for"})
+    assert (answer.status_code, answer.json()["wanted"]) == (200, True)
+    assert shares.first(RecordingOffer(key, "asked-for"))
+    assert officer.post("/v1/uploads/want", json={"device": "cam-none", "recording": "r"}).status_code == 404
+    assert officer.post("/v1/uploads/want", json={"device": "cam-0042"}).status_code == 400
 
 
 def test_a_camera_that_never_returns_is_sealed_now(site: Site, officer: httpx.Client) -> None:

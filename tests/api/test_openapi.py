@@ -77,6 +77,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/expected/counts", "/v1/expected/counts?from=2026-11-20&to=2026-11-22", None),
         ("post", "/v1/expected/{number}/settle", "/v1/expected/1/settle", {"reason": "crushed"}),
         ("post", "/v1/uploads/seal", "/v1/uploads/seal", dict(HALF)),
+        ("post", "/v1/uploads/want", "/v1/uploads/want", {"device": "cam-0042", "recording": "wanted"}),
         (
             "post",
             "/v1/exhibits/{exhibit}/settle",
