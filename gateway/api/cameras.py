@@ -155,7 +155,7 @@ async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
     return as_json(SealedNow(sealed.exhibit if sealed else None, sealed.size if sealed else None))
 
 
-@ROUTES.add("POST /v1/uploads/want", "evidence:expected", Answer("It goes first", shape=WantedFirst), Wanted)
+@ROUTES.add("POST /v1/uploads/want", "evidence:expected", Answer("It goes first", shape=WantedFirst), WantedRecording)
 async def want(call: Call[WantedRecording]) -> web.StreamResponse:
     """Ask for a recording: of what waits for room or for its turn it goes first, until it is sealed or a restart."""
     asked = call.asked
