@@ -18,8 +18,11 @@ const may = (name) => permissions.includes("*") || permissions.includes(name);
 const text = (node, content) => { if (node.textContent !== content) node.textContent = content; };
 const words = (name) => name.replaceAll("_", " ");
 
+// Whoever signs out asks nothing more: what is under way would be refused when the session has gone.
+const signedOut = new AbortController();
+
 async function ask(path, options = {}) {
-  const response = await fetch(path, { ...options, headers: { Accept: "application/json" } });
+  const response = await fetch(path, { signal: signedOut.signal, ...options, headers: { Accept: "application/json" } });
   if (!response.ok) throw Object.assign(new Error(`${response.status}`), { status: response.status });
   return response;
 }
@@ -172,7 +175,7 @@ function follow() {
 function showLink() {
   text(byId("time"), new Date().toLocaleTimeString("en-GB"));
   if (!may("feed:read")) { text(byId("link"), "signed in"); return; }
-  if (stream && stream.readyState === EventSource.CLOSED) follow(); // refused, not cut off: a browser then gives up
+  if (stream && stream.readyState === EventSource.CLOSED && !signedOut.signal.aborted) follow(); // refused, not cut off: a browser then gives up
   const live = stream && stream.readyState === EventSource.OPEN;
   byId("link").className = live ? "live" : "frozen";
   text(byId("link"), live ? "live" : heard ? `no connection, as of ${new Date(heard).toLocaleTimeString("en-GB")}` : "connecting");
@@ -301,7 +304,7 @@ async function loadMessages() {
     showMessages();
   } catch (problem) {
     if (problem.status === 401) leave();
-    else setTimeout(loadMessages, 5000);
+    else if (!signedOut.signal.aborted) setTimeout(loadMessages, 5000);
   }
 }
 
@@ -328,7 +331,7 @@ async function look() {
       if (problem.status === 401) { leave(); return; }
     }
   }
-  setTimeout(look, 2000);
+  if (!signedOut.signal.aborted) setTimeout(look, 2000);
 }
 
 // --- in and out
@@ -376,5 +379,14 @@ byId("sign-in").addEventListener("submit", async (event) => {
     text(byId("wrong"), problem.status === 401 ? "This token is unknown, expired or revoked." : "The gateway does not answer.");
   }
 });
-byId("leave").addEventListener("click", async () => { await ask("/v1/session", { method: "DELETE" }); leave(); });
+byId("leave").addEventListener("click", async () => {
+  signedOut.abort();
+  if (stream) stream.close();
+  try {
+    await ask("/v1/session", { method: "DELETE", signal: null });
+    leave();
+  } catch {
+    location.reload(); // still signed in, for all that is known: the page must not look otherwise
+  }
+});
 if (localStorage.getItem(REMEMBERED)) begin(); else enter();
