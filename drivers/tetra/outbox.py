@@ -80,8 +80,8 @@ class Outbox:
         return found
 
     def due_at(self) -> float:
-        """When a message may go, as far as its spacing is concerned; infinity where none waits or one is in flight."""
-        if self._current is not None and self._on_air_by is not None:
+        """When a message may go, as far as its spacing is concerned; infinity where none waits or the radio has one."""
+        if self._handed:
             return float("inf")
         return self._ready_at if self._queue or self._current is not None else float("inf")
 
@@ -169,16 +169,16 @@ class Outbox:
         self._service = None
 
     def give_up(self, now_s: float) -> list[Fate]:
-        """The radio is gone: none of these was sent by it, but perhaps the one on the air."""
+        """The radio is gone: none of these was sent by it, but perhaps the one that was handed over."""
         fates: list[Fate] = [NotSent(parcel.key, GONE) for parcel, _ in self._queue]
         self._queue.clear()
         if self._current is not None:
-            code = GONE if self._on_air_by is None else NO_ANSWER
+            code = NO_ANSWER if self._handed else GONE
             fates += self._over(NotSent(self._current.key, code), now_s)
         return fates
 
     def _over(self, fate: Fate, now_s: float) -> list[Fate]:
-        self._current, self._on_air_by = None, None
+        self._current, self._on_air_by, self._handed = None, None, False
         if self._reference is not None:
             self._last_reference = self._reference
         self._ready_at = now_s + self._dialect.spacing_s

@@ -176,11 +176,8 @@ class Session:
                 self._synchronised(now)
             elif isinstance(outcome, Mute):
                 self._fallen_silent(outcome.command, now)
-            elif outcome.mixed and self._setting_up and self._restarts < _MOST_RESTARTS:
-                self._restarts += 1
-                self._set_up(now)
             else:
-                self._put_back(outcome.command, now)
+                self._lost(outcome.command, now, mixed=outcome.mixed)
 
     def _fallen_silent(self, command: Command, now: Instant) -> None:
         """Said once; another radio may send what waits here."""
@@ -189,10 +186,16 @@ class Session:
             self._events.append(Silent(command.text, self._garbled))
             self._events += self.outbox.give_up(now.mono_s)
 
-    def _put_back(self, command: Command, now: Instant) -> None:
-        """A command whose result is lost is tried once more; a message never: it may have been sent."""
+    def _lost(self, command: Command, now: Instant, *, mixed: bool) -> None:
+        """A command is tried once more, or its set-up is begun anew; a message never: it may have been sent.
+
+        The outbox is told first: a set-up may have been queued while its command was in flight.
+        """
         if command.sending:
             self._events += self.outbox.unanswered(command, now.mono_s)
+        elif mixed and self._setting_up and self._restarts < _MOST_RESTARTS:
+            self._restarts += 1
+            self._set_up(now)
         elif command != self._again:
             self._again = command
             self._waiting.appendleft(command)

@@ -65,6 +65,13 @@ fault = st.tuples(
     st.lists(st.tuples(st.floats(0, 1.5), st.sampled_from(STRAYS)), max_size=2),
 )
 SENDING_BEGINS = 30
+BURST_BEFORE_A_SENDING = {
+    11: (QUICK_S, False, [(0.0, b"ERROR")]),
+    19: (QUICK_S, False, [(0.0, b"OK")]),
+    45: (0.5, False, [(0.0, b"ERROR"), (1.0, b"ERROR")]),
+    50: (QUICK_S, False, [(0.0, b"ERROR")]),
+}
+"""The third error of a burst comes between a message and its OK: a set-up is queued while the message is in flight."""
 
 
 def converse(faults, texts=3):
@@ -90,6 +97,7 @@ def converse(faults, texts=3):
 @given(st.dictionaries(st.integers(2, 60), fault, max_size=6))
 @example({SENDING_BEGINS + n: (1.0, False, [(0.0, b"+CME ERROR: 31")]) for n in range(8)})
 @example({SENDING_BEGINS + n: (1.0, True, [(0.0, b"OK")]) for n in range(8)})
+@example(BURST_BEFORE_A_SENDING)
 def test_no_stray_is_a_fate(faults):
     """A message is said to be sent if it was; refused, by its own refusal; nothing goes twice; in step at the end."""
     session, radio, events = converse(faults)
@@ -126,3 +134,11 @@ def test_a_set_up_whose_results_moved_by_one_is_begun_anew():
     assert radio.heard.count("ATE0") >= 2
     assert sum(isinstance(event, Ready) for event in events) == 1 + int(ENOUGH_S // Timing().renew_s) - 1
     assert session.condition == "up"
+
+
+def test_a_message_whose_result_is_lost_as_a_set_up_is_queued_goes_once():
+    """It may be on the air: its fate is unknown, and the others go on behind the set-up."""
+    _, radio, events = converse(BURST_BEFORE_A_SENDING)
+    assert radio.aired == [100, 101, 102]
+    assert [event for event in events if isinstance(event, NotSent)] == [NotSent(0, NO_ANSWER)]
+    assert [event.key for event in events if isinstance(event, Transmitted)] == [1, 2]

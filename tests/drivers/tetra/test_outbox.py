@@ -130,3 +130,16 @@ def test_a_word_before_the_radio_has_the_message_is_an_older_ones(outbox):
     assert outbox.answered(outbox.command(), None, 0.0) == []
     assert outbox.reported("0,0,6", 0.0) == []
     assert outbox.reported("0,4,6", 0.0) == [Transmitted(1, 6)]
+
+
+def test_what_was_handed_over_is_not_due_again_and_not_given_back(outbox):
+    """The radio may have it, result or none: no other radio may be told that it was not sent."""
+    outbox.post(PARCEL, 0.0)
+    outbox.answered(outbox.command(), None, 0.0)
+    assert outbox.due_at() == 0.0
+    outbox.command()
+    assert outbox.due_at() == float("inf")
+    assert outbox.give_up(0.0) == [NotSent(1, NO_ANSWER)]
+    outbox.post(PARCEL, 0.0)
+    assert outbox.due_at() < float("inf")
+    assert outbox.give_up(0.0) == [NotSent(1, GONE)]
