@@ -55,7 +55,7 @@ class Outbox:
         self._last_reference: int | None = None
         self._status, self._unsure, self._handed = "", False, False
         self._on_air_by: float | None = None
-        self._ready_at = 0.0
+        self._ready_at = self._held_until = 0.0
         self._service: int | None = None
         self._tries = 0
 
@@ -77,6 +77,9 @@ class Outbox:
         """Take it back, unless the radio has it already."""
         kept = deque(entry for entry in self._queue if entry[0].key != key)
         found, self._queue = len(kept) < len(self._queue), kept
+        if self._current is not None and self._current.key == key and not self._handed:
+            self._leave()
+            found = True
         return found
 
     def due_at(self) -> float:
@@ -88,12 +91,14 @@ class Outbox:
     def deadline(self) -> float:
         """When `tick` has something: a message on the air too long, or held too long."""
         held = min((until for _, until in self._queue), default=float("inf"))
+        if self._current is not None and not self._handed:
+            held = min(held, self._held_until)
         return held if self._on_air_by is None else min(held, self._on_air_by)
 
     def command(self) -> Command:
         """The next command for the message at the front: which service, where that has to change, then itself."""
         if self._current is None:
-            self._current, _ = self._queue.popleft()
+            self._current, self._held_until = self._queue.popleft()
             self._reference, self._status, self._tries = None, "", 0
             self._unsure = self._handed = False
         parcel = self._current
@@ -121,8 +126,8 @@ class Outbox:
     def unanswered(self, command: Command, now_s: float) -> list[Fate]:
         """No result in time. Never sent twice: what the radio may have taken is waited for as if it had."""
         self._service, self._status = None, ""
-        self._unsure = self._reference is None
         if self._current is not None and command.body:
+            self._unsure = self._reference is None
             self._on_air_by = now_s + self._dialect.sent_s
         elif self._current is not None:
             self._tries += 1
@@ -162,7 +167,14 @@ class Outbox:
         self._queue = deque(entry for entry in self._queue if now_s < entry[1])
         if self._current is not None and self._on_air_by is not None and now_s >= self._on_air_by:
             fates += self._over(NotSent(self._current.key, NO_ANSWER), now_s)
+        if self._current is not None and not self._handed and now_s >= self._held_until:
+            fates.append(NotSent(self._current.key, GONE))
+            self._leave()
         return fates
+
+    def _leave(self) -> None:
+        """The message in turn goes no more; which service the radio sends after that is to be said again."""
+        self._current = self._service = None
 
     def forget_service(self) -> None:
         """The radio restarted: which service it sends is to be said again."""

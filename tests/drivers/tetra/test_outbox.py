@@ -56,7 +56,7 @@ def test_a_message_can_be_taken_back_while_it_waits(outbox):
     assert outbox.withdraw(1)
     assert not outbox.withdraw(1)
     outbox.post(PARCEL, 0.0)
-    outbox.command()
+    on_air(outbox)
     assert not outbox.withdraw(1)
 
 
@@ -143,3 +143,36 @@ def test_what_was_handed_over_is_not_due_again_and_not_given_back(outbox):
     outbox.post(PARCEL, 0.0)
     assert outbox.due_at() < float("inf")
     assert outbox.give_up(0.0) == [NotSent(1, GONE)]
+
+
+def test_one_whose_turn_has_come_can_be_taken_back_until_it_is_handed_over(outbox):
+    """And which service the radio sends is then said again: the choice under way was for it."""
+    outbox.post(PARCEL, 0.0)
+    choice = outbox.command()
+    assert outbox.withdraw(PARCEL.key)
+    assert outbox.answered(choice, None, 0.0) == []
+    assert (outbox.waiting, outbox.due_at()) == (0, float("inf"))
+    outbox.post(PARCEL, 0.0)
+    assert outbox.command().body is None or outbox.command().text.startswith("AT+CTSDS")
+    outbox.answered(choice, None, 0.0)
+    assert outbox.command().text.startswith("AT+CMGS")
+    assert not outbox.withdraw(PARCEL.key)
+
+
+def test_one_that_waits_in_its_turn_waits_no_longer_than_the_others(outbox):
+    """Its choice of service was lost and the radio may not send: it is given back as not sent."""
+    outbox.post(PARCEL, 0.0)
+    outbox.unanswered(outbox.command(), 1.0)
+    held_s = dialects.GENERIC.hold_s
+    assert outbox.deadline() == held_s
+    assert outbox.tick(held_s - 0.1) == []
+    assert outbox.tick(held_s) == [NotSent(PARCEL.key, GONE)]
+    assert outbox.waiting == 0
+
+
+def test_a_lost_choice_of_service_makes_no_doubt_of_the_message_behind_it(outbox):
+    """Its own word is believed."""
+    outbox.post(PARCEL, 0.0)
+    outbox.unanswered(outbox.command(), 1.0)
+    on_air(outbox, 1.0)
+    assert outbox.reported("0,4,7", 2.0) == [Transmitted(PARCEL.key, 7)]
