@@ -24,7 +24,7 @@ def steps(bag: Path) -> str:
 def stock(bag: Path, script: str) -> tuple[int, str]:
     """Run them with nothing but the system's own tools: exit code, all that was said."""
     command = ["env", "-i", "PATH=/usr/bin:/bin", "bash", "-c", script]
-    done = subprocess.run(command, cwd=bag, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=bag, capture_output=True, text=True, errors="replace", timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 

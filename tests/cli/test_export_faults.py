@@ -84,7 +84,7 @@ def test_a_crash_at_any_step(
     monkeypatch.setattr(exporting, "DiskFiles", lambda: counting)
     assert lapel(*words).code == 0
     assert counting.done > 60
-    every = int(os.environ.get("LAPEL_CRASH_EVERY", "7"))
+    every = int(os.environ.get("LAPEL_CRASH_EVERY", "23"))
     acts = 1
     for at in range(1 + after, counting.done + 1, every):
         target = tmp_path / f"bag{at}"
