@@ -40,7 +40,7 @@ class Signed(msgspec.Struct, frozen=True):
     kind: str
     content: bytes | None
     certificates: tuple[bytes, ...]
-    serial: int
+    named: tuple[bytes, int]
     digest: str
     attributes: bytes
     algorithm: str
@@ -64,9 +64,9 @@ class Signed(msgspec.Struct, frozen=True):
     def _signer(self) -> x509.Certificate:
         for der in self.certificates:
             certificate = load_certificate(der, self.path)
-            if certificate.serial_number == self.serial:
+            if (certificate.issuer.public_bytes(), certificate.serial_number) == self.named:
                 return certificate
-        raise VerificationError(self.path, f"the certificate {self.serial:x}", "none")
+        raise VerificationError(self.path, f"the certificate {self.named[1]:x} that the signer names", "none")
 
     def _read_attributes(self) -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
@@ -134,13 +134,13 @@ def _signer_info(signer: Reader, kind: str, content: bytes | None, certificates:
     """SignerInfo (clause 5.3), named by issuer and serial number."""
     signer.next(INTEGER, "a version")
     named = signer.inside(SEQUENCE, "issuer and serial number")
-    named.next(SEQUENCE, "an issuer")
+    issuer = named.next(SEQUENCE, "an issuer").whole
     serial = int.from_bytes(named.next(INTEGER, "a serial number").content, "big")
     digest = dotted(signer.inside(SEQUENCE, "a digest algorithm").next(OID, "its name"))
     attributes = signer.next(0xA0, "signed attributes").content
     algorithm = dotted(signer.inside(SEQUENCE, "a signature algorithm").next(OID, "its name"))
     signature = signer.next(OCTETS, "a signature").content
-    return Signed(kind, content, certificates, serial, digest, attributes, algorithm, signature, signer.path)
+    return Signed(kind, content, certificates, (issuer, serial), digest, attributes, algorithm, signature, signer.path)
 
 
 def load_certificate(raw: bytes, path: str) -> x509.Certificate:
@@ -149,7 +149,7 @@ def load_certificate(raw: bytes, path: str) -> x509.Certificate:
         pem = raw.startswith(b"-----")
         certificate = x509.load_pem_x509_certificate(raw) if pem else x509.load_der_x509_certificate(raw)
         _ = certificate.public_key(), certificate.extensions, certificate.not_valid_before_utc
-        _ = certificate.not_valid_after_utc
+        _ = certificate.not_valid_after_utc, certificate.issuer.public_bytes(), certificate.subject.public_bytes()
     except _UNREADABLE as problem:
         raise VerificationError(path, "a certificate", shown(problem)) from None
     return certificate
