@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,34 @@ def test_a_crash_at_any_step(
         assert _acts(lapel, store, words[2]) == acts, at
     assert stock(target, steps(target))[0] == 0
     assert lapel("evidence", "verify", "--all", "--data", store).code == 0
+
+
+def test_a_crash_while_it_is_encrypted(
+    store: Path, lapel: Lapel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter under its name is a whole one; the next run ends it, and leaves nothing in clear."""
+    subprocess.run(["age-keygen", "-o", tmp_path / "key"], check=True, capture_output=True)
+    recipient = subprocess.run(["age-keygen", "-y", tmp_path / "key"], capture_output=True, text=True).stdout.strip()
+
+    def words(name: str) -> tuple[object, ...]:
+        return (*_words(lapel, store, tmp_path / name), "--to-age", recipient)
+
+    counting = Failing(0, PowerCut())
+    monkeypatch.setattr(exporting, "DiskFiles", lambda: counting)
+    assert lapel(*words("whole")).code == 0
+    last = counting.done
+    for at in (last - 20, last - 12, last - 8, last - 5, last - 3, last - 2, last - 1, last):
+        failing, name = Failing(at, PowerCut()), f"bag{at}"
+        monkeypatch.setattr(exporting, "DiskFiles", lambda failing=failing: failing)
+        with pytest.raises(PowerCut):
+            lapel(*words(name))
+        monkeypatch.setattr(exporting, "DiskFiles", DiskFiles)
+        done = lapel(*words(name))
+        assert done.code == 0 or "is there already" in done.err, (at, done.err)
+        opened = f"age -d -i {tmp_path}/key {tmp_path}/{name}.tar.age | tar -x -C {tmp_path}"
+        subprocess.run(["bash", "-o", "pipefail", "-c", opened], check=True)
+        assert lapel("verify-export", tmp_path / name).code == 1, at
+        assert not list(tmp_path.glob("*.part")), at
 
 
 def test_a_full_disk_is_said_and_the_next_run_goes_on(
