@@ -30,7 +30,6 @@ class Journal(msgspec.Struct):
     note: str | None = None
     masters: dict[str, str] = {}
     """Exhibits whose master is in the bag, durable, with its SHA-256."""
-    faults: str | None = None
     named: bool = False
     """The result is whole, and only its name is missing."""
 
