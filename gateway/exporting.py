@@ -122,7 +122,10 @@ def _cosigning(store: Records, witnesses: Witnesses | None, patience_s: float) -
                 return await _asked(witnesses, index)
         except TimeoutError as late:
             waited = f"entry {index} is not cosigned by the quorum after {patience_s:g} s"
-            raise EvidenceError(f"{waited}; the same command goes on from here") from late
+            where = (
+                "" if witnesses is not None else " (while the gateway runs, or with -c, where its witnesses are named)"
+            )
+            raise EvidenceError(f"{waited}; the same command goes on from here{where}") from late
 
     return cosigned
 

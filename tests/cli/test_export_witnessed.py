@@ -76,3 +76,14 @@ def test_who_sets_the_time_is_the_configurations_word(config: Path, lapel: Lapel
     config.write_text(config.read_text() + 'url = "https://tsa.test/"\n')
     done = lapel("trust", "print", "-c", config)
     assert (done.code, "timestamp.embedded" in done.err) == (2, True), done.err
+
+
+def test_without_the_configuration_it_does_not_pass_by_the_witnesses(
+    config: Path, partner: Serving, lapel: Lapel, tmp_path: Path
+) -> None:
+    """--data names no witnesses: a log that has some waits for the gateway, and the error says what to do."""
+    (row, *_) = lapel("evidence", "list", "-c", config, "--json").json["exhibits"]
+    words = ("evidence", "export", row["id"], *WORDS, "--wait", "20")
+    assert lapel(*words, "-o", tmp_path / "first", "-c", config).code == 0
+    late = lapel(*words[:-1], "0.5", "-o", tmp_path / "bag", "--data", tmp_path / "site/store")
+    assert (late.code, "with -c" in late.err, (tmp_path / "bag").exists()) == (1, True, False), late.err
