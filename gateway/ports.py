@@ -102,6 +102,14 @@ class Custody(Protocol):
         ...
 
 
+class Timestamps(Protocol):
+    """A time-stamping authority (RFC 3161)."""
+
+    async def stamp(self, query: bytes) -> bytes:
+        """The authority's reply to a query, unjudged; LinkError where there is none."""
+        ...
+
+
 class Directory(Protocol):
     """Who is who at a moment; answers from memory, never blocks."""
 

@@ -16,6 +16,7 @@ from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.feed.settings import FeedSettings
 from gateway.media.settings import MediaSettings
+from gateway.outlets.settings import TimestampSettings
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -203,6 +204,7 @@ class Settings(Closed, frozen=True):
     evidence: EvidenceSection = EvidenceSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
+    timestamp: TimestampSettings = TimestampSettings()
     media: MediaSettings = MediaSettings()
     feed: FeedSettings = FeedSettings()
     dispatch: DispatchSettings = DispatchSettings()
@@ -292,6 +294,7 @@ def _consistent(settings: Settings) -> Settings:
             raise ConfigError(f"driver[{number}].name", f"{driver.name!r} stands twice")
         seen.add(driver.name)
     _witnessed(settings.log)
+    settings.timestamp.check()
     broker = settings.broker
     if broker.password_file and broker.password_env:
         raise ConfigError("broker.password_env", "give password_file or password_env, not both")
@@ -359,6 +362,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         roster=replace(settings.roster, file=rooted(settings.roster.file)),
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
+        timestamp=replace(settings.timestamp, ca=rooted(settings.timestamp.ca)),
         broker=replace(
             broker,
             password_file=rooted(broker.password_file),
@@ -374,6 +378,7 @@ def _files_exist(settings: Settings) -> None:
     broker = settings.broker
     named = {
         "roster.file": settings.roster.file,
+        "timestamp.ca": settings.timestamp.ca,
         "broker.password_file": broker.password_file,
         "broker.ca": broker.ca,
         "broker.cert": broker.cert,

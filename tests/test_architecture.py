@@ -72,6 +72,8 @@ gateway/evidence/awaited.py
 gateway/evidence/matching.py
 gateway/evidence/numbering.py
 gateway/evidence/track.py
+gateway/crypto/der.py
+gateway/evidence/export/faults.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -1,4 +1,4 @@
-"""`lapel evidence list | show | verify | import | settle | expected | settle-expected | seal-incomplete`."""
+"""`lapel evidence list | show | verify | export | import | settle | expected | settle-expected | seal-incomplete`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.cli import show
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
+from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
@@ -29,6 +30,7 @@ evidence.add_command(verify)
 evidence.add_command(expected_)
 evidence.add_command(settle_expected)
 evidence.add_command(seal_incomplete)
+evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
 

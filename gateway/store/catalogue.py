@@ -137,6 +137,18 @@ class Catalogue:
             rows = link.execute(sa.select(custody.c.kind, sa.func.count()).group_by(custody.c.kind)).all()
         return {kind: count for kind, count in rows}  # noqa: C416 - rows are not pairs to a type checker
 
+    def kinds_between(self, since: datetime, until: datetime) -> dict[str, int]:
+        """How many entries of each kind in a span."""
+        query = sa.select(custody.c.kind, sa.func.count()).where(_within(since, until)).group_by(custody.c.kind)
+        with self._opened.connect() as link:
+            return {row[0]: row[1] for row in link.execute(query)}
+
+    def of_kinds(self, kinds: Collection[str], since: datetime, until: datetime, limit: int) -> list[CustodyEntry]:
+        """Entries of these kinds in a span, oldest first."""
+        query = sa.select(custody).where(custody.c.kind.in_(kinds), _within(since, until))
+        with self._opened.connect() as link:
+            return [_entry(row) for row in link.execute(query.order_by(custody.c.log_index).limit(limit))]
+
     def custody(self, exhibit_id: str) -> list[CustodyEntry]:
         """The exhibit's whole chain, oldest first."""
         query = sa.select(custody).where(custody.c.exhibit == exhibit_id).order_by(custody.c.n)
@@ -175,6 +187,10 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
         apply_to(known, entry)
     if known:
         link.execute(exhibit.insert().prefix_with("OR REPLACE"), [_values(one) for one in known.values()])
+
+
+def _within(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
+    return custody.c.at.between(_print(since), _print(until))
 
 
 def _values(one: Exhibit) -> dict[str, Any]:

@@ -96,6 +96,13 @@ class QuarantineStore:
         with self._open.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(ROWS)).scalar_one())
 
+    def reasons(self, since: datetime, until: datetime) -> dict[str, int]:
+        """How many of each reason in a span."""
+        span = ROWS.c.at.between(rfc3339(since), rfc3339(until))
+        with self._open.connect() as connection:
+            found = connection.execute(select(ROWS.c.reason, func.count()).where(span).group_by(ROWS.c.reason)).all()
+        return {row[0]: row[1] for row in found}
+
     def close(self) -> None:
         """Let the file go."""
         if self._engine is not None:

@@ -188,6 +188,20 @@ def test_custody_and_entries(catalogue: Catalogue, writer: Writer) -> None:
     assert catalogue.kinds() == {"seal": 1, "view": 1, "login_failed": 1}
 
 
+def test_acts_of_a_span(catalogue: Catalogue, writer: Writer) -> None:
+    """Both ends count; kinds are counted, those asked for are listed oldest first up to the limit."""
+    catalogue.apply([writer.entry(kind) for kind in ("seal", "view", "clock_step", "view", "clock_step", "view")])
+
+    def second(number: int) -> datetime:
+        return START + timedelta(seconds=number)
+
+    assert catalogue.kinds_between(second(1), second(3)) == {"view": 2, "clock_step": 1}
+    listed = catalogue.of_kinds(("clock_step",), second(0), second(9), 10)
+    assert [row.log_index for row in listed] == [2, 4]
+    assert [row.log_index for row in catalogue.of_kinds(("view", "seal"), second(0), second(9), 2)] == [0, 1]
+    assert catalogue.kinds_between(second(10), second(20)) == {}
+
+
 def test_apply_is_all_or_nothing_and_in_order(catalogue: Catalogue, writer: Writer) -> None:
     """A gap, a repetition or a fault in the middle leaves what was."""
     first, second, third = (writer.entry("view") for _ in range(3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ def test_rows_come_back_with_raw_bytes_and_reason(tmp_path: Path, keystore: KeyS
     ]
     assert store.count() == 3
     assert len(store.rows(limit=1)) == 1
+    now = clock.now().utc
+    every = store.reasons(now - timedelta(days=1), now + timedelta(days=1))
+    assert every == {"reason 0": 1, "reason 1": 1, "reason 2": 1}
+    assert store.reasons(now + timedelta(days=1), now + timedelta(days=2)) == {}
     store.close()
     for file in tmp_path.glob("q.db*"):
         assert b"bytes-" not in file.read_bytes()

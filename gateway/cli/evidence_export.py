@@ -1,0 +1,80 @@
+"""`lapel evidence export ID… -o DIR`: a bag that a court checks with stock tools; again after a crash, it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import settings as configuration
+from gateway.cli import show
+from gateway.cli.places import as_json_option, of_store, places
+from gateway.evidence.export.letter import recipient_key
+from gateway.evidence.export.order import Order, OrderError
+from gateway.evidence_half import records_at
+from gateway.exporting import export
+from gateway.outlets.settings import TimestampSettings
+from gateway.settings import LogSection
+
+
+def terms(config: str | None) -> tuple[LogSection, TimestampSettings]:
+    """Witnesses and time-stamps of a store; without a configuration there are none that it names."""
+    if config is None:
+        return LogSection(), TimestampSettings()
+    settings = configuration.load(config)
+    return settings.log, settings.timestamp
+
+
+@click.command("export")
+@click.argument("exhibits", nargs=-1, required=True, metavar="ID…")
+@click.option("-o", "--output", "target", required=True, metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--purpose", required=True, help="What it is for; on record.")
+@click.option("--recipient", required=True, help="Who gets it; on record.")
+@click.option("--legal-gateway", required=True, help="By what right they get it; on record.")
+@click.option("--to-age", metavar="RECIPIENT", help="Encrypt it to this age recipient: DIR.tar.age.")
+@click.option("--own-time", is_flag=True, help="With --data: time-stamps of our own authority (self-asserted).")
+@click.option("--wait", "patience_s", type=click.FloatRange(min=0.1), default=60.0, show_default=True, metavar="S")
+@of_store
+@as_json_option
+def export_(
+    exhibits: tuple[str, ...],
+    config: str | None,
+    data: str | None,
+    *,
+    as_json: bool,
+    **words: Any,  # noqa: ANN401 - click
+) -> None:
+    """Export exhibits ID… to DIR. What a crash or a missing witness left undone, the same command finishes."""
+    log, stamping = terms(config)
+    if words["own_time"]:
+        if config is not None:
+            raise click.UsageError("--own-time: the configuration says whose time-stamps are used ([timestamp])")
+        stamping = TimestampSettings(embedded=True)
+    order = _order(exhibits, words)
+    target: Path = words["target"]
+    if not target.absolute().parent.is_dir():
+        raise click.UsageError(f"{target.absolute().parent}: there is no such folder")
+    found = places(config, data)
+    with records_at(found.evidence, found.keys, found.origin) as store:
+        done = asyncio.run(export(store, log, stamping, order, target.absolute(), words["patience_s"]))
+    if as_json:
+        show.json({"v": 1, **{name: getattr(done, name) for name in done.__struct_fields__}})
+        return
+    click.echo(f"{done.export}: {len(done.exhibits)} exhibits, {done.entries} custody entries, in {done.path}")
+    if order.to_age is None:
+        click.echo(f"check it: lapel verify-export {done.path} --trust FILE; without Lapel: {done.path}/VERIFY.md")
+
+
+def _order(exhibits: tuple[str, ...], words: dict[str, Any]) -> Order:
+    said = {name: words[name] for name in ("purpose", "recipient", "legal_gateway", "to_age")}
+    order = Order(exhibits, actor=f"cli:{getpass.getuser()}", **said)
+    try:
+        order.check()
+        if order.to_age is not None:
+            recipient_key(order.to_age)
+    except OrderError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    return order

@@ -1,0 +1,41 @@
+"""`lapel verify-export DIR --trust FILE`: an export checked by code that did not write it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.evidence_verify import show_report
+from gateway.cli.places import as_json_option
+from gateway.errors import VerificationError
+from gateway.evidence.verify.exported import verify_export as verified
+from gateway.evidence.verify.published import Published, parse_published
+
+UNCHECKED = "CONSISTENT, ORIGIN NOT CHECKED"
+
+
+@click.command("verify-export")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--trust", metavar="FILE", type=click.Path(path_type=Path), help="What the operator publishes.")
+@as_json_option
+def verify_export(directory: Path, trust: Path | None, *, as_json: bool) -> None:
+    """Check the export in DIR against what was published (the lines of `lapel trust print`). Exit 3 if it differs."""
+    report = verified(directory, None if trust is None else _published(trust))
+    if trust is None:
+        report.note("origin not checked: whose keys these are, nobody has said (--trust)")
+    code = show_report(report, as_json=as_json)
+    if code == 0 and trust is None:
+        click.echo(UNCHECKED, err=as_json)
+        code = 1
+    sys.exit(code)
+
+
+def _published(path: Path) -> Published:
+    try:
+        return parse_published(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise click.UsageError(f"{path}: {wrong}") from wrong
+    except VerificationError as wrong:
+        raise click.UsageError(str(wrong)) from None

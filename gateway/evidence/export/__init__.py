@@ -1,0 +1,1 @@
+"""Exports: a BagIt bag that a court checks with stock tools (docs/formats.md, "exports")."""

@@ -1,0 +1,70 @@
+"""The master as received, streamed into the bag; a large one goes on where a crash left it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from gateway.domain.ids import ExhibitId
+from gateway.errors import IntegrityError
+from gateway.evidence.export.order import Needs
+from gateway.evidence.rows import Exhibit
+
+STEP = 1 << 20
+_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mp3", ".wav", ".json", ".jpg", ".pdf"})
+_log = structlog.get_logger()
+
+
+def master_name(exhibit: Exhibit) -> str:
+    """`master` and the suffix of the name that it came under, where that is a plain one."""
+    suffix = Path(exhibit.name or "").suffix.lower()
+    return "master" + (suffix if suffix in _SUFFIXES else ".bin")
+
+
+def write_master(needs: Needs, exhibit: Exhibit, path: Path) -> str:
+    """Write it, durable on return, and give its SHA-256; IntegrityError where it is not what was sealed. Blocks."""
+    resumed = path.exists()
+    found = _written(needs, exhibit, path)
+    if found != exhibit.sha256 and resumed:
+        # A power cut may have left anything in what was not synced: once more, from the beginning.
+        _log.warning("export_master_begun_anew", exhibit=exhibit.id)
+        needs.files.remove_tree(path)
+        found = _written(needs, exhibit, path)
+    if found != exhibit.sha256:
+        raise IntegrityError(f"exhibit {exhibit.id} reads as {found}, sealed as {exhibit.sha256}")
+    return found
+
+
+def _written(needs: Needs, exhibit: Exhibit, path: Path) -> str:
+    files, digest = needs.files, hashlib.sha256()
+    handle = files.open(path, write=True) if path.exists() else files.create(path)
+    try:
+        size = exhibit.size or 0
+        at = min(os.fstat(handle).st_size, size) // STEP * STEP
+        os.ftruncate(handle, at)
+        for start in range(0, at, STEP):
+            digest.update(os.pread(handle, STEP, start))
+        for piece in _steps(needs.read(ExhibitId(exhibit.id), at)):
+            files.write(handle, piece, at)
+            digest.update(piece)
+            at += len(piece)
+        files.datasync(handle)
+    finally:
+        os.close(handle)
+    return digest.hexdigest()
+
+
+def _steps(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Pieces of 64 KiB as pieces of a MiB."""
+    taken = bytearray()
+    for part in parts:
+        taken += part
+        if len(taken) >= STEP:
+            yield bytes(taken)
+            taken.clear()
+    if taken:
+        yield bytes(taken)

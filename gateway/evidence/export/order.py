@@ -1,0 +1,143 @@
+"""What an export is asked for, and what it needs from the rest of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.domain.evidence import Act, Recorded
+from gateway.domain.ids import ExhibitId
+from gateway.errors import EvidenceError
+from gateway.evidence.rows import CustodyEntry, Exhibit
+from gateway.evidence.vault.files import Files
+from gateway.ports import Timestamps
+
+WORDS_MAX = 1000
+EXHIBITS_MAX = 1000
+
+
+class OrderError(EvidenceError):
+    """What was asked for cannot be exported, or not so; nothing was recorded for it."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Which exhibits, why, for whom, by what right, by whom; to_age: whom the bag is encrypted to."""
+
+    exhibits: tuple[str, ...]
+    purpose: str
+    recipient: str
+    legal_gateway: str
+    actor: str
+    to_age: str | None = None
+
+    def check(self) -> None:
+        """OrderError names what is missing or said twice."""
+        for name in ("purpose", "recipient", "legal_gateway"):
+            text = getattr(self, name)
+            if not text.strip() or len(text) > WORDS_MAX:
+                raise OrderError(f"{name}: say it, in at most {WORDS_MAX} characters")
+        if not 1 <= len(self.exhibits) <= EXHIBITS_MAX:
+            raise OrderError(f"{len(self.exhibits)} exhibits, expected 1 to {EXHIBITS_MAX}")
+        twice = {each for each in self.exhibits if self.exhibits.count(each) > 1}
+        if twice:
+            raise OrderError(f"{', '.join(sorted(twice))}: named twice")
+
+
+class Shelf(Protocol):
+    """The catalogue, as far as an export reads it."""
+
+    def exhibit(self, exhibit_id: str) -> Exhibit | None:
+        """The exhibit of this id."""
+        ...
+
+    def custody(self, exhibit_id: str) -> list[CustodyEntry]:
+        """Its whole chain, oldest first."""
+        ...
+
+
+class Log(Protocol):
+    """The custody log: acts in; leaves, details and proofs out."""
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key."""
+        ...
+
+    async def record_many(self, acts: Sequence[Act]) -> list[Recorded]:
+        """Record acts in one batch: all of them or none."""
+        ...
+
+    def leaf(self, index: int) -> bytes:
+        """The exact leaf of an entry."""
+        ...
+
+    def detail(self, index: int) -> tuple[dict[str, Any], bytes] | None:
+        """(detail, salt) of an entry; None where it was erased."""
+        ...
+
+    def proof_under(self, index: int, note: str) -> str:
+        """`.tlog-proof` of an entry under a checkpoint."""
+        ...
+
+
+class Signer(Protocol):
+    """The key that signs exports."""
+
+    pem: bytes
+
+    def sign(self, content: bytes, at: datetime) -> bytes:
+        """A detached CMS signature, DER."""
+        ...
+
+
+class Witnessing(msgspec.Struct, frozen=True):
+    """A witness that may have cosigned: its verifier key, and who runs it."""
+
+    vkey: str
+    operator: str
+
+
+class Published(msgspec.Struct, frozen=True):
+    """Whose word counts for what: as published outside every bag, and as written into trust/."""
+
+    vkey: str
+    log_operator: str | None
+    signing_pem: bytes
+    signing_sha256: str
+    witnesses: tuple[Witnessing, ...] = ()
+    stamp_pem: bytes | None = None
+    stamp_sha256: str | None = None
+    stamp_label: str = "none"
+
+    def lines(self) -> list[str]:
+        """One line a key or certificate: what `lapel trust print` prints."""
+        found = [f"log {self.vkey}", f"signing-certificate sha256:{self.signing_sha256}"]
+        if self.stamp_sha256 is not None:
+            found.append(f"timestamp-certificate sha256:{self.stamp_sha256} {self.stamp_label}")
+        found.extend(f"witness {each.vkey} operator={each.operator}" for each in self.witnesses)
+        return found
+
+    def witness_label(self, operator: str) -> str:
+        """Whether a witness is somebody else than the log's operator."""
+        return "independent" if operator != self.log_operator else "self-asserted"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The rest of the store, as an export uses it; stamps None where no authority is configured."""
+
+    log: Log
+    shelf: Shelf
+    read: Callable[[ExhibitId, int], Iterator[bytes]]
+    cosigned: Callable[[int], Awaitable[str]]
+    signer: Signer
+    published: Published
+    faults: Callable[[datetime, datetime], dict[str, Any]]
+    now: Callable[[], datetime]
+    files: Files
+    build: str
+    stamps: Timestamps | None = None
