@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -21,8 +20,8 @@ from gateway.domain.ids import ExhibitId
 from gateway.evidence_half import records_at
 from tests.api.site import noise
 from tests.cli.bagged import WORDS, sealed_again, steps, stock
-from tests.cli.conftest import ROOT, Lapel, outside
-from tests.peers import left_out
+from tests.cli.conftest import Lapel, outside
+from tests.peers import package
 
 FILM = noise(200_000)
 
@@ -69,14 +68,10 @@ def test_stock_tools_pass_it(home: Path) -> None:
 
 def test_bagit_passes_it(home: Path, bag: Path) -> None:
     """The Library of Congress's own validator takes it, and refuses a changed copy."""
-    python = os.environ.get("LAPEL_BAGIT_PYTHON", sys.executable)
-    if subprocess.run([python, "-c", "import bagit"], capture_output=True).returncode != 0:
-        if "\nbagit==" not in (ROOT / "requirements.lock").read_text():
-            pytest.skip("LEFT OUT: bagit is not among the locked packages (LAPEL_BAGIT_PYTHON names a python with it)")
-        left_out("the package bagit is not installed")
+    package("bagit")
 
     def validated(folder: Path) -> int:
-        return subprocess.run([python, "-m", "bagit", "--validate", folder], capture_output=True).returncode
+        return subprocess.run([sys.executable, "-m", "bagit", "--validate", folder], capture_output=True).returncode
 
     assert validated(home / "bag") == 0
     _chain(bag).write_bytes(b"")
