@@ -99,7 +99,11 @@ def tests(name: str, asked: str, paths: list[str], **environment: int) -> Outcom
             text=True,
         )
         seconds = time.monotonic() - began_s
-        figures = [json.loads(line) for line in noted.read_text().splitlines()] if noted.exists() else []
+        figures = (
+            [json.loads(line) for line in noted.read_text().replace(f"{folder}/", "").splitlines()]
+            if noted.exists()
+            else []
+        )
     said = done.stdout.strip().splitlines()[-1:] if done.returncode == 0 else [done.stdout[-4000:], done.stderr[-2000:]]
     passed = done.returncode == 0 and "skipped" not in said[0]
     return Outcome(name, asked, passed, seconds, figures, "\n".join(said))
