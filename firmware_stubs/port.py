@@ -18,6 +18,7 @@ from firmware_stubs.pei import MobileTermination
 from firmware_stubs.sds import AI_SDS4, Downlink, Frame, status
 
 IDLE_S = 0.02
+LOOKS, LOOK_S = 4, 0.0005
 READ_CAP = 4096
 LINGER_S = 2.0
 
@@ -106,7 +107,20 @@ class Terminal(threading.Thread):
         self._plug()
 
     def unread(self) -> int | None:
-        """How many octets on the line the equipment has not read yet; None where that cannot be known."""
+        """How many octets on the line the equipment has not read yet; None where that cannot be known.
+
+        The most of a few looks: what is on its way between the two ends may escape one of them.
+        """
+        most = 0
+        for _ in range(LOOKS):
+            time.sleep(LOOK_S)
+            waiting = self._waiting()
+            if waiting is None:
+                return None
+            most = max(most, waiting)
+        return most
+
+    def _waiting(self) -> int | None:
         try:
             far = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError:
