@@ -274,4 +274,4 @@ class Store(RuleBasedStateMachine):
 
 EXAMPLES = int(os.environ.get("LAPEL_EXAMPLES", "200"))
 TestStore = Store.TestCase
-TestStore.settings = settings(max_examples=max(20, EXAMPLES // 8), stateful_step_count=30)
+TestStore.settings = settings(max_examples=max(20, EXAMPLES // 25), stateful_step_count=30)
