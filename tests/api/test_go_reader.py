@@ -1,6 +1,6 @@
 """The log over HTTP, read whole by Go's sumdb packages: ours is not the only code that understands it.
 
-LAPEL_LOG_ENTRIES sets how many entries (70,000 in continuous integration).
+LAPEL_LOG_ENTRIES sets how many entries (70000 for the long one).
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from tests.faults.hostile_camera import KINDS
 from tests.faults.plain_camera import Film, PlainCamera
 from tests.scenarios.gateway_process import ROOT, GatewayProcess, configuration, mosquitto
 
+pytestmark = pytest.mark.soak  # it measures time, and says something on a quiet machine only
+
 OCTETS = 64 * 1024
 SECONDS = float(os.environ.get("LAPEL_FAIR_S", "2"))
 RATE = 2000.0
