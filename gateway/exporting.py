@@ -17,6 +17,7 @@ from gateway.evidence.export.exporter import Exported, Exporter
 from gateway.evidence.export.faults import KINDS, LISTED_MAX, Kept, fault_record
 from gateway.evidence.export.order import Needs, Order, Published, Witnessing
 from gateway.evidence.log.witnessed import read_cosigned
+from gateway.evidence.settings import LogSection
 from gateway.evidence.vault.files import DiskFiles
 from gateway.evidence.verify.exported import verify_export
 from gateway.evidence.witnesses import Witnesses
@@ -26,7 +27,6 @@ from gateway.outlets.own_timestamps import OwnTimestamps
 from gateway.outlets.settings import TimestampSettings
 from gateway.outlets.timestamps import TimestampClient
 from gateway.ports import Timestamps
-from gateway.settings import LogSection
 from gateway.store.quarantine import QuarantineStore
 from gateway.witnessing import kept_running, witnessed
 

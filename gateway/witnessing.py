@@ -11,11 +11,11 @@ import structlog
 from gateway.crypto.cosignatures import parse_witness_vkey
 from gateway.crypto.notes import parse_vkey
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.settings import LogSection
 from gateway.evidence.witness_seat import Seat
 from gateway.evidence.witnesses import Quorum, Witnesses
 from gateway.outlets.witness import WitnessClient
 from gateway.ports import Clock
-from gateway.settings import LogSection
 
 AGAIN_AFTER_S = 5.0
 

@@ -25,6 +25,7 @@ from gateway.domain.time import rfc3339
 from gateway.errors import MisuseError
 from gateway.evidence.awaited import Limits
 from gateway.evidence.expected import Expectations, ExpectedRow, Vault
+from gateway.evidence.settings import EvidenceSection
 from gateway.evidence_half import records_at
 from gateway.observe import SystemClock
 from gateway.store.cameras import CameraStore
@@ -38,7 +39,7 @@ DAYS = 7
 def _opened(config: str | None, data: str | None) -> Iterator[Expectations]:
     """The list of one store, brought up to date with its log; a gateway may run beside."""
     found = places(config, data)
-    section = configuration.load(config).evidence if config else configuration.EvidenceSection()
+    section = configuration.load(config).evidence if config else EvidenceSection()
     store = CameraStore(found.data / "cameras.db", Limits(section.expected_hours))
     with records_at(found.evidence, found.keys, found.origin) as records:
         roster = RosterStore(found.data / "roster.db")

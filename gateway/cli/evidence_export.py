@@ -14,10 +14,10 @@ from gateway.cli import show
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.evidence.export.letter import recipient_key
 from gateway.evidence.export.order import Order, OrderError
+from gateway.evidence.settings import LogSection
 from gateway.evidence_half import records_at
 from gateway.exporting import export
 from gateway.outlets.settings import TimestampSettings
-from gateway.settings import LogSection
 
 
 def terms(config: str | None) -> tuple[LogSection, TimestampSettings]:

@@ -20,11 +20,11 @@ from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.ids import device_id
 from gateway.errors import StoreBusyError
 from gateway.evidence.importing import Imported, Refused, Store, Told, import_file, sweep, taking_turns
+from gateway.evidence.settings import RetentionSection, StoreSection
 from gateway.evidence.vault.files import DiskFiles
 from gateway.evidence.vault.room import Room
 from gateway.evidence_half import AgencyTerms, records_at
 from gateway.observe import SystemClock
-from gateway.settings import RetentionSection, StoreSection
 from gateway.store.roster import RosterStore
 
 

@@ -21,8 +21,9 @@ from gateway.crypto.notes import VerifierKey, check_name, parse_vkey
 from gateway.errors import ConfigError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.witness import Witness
+from gateway.evidence.settings import Closed
 from gateway.observe import SystemClock, set_up_logs
-from gateway.settings import Closed, Port, closed
+from gateway.settings import Port, closed
 
 
 class PinnedLog(Closed, frozen=True):

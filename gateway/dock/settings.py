@@ -14,7 +14,8 @@ import msgspec
 from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.domain.ids import device_id
 from gateway.errors import ConfigError
-from gateway.settings import BrokerSection, Closed, Seconds, closed
+from gateway.evidence.settings import Closed, Seconds
+from gateway.settings import BrokerSection, closed
 
 After = Literal["keep", "move", "delete"]
 

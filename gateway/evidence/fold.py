@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,18 +16,29 @@ from gateway.evidence.rows import CustodyEntry, Entry, Exhibit
 ADMITTING = frozenset({"receive", "seal", "supersede"})
 CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review", "transfer"})
 CHANGEABLE = frozenset(
-    {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"},
+    {
+        *("name", "controller", "category", "holder", "rule", "due", "started_at", "ended_at", "flags"),
+        *("exhibit_ref", "incident", "review_due"),
+    },
 )
+# Each of these is set by kinds of its own, whatever an entry of another kind says.
+OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
+# What a disposal that erases details takes out of the row: all that only details told, and what leads to a person.
+PERSONAL = ("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident", "flags")
+DETAIL_ERASED = "detail-erased"
+"""The hold that an exhibit comes back with where a detail of it is gone and nobody disposed of it."""
 # What an examination of the master found: only a `derive` that says so sets it, and nothing else sets it.
 MEDIA = frozenset(
     {"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"},
 )
+SHREDDING = frozenset({"key_destroy", "dispose"})
 TEXTS = (
     *("device", "recording", "name", "controller", "category", "content_type", "sha256", "blob", "blob_sha256"),
     *("key", "holder", "rule", "due", "supersedes", "container", "playable", "media_reason", "thumbnail"),
+    *("parent", "exhibit_ref", "incident", "review_due"),
 )
 TIMES = ("received_at", "started_at", "ended_at", "media_created_at")
-LISTS = ("flags", "codecs")
+LISTS = ("flags", "codecs", "holds")
 
 
 def custody_entry(entry: Entry) -> CustodyEntry:
@@ -74,6 +86,8 @@ def fold(before: Exhibit | None, entry: Entry) -> Exhibit:
         said = _described({**(entry.detail or {}), **facts})
         changes |= {name: what for name, what in said.items() if _may_set(facts, name)}
     changes |= _by_kind(exhibit, entry)
+    if entry.detail is None and exhibit.shredded_at is None and facts["kind"] not in SHREDDING:
+        changes |= {"held": True, "holds": _with(changes.get("holds", exhibit.holds), DETAIL_ERASED)}
     return msgspec.structs.replace(exhibit, **changes)
 
 
@@ -83,6 +97,8 @@ def is_examination(facts: dict[str, Any]) -> bool:
 
 
 def _may_set(facts: dict[str, Any], name: str) -> bool:
+    if name in OWN:
+        return False
     if is_examination(facts) or name in MEDIA:
         return is_examination(facts) and name in MEDIA
     return facts["kind"] in ADMITTING or name in CHANGEABLE
@@ -111,12 +127,40 @@ def _by_kind(exhibit: Exhibit, entry: Entry) -> dict[str, Any]:
             return {"received_at": exhibit.received_at or at}
         case "seal":
             return {"sealed_at": at, "log_index": entry.index}
-        case "hold" | "release" as kind:
-            return {"held": kind == "hold"}
-        case "dispose":
-            return {"disposed_at": at}
+        case "hold" | "release" | "copy_verified":
+            return _kept(exhibit, entry)
+        case "dispose_request" | "dispose_cancel" | "key_destroy" | "dispose":
+            return _disposed(exhibit, entry, at)
         case _:
             return {}
+
+
+def _kept(exhibit: Exhibit, entry: Entry) -> dict[str, Any]:
+    facts = entry.facts
+    if facts["kind"] == "copy_verified":
+        return {"copies": facts["copies"]} if type(facts.get("copies")) is int else {}
+    name = str(facts.get("hold", ""))
+    holds = tuple(each for each in exhibit.holds if each != name)
+    holds = _with(holds, name) if facts["kind"] == "hold" else holds
+    return {"holds": holds, "held": bool(holds)}
+
+
+def _disposed(exhibit: Exhibit, entry: Entry, at: datetime) -> dict[str, Any]:
+    match entry.facts["kind"]:
+        case "dispose_request":
+            return {"disposal": str(entry.facts.get("disposal", ""))}
+        case "dispose_cancel":
+            return {"disposal": None}
+        case "key_destroy":
+            return {"shredded_at": exhibit.shredded_at or at, "holds": (), "held": False}
+        case _:
+            gone = {"disposed_at": at, "holds": (), "held": False}
+            erased = entry.facts.get("details") == "erased"
+            return gone | ({name: () if name in LISTS else None for name in PERSONAL} if erased else {})
+
+
+def _with(holds: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return holds if name in holds else (*holds, name)
 
 
 def _moment(text: object) -> Any:  # noqa: ANN401 - datetime or None, as the fold wants it

@@ -24,6 +24,9 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
     log_index is its seal's entry (until then its first); n and prev are its chain's newest:
     the next leaf has n + 1 and this prev. playable is `playable`, `partial`, `unplayable`, `not_examined`
     (media_reason says why not) or None, not examined yet; thumbnail is the SHA-256 of its age file.
+    parent is the exhibit that this one was made from; holds are the ids of the holds that stand; disposal is
+    the id of the request for its disposal; shredded_at is when its key was destroyed; copies are those verified
+    beside the first.
     """
 
     id: str
@@ -58,6 +61,14 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
     playable: str | None = None
     media_reason: str | None = None
     thumbnail: str | None = None
+    parent: str | None = None
+    exhibit_ref: str | None = None
+    incident: str | None = None
+    review_due: str | None = None
+    holds: tuple[str, ...] = ()
+    disposal: str | None = None
+    shredded_at: datetime | None = None
+    copies: int | None = None
     log_index: int = 0
     n: int = 0
     prev: str | None = None

@@ -18,7 +18,7 @@ from gateway.store.schema_evidence import custody, exhibit, meta, metadata
 from gateway.store.sqlite import open_engine, storing
 
 LIMIT_MAX = 1000
-_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at", "media_created_at")
+_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at", "media_created_at", "shredded_at")
 _EQUAL = ("device", "recording", "controller", "category", "holder", "held", "complete", "playable")
 _UNEXAMINED = (
     exhibit.c.sealed_at.is_not(None),
@@ -185,6 +185,9 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
     known = {row.id: _exhibit(row) for row in link.execute(sa.select(exhibit).where(exhibit.c.id.in_(named)))}
     for entry in entries:
         apply_to(known, entry)
+        if entry.facts["kind"] == "dispose" and entry.facts.get("details") == "erased":
+            before = sa.and_(custody.c.exhibit == entry.facts["exhibit"], custody.c.log_index < entry.index)
+            link.execute(custody.update().where(before).values(actor=None))
     if known:
         link.execute(exhibit.insert().prefix_with("OR REPLACE"), [_values(one) for one in known.values()])
 

@@ -11,6 +11,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 import rfc8785
 
@@ -241,8 +242,11 @@ async def test_the_catalogue_is_made_again_from_log_and_details(lab: Lab) -> Non
     log = lab.log()
     await log.open()
     lab.check()
-    assert lab.catalogue.exhibit("X-1") == before[0]
-    assert lab.catalogue.entry(5).actor is None
+    erased = lab.catalogue.entry(5)
+    held = lab.catalogue.exhibit("X-1")
+    assert (erased.exhibit, held.holds, held.held) == ("X-1", ("detail-erased",), True)
+    assert msgspec.structs.replace(held, holds=(), held=False) == before[0]
+    assert erased.actor is None
     assert [row.leaf_sha256 for row in lab.catalogue.custody("X-2")] == [row.leaf_sha256 for row in before[1]]
     assert log.detail(5) is None
     await log.close()

@@ -12,9 +12,11 @@ from gateway.evidence.fold import ADMITTING, CHANGING, apply_to, custody_entry, 
 from gateway.evidence.rows import Entry, Exhibit
 from tests.evidence.log.lab import AT
 
+NOTHING: dict = {"actor": "system"}
 
-def entry(kind: str, exhibit: str | None = "X-1", detail: dict | None = None, **facts: object) -> Entry:
-    """An entry of this kind."""
+
+def entry(kind: str, exhibit: str | None = "X-1", detail: dict | None = NOTHING, **facts: object) -> Entry:
+    """An entry of this kind; detail None: it was erased."""
     place = {} if exhibit is None else {"exhibit": exhibit, "n": 5, "prev": "00"}
     return Entry(
         9, kind.encode(), {"v": 1, "kind": kind, "at": "2026-11-21T21:08:02Z", **place, **facts, "hmac": "ab"}, detail
@@ -41,12 +43,12 @@ def test_what_is_in_the_vault_is_said_once(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["clip", "derive", "view", "play", "export", "verify_pass", "dispose_request", "something_new"]
+    "kind", ["clip", "derive", "view", "play", "export", "verify_pass", "dispose_approve", "something_new"]
 )
 def test_kinds_that_do_not(kind: str) -> None:
     """Only the chain moves."""
     before = Exhibit(id="X-1", device="cam-1", size=3, n=4, prev="00")
-    after = fold(before, entry(kind, detail={"device": "console"}, size=99, held=True))
+    after = fold(before, entry(kind, detail={"device": "console"}, size=99, held=True, holds=["H-9"], copies=9))
     assert after == Exhibit(id="X-1", device="cam-1", size=3, n=5, prev=hashlib.sha256(kind.encode()).hexdigest())
 
 
@@ -89,7 +91,44 @@ def test_a_review_can_release_by_its_facts_and_a_hold_cannot_be_hidden() -> None
     """Held follows its own kinds and the describing ones, never a detail of a viewing."""
     assert fold(None, entry("hold", held=False)).held
     assert not fold(Exhibit(id="X-1", held=True), entry("release", held=True)).held
-    assert fold(Exhibit(id="X-1", held=True), entry("categorise")).held
+    assert fold(Exhibit(id="X-1", held=True), entry("categorise", held=False)).held
+
+
+def test_each_hold_is_released_by_itself() -> None:
+    """Two holds, one released: still held; the other too: free. A release of none such changes nothing."""
+    one = fold(fold(None, entry("hold", hold="H-1")), entry("hold", hold="H-2"))
+    assert (one.holds, one.held) == (("H-1", "H-2"), True)
+    two = fold(fold(one, entry("release", hold="H-9")), entry("release", hold="H-1"))
+    assert (two.holds, two.held) == (("H-2",), True)
+    three = fold(two, entry("release", hold="H-2"))
+    assert (three.holds, three.held) == ((), False)
+
+
+def test_an_exhibit_whose_detail_is_gone_comes_back_held() -> None:
+    """Until somebody releases just that; an entry of a shredded exhibit holds nothing."""
+    lost = fold(fold(None, entry("seal", detail=None)), entry("release", hold="H-1"))
+    assert (lost.holds, lost.held) == (("detail-erased",), True)
+    assert not fold(lost, entry("release", hold="detail-erased")).held
+    gone = fold(fold(lost, entry("key_destroy")), entry("dispose", detail=None))
+    assert (gone.holds, gone.held) == ((), False)
+
+
+def test_the_way_to_disposal() -> None:
+    """Asked, taken back, asked again, key destroyed, disposed of; with details erased nothing leads to a person."""
+    asked = fold(Exhibit(id="X-1", device="cam-1", holder="P-1"), entry("dispose_request", disposal="D-1"))
+    assert asked.disposal == "D-1"
+    assert fold(asked, entry("dispose_cancel", disposal="D-1")).disposal is None
+    shredded = fold(asked, entry("key_destroy", disposal="D-1"))
+    assert (shredded.shredded_at, shredded.disposed_at) == (AT, None)
+    assert fold(shredded, entry("dispose", disposal="D-1")).holder == "P-1"
+    erased = fold(shredded, entry("dispose", disposal="D-1", details="erased"))
+    assert (erased.disposed_at, erased.device, erased.holder) == (AT, None, None)
+
+
+def test_copies_are_those_last_verified() -> None:
+    """A number, or nothing is said."""
+    two = fold(None, entry("copy_verified", copies=2))
+    assert fold(two, entry("copy_verified", copies="many")).copies == 2
 
 
 def test_received_at_is_the_first() -> None:
@@ -105,7 +144,7 @@ def test_acts_on_no_exhibit() -> None:
     apply_to(known, entry("login_failed", None))
     assert known == {}
     assert named_exhibits(entry("login_failed", None)) == set()
-    assert custody_entry(entry("login_failed", None)).actor is None
+    assert custody_entry(entry("login_failed", None, None)).actor is None
 
 
 def test_superseding() -> None:

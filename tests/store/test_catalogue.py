@@ -123,7 +123,7 @@ def test_each_kind_does_its_own(catalogue: Catalogue, writer: Writer) -> None:
     """Holds, categories, attribution, disposal; a viewing or an unknown kind moves the chain alone."""
 
     def after(kind: str, facts: dict | None = None, detail: dict | None = None) -> Exhibit:
-        catalogue.apply([writer.entry(kind, facts=facts, detail=detail)])
+        catalogue.apply([writer.entry(kind, facts=facts, detail=detail or {})])
         return catalogue.exhibit("X-1")
 
     sealed = after("seal", SEAL, DETAIL)

@@ -14,8 +14,13 @@ ADMITTING = frozenset({"receive", "seal", "supersede"})
 # … and of these only the columns below: nothing but its admission says what is in the vault.
 CHANGING = frozenset({"categorise", "amend", "attribute", "rule_change", "review", "transfer"})
 CHANGEABLE = frozenset(
-    {"name", "controller", "category", "holder", "rule", "due", "held", "started_at", "ended_at", "flags"}
+    {"name", "controller", "category", "holder", "rule", "due", "started_at", "ended_at", "flags"}
+    | {"exhibit_ref", "incident", "review_due"}
 )
+# Set by kinds of their own and by no other.
+OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
+# What a `dispose` whose fact `details` is `erased` takes away.
+PERSONAL = ("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident")
 # A `derive` that says "what": "media" sets these anew, all of them, and nothing else sets any of them.
 MEDIA = frozenset({"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"})
 DISPOSING = frozenset({"dispose", "key_destroy"})
@@ -42,12 +47,36 @@ class Exhibit(msgspec.Struct):
             self.seal = leaf
         if leaf.kind in DISPOSING:
             self.disposed = self.disposed or leaf
-        if leaf.kind in {"hold", "release"}:
-            self.said["held"] = leaf.kind == "hold"
+        self._stand(leaf)
         if _examines(leaf):
             self._forget_media(detail)
         if leaf.kind in ADMITTING or leaf.kind in CHANGING or _examines(leaf):
             self._set(leaf, detail)
+
+    def _stand(self, leaf: Leaf) -> None:
+        """What only kinds of their own say: holds, copies, the way to disposal."""
+        name, holds = str(leaf.facts.get("hold", "")), list(self.said.get("holds", []))
+        match leaf.kind:
+            case "hold" | "release":
+                holds = [each for each in holds if each != name] + ([name] if leaf.kind == "hold" else [])
+                self.said |= {"holds": holds, "held": bool(holds)}
+            case "copy_verified" if type(leaf.facts.get("copies")) is int:
+                self.said["copies"] = leaf.facts["copies"]
+            case "dispose_request":
+                self.said["disposal"] = str(leaf.facts.get("disposal", ""))
+            case "dispose_cancel":
+                self.said["disposal"] = None
+            case "key_destroy" | "dispose":
+                self._dispose(leaf)
+
+    def _dispose(self, leaf: Leaf) -> None:
+        self.said |= {"holds": [], "held": False}
+        if leaf.kind == "key_destroy":
+            self.said.setdefault("shredded_at", leaf.at)
+            return
+        self.said["disposed_at"] = leaf.at
+        if leaf.facts.get("details") == "erased":
+            self.said |= {**dict.fromkeys(PERSONAL), "flags": []}
 
     def _forget_media(self, detail: Mapping[str, Any] | None) -> None:
         for name in MEDIA:
@@ -80,6 +109,8 @@ def _examines(leaf: Leaf) -> bool:
 
 
 def _is_set_by(leaf: Leaf, name: str) -> bool:
+    if name in OWN:
+        return False
     if _examines(leaf) or name in MEDIA:
         return _examines(leaf) and name in MEDIA
     return name not in _RESERVED and (leaf.kind in ADMITTING or name in CHANGEABLE)
