@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from drivers.beacon import wire
+from drivers.beacon.formats import Name
 from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
 from gateway.domain.events import EmergencyReport, Frame
@@ -20,9 +21,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of `[[driver]] kind = "beacon"`.
 
     topics: MQTT filters; the first `+` of each is the level that names the device.
+    format: what these topics carry; auto tells the formats apart by content.
     """
 
     topics: tuple[str, ...] = wire.TOPICS
+    format: Name = "auto"
 
 
 def build(settings: Settings, context: DriverContext) -> BeaconDriver:
@@ -43,7 +46,7 @@ class BeaconDriver:
 
     def __init__(self, settings: Settings, context: DriverContext, topics: wire.Topics) -> None:
         assert context.broker is not None
-        self._context, self._topics = context, topics
+        self._context, self._topics, self._format = context, topics, settings.format
         self._link = MqttLink(
             context.broker, f"{context.instance}-{context.name}-events", settings.topics, self.receive
         )
@@ -66,7 +69,7 @@ class BeaconDriver:
         self._last = now.utc
         count = self._counters
         count["frames"] += 1
-        reading = wire.read(self._topics, topic, payload, now)
+        reading = wire.read(self._topics, topic, payload, now, self._format)
         for event in reading.events:
             count["emergencies" if isinstance(event, EmergencyReport) else "positions"] += 1
         frame = Frame(self._context.name, Stamp(now), payload, topic, self._topics.device(topic))

@@ -98,5 +98,7 @@ FOOTAGE_SEEDS: dict[str, list[bytes]] = {
         b'owntracks/a/b\n{"_type":"location","lat":52.5,"lon":-0.2,"tst":1795000000,"acc":5,"batt":80}',
         b'lapel/v1/beacon/b-1/position\n{"v":1,"latitude":52.5,"longitude":-0.2,"sos":true}',
         b'owntracks/a/b\n[{"class":"TPV","mode":3,"lat":1,"lon":2,"time":"2026-11-21T00:00:00Z"}]',
+        b"lapel/v1/beacon/b-1/position\n$GNRMC,103607.00,A,5327.03942,N,00214.42462,W,0.046,,060321,,,A,V*0F\n$GPGGA,,*00",
+        b'lapel/v1/beacon/b-1/position\n{"type":"Feature","geometry":{"type":"Point","coordinates":[-0.2,52.5]}}',
     ],
 }

@@ -148,7 +148,7 @@ def test_an_empty_payload_says_nothing(payload):
         (b"7", "payload: not a JSON object"),
         (b"[7]", "payload: not a JSON object"),
         (b"null", "payload: not a JSON object"),
-        (b"$GPRMC,120000,A,5234.4,N,00014.4,W,0,0,211126,,*00", "NMEA 0183 is not supported yet"),
+        (b"$GPRMC,120000,A,5234.4,N,00014.4,W,0,0,211126,,*00", "invalid checksum 00"),
         (b'{"class":"TPV","mode":3,"status":8,"lat":52.5,"lon":1}', "simulated"),
         (b'{"class":"TPV","mode":3,"lat":52.5}', "lon: missing"),
         (b'{"class":"TPV","mode":"x","lat":52.5,"lon":1}', "mode:"),
