@@ -14,16 +14,25 @@ from gateway.domain.position import Fix, PositionSource
 from gateway.domain.time import Instant
 from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, UNKNOWN, Duty, DutySource
 from gateway.feed.freshness import next_change_s, pace_of
+from gateway.feed.gate import Gate, Verdict
 from gateway.feed.nearest import Index
 from gateway.feed.roll import call_roll
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import CameraNote, EmergencyMark, Sighting, Standing
+from gateway.feed.timing import SKEWED, Timing
 from gateway.feed.wording import time_text
 from gateway.ports import Directory, Resolved
 
-Outcome = Literal["live", "kept", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
+Outcome = Literal["live", "kept", "held", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
 DEVICES_PER_UNIT = 16
 MORE_ACCURATE = 3.0
+HELD = "outlier_held"
+GATE_MARKS: dict[Verdict, tuple[str, ...]] = {
+    "accepted": (),
+    "held": (HELD,),
+    "reanchored": ("reanchored",),
+    "promoted": ("reanchored",),
+}
 _SOURCES: tuple[PositionSource, ...] = ("lip", "mqtt", "bwc", "manual")
 
 
@@ -117,7 +126,7 @@ class Board:
             return "no_fix" if fix is None else "unusable"
         device = device_of(report, who)
         seen = standing.sightings.get(device)
-        fresh, outcome = self._sight(report, fix, seen, device, quality)
+        fresh, outcome = self._sight(standing, report, fix, device, quality)
         if fresh is None:
             return outcome
         if seen is None:
@@ -128,21 +137,31 @@ class Board:
         return self._choose(standing, fresh, seen, report.stamp.arrived)
 
     def _sight(
-        self, report: PositionReport, fix: Fix, before: Sighting | None, device: str, quality: tuple[str, ...]
+        self, standing: Standing, report: PositionReport, fix: Fix, device: str, quality: tuple[str, ...]
     ) -> tuple[Sighting | None, Outcome]:
-        stamp = report.stamp
+        stamp, before = report.stamp, standing.sightings.get(device)
         arrived_s = stamp.arrived.utc.timestamp()
         told_s = arrived_s if stamp.device_time is None else stamp.device_time.timestamp()
-        if before is not None and _doubled(before, fix, told_s, gave_time=stamp.device_time is not None):
-            return None, "duplicates"
-        fix_s = told_s
-        if told_s > arrived_s + self.settings.clock_skew_s:
-            fix_s, quality = arrived_s, tuple(dict.fromkeys((*quality, "clock_skew")))
+        timing = standing.timings.setdefault(device, Timing())
+        fix_s, skewed = told_s, False
+        if stamp.device_time is None:
+            # Two places in one moment are two reports, of a device without a clock.
+            if before is not None and told_s == before.told_s and fix == before.fix:
+                return None, "duplicates"
+        else:
+            if told_s in timing.told:
+                return None, "duplicates"
+            timing.told.append(told_s)
+            fix_s, skewed = timing.counts_for(told_s, arrived_s, self.settings.clock_skew_s)
         old = report.late or arrived_s - fix_s > self.settings.oldest_live_s
         if old or (before is not None and fix_s < before.fix_s):
-            if before is not None:
-                before.earlier.append(told_s)
             return None, "late"
+        marks = self._pass(standing, device, report, fix, fix_s)
+        if HELD in marks and before is not None:
+            before.quality = _marked(before.quality, HELD)
+            self.touch(standing)
+            return None, "held"
+        quality = _marked(quality, *marks, *((SKEWED,) if skewed else ()))
         sighting = Sighting(
             device,
             report.source,
@@ -156,24 +175,29 @@ class Board:
             stamp.quality,
             quality,
         )
-        if before is not None:
-            before.earlier.append(before.told_s)
-            sighting.earlier = before.earlier
         return sighting, "live"
+
+    def _pass(self, standing: Standing, device: str, report: PositionReport, fix: Fix, fix_s: float) -> tuple[str, ...]:
+        """What the gate says; in an emergency, or of what a person entered, it says nothing and holds nothing."""
+        gate = standing.gates.get(device)
+        if gate is None or gate.kind != standing.roll.unit.kind:
+            gate = standing.gates[device] = Gate(standing.roll.unit.kind)
+        if standing.emergency is not None or report.source == "manual":
+            gate.trust(fix, fix_s)
+            return ()
+        return GATE_MARKS[gate.judge(fix, fix_s)]
 
     def _claim(self, standing: Standing, device: str) -> None:
         """A device new to this unit leaves the one that had it; a unit keeps its newest sixteen."""
         former = self.units.get(self._unit_of.get(device, standing.id))
         if former is not None and former is not standing:
-            former.sightings.pop(device, None)
-            former.devices.pop(device, None)
+            former.forget(device)
             former.members_json = None
             self.touch(former)
         self._unit_of[device] = standing.id
         if len(standing.sightings) >= DEVICES_PER_UNIT:
             oldest = min(standing.sightings.values(), key=lambda sighting: sighting.received_s).device
-            del standing.sightings[oldest]
-            standing.devices.pop(oldest, None)
+            standing.forget(oldest)
 
     def _choose(self, standing: Standing, fresh: Sighting, before: Sighting | None, now: Instant) -> Outcome:
         live = standing.live
@@ -290,6 +314,7 @@ class Board:
             for device in standing.sightings:
                 self._unit_of.pop(device, None)
             standing.sightings, standing.live, standing.battery_pct = {}, None, None
+            standing.gates, standing.timings = {}, {}
             standing.cameras = {}
             standing.shown_fresh, standing.frame = "never", None
         self._rank(standing)
@@ -311,11 +336,8 @@ class Board:
         return standing.sightings.get(device or "") or standing.live
 
 
-def _doubled(before: Sighting, fix: Fix, told_s: float, *, gave_time: bool) -> bool:
-    """The same device and time again; where the device gave no time, the same place too."""
-    if not gave_time:
-        return told_s == before.told_s and fix == before.fix
-    return told_s == before.told_s or told_s in before.earlier
+def _marked(quality: tuple[str, ...], *marks: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*quality, *marks)))
 
 
 def _noted(before: CameraNote, report: CameraReport) -> CameraNote:

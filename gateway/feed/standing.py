@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import msgspec
 
 from gateway.domain.events import Reach
@@ -12,9 +10,9 @@ from gateway.domain.position import Fix, PositionSource
 from gateway.domain.time import TimeQuality
 from gateway.feed.duty import Duty
 from gateway.feed.freshness import Fresh, Pace, freshness
+from gateway.feed.gate import Gate
 from gateway.feed.roll import Roll
-
-EARLIER_KEPT = 32
+from gateway.feed.timing import Timing
 
 
 class EmergencyMark(msgspec.Struct, frozen=True):
@@ -48,7 +46,6 @@ class Sighting(msgspec.Struct, eq=False):
     received_s: float
     time_quality: TimeQuality
     quality: tuple[str, ...]
-    earlier: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=EARLIER_KEPT))
 
     def age_s(self, now_mono_s: float) -> float:
         """How old the position is."""
@@ -86,6 +83,8 @@ class Standing(msgspec.Struct, eq=False):
     live: Sighting | None = None
     sightings: dict[str, Sighting] = msgspec.field(default_factory=dict)
     devices: dict[str, str | None] = msgspec.field(default_factory=dict)
+    gates: dict[str, Gate] = msgspec.field(default_factory=dict)
+    timings: dict[str, Timing] = msgspec.field(default_factory=dict)
     battery_pct: int | None = None
     cameras: dict[str, CameraNote] = msgspec.field(default_factory=dict)
     reach: Reach = "unknown"
@@ -95,6 +94,11 @@ class Standing(msgspec.Struct, eq=False):
     roll_json: tuple[msgspec.Raw, msgspec.Raw] | None = None
     feature: bytes | None = None
     frame: bytes | None = None
+
+    def forget(self, device: str) -> None:
+        """The device is no longer of this unit."""
+        for kept in (self.sightings, self.devices, self.gates, self.timings):
+            kept.pop(device, None)
 
     @property
     def on_feed(self) -> bool:

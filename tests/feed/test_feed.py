@@ -105,11 +105,11 @@ def test_positions_between_ticks_are_one(scene) -> None:
     consumer = scene.feed.subscribe()
     consumer.take()
     for number in range(10):
-        report = at(scene.clock.on(1), 52 + number / 10)
+        report = at(scene.clock.on(1), 52 + number / 100_000)
         scene.feed.position(report, who(scene.one, "P-1", "bcn-1"), quality=())
     scene.feed.tick(scene.clock.now())
     ((_, content), *more) = events(consumer.take())
-    assert content["geometry"]["coordinates"][1] == 52.9
+    assert content["geometry"]["coordinates"][1] == 52.00009
     assert more == []
 
 

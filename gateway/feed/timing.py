@@ -1,0 +1,51 @@
+"""What time a device's fix counts for, where its clock is off.
+
+A clock ahead of ours is seen at once: no fix comes from the future. One that is behind looks like a late report
+until it is late by the same every time; a queue of old fixes sent at once is late by less and less. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+import msgspec
+
+TOLD_KEPT = 32
+SAMPLES = 20
+LEARNT_FROM = 5
+SPREAD_S = 5.0
+BEHIND_S = 120.0
+"""A clock that is less behind than this cannot be told from a slow network."""
+SKEWED = "clock_skew"
+
+
+class Timing(msgspec.Struct):
+    """One device's times: those of its last fixes, and by how much they differed from ours (device minus gateway)."""
+
+    told: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=TOLD_KEPT))
+    offsets: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=SAMPLES))
+
+    def counts_for(self, told_s: float, arrived_s: float, ahead_s: float) -> tuple[float, bool]:
+        """The time (seconds since 1970, never after its arrival) that a fix counts for; whether the clock is off.
+
+        ahead_s: by how much a device's clock may be ahead before that is said.
+        """
+        offset = told_s - arrived_s
+        self.offsets.append(offset)
+        learnt = self.learnt_s(ahead_s)
+        if learnt:
+            return min(told_s - learnt, arrived_s), True
+        return min(told_s, arrived_s), offset > ahead_s
+
+    def learnt_s(self, ahead_s: float) -> float:
+        """By how much this clock is off, 0 where that is not known to be."""
+        if len(self.offsets) < LEARNT_FROM:
+            return 0.0
+        # The common case costs no sorting: a clock that is right is near 0 in every sample.
+        if -BEHIND_S <= self.offsets[-1] <= ahead_s:
+            return 0.0
+        middle = sorted(self.offsets)[len(self.offsets) // 4 : -(len(self.offsets) // 4) or None]
+        typical = median(middle)
+        off = typical > ahead_s or typical < -BEHIND_S
+        return typical if off and middle[-1] - middle[0] <= SPREAD_S else 0.0

@@ -1,0 +1,59 @@
+"""Device clocks that are off."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.feed.timing import Timing
+
+AHEAD_S = 5.0
+NOON_S = 1_795_000_000.0
+
+
+def counted(*offsets: float, every_s: float = 10.0) -> list[tuple[float, bool]]:
+    """By how many seconds before its arrival each fix counts, for a device whose clock differs so."""
+    timing = Timing()
+    said = []
+    for number, offset in enumerate(offsets):
+        arrived_s = NOON_S + number * every_s
+        at_s, off = timing.counts_for(arrived_s + offset, arrived_s, AHEAD_S)
+        said.append((arrived_s - at_s, off))
+    return said
+
+
+def test_a_right_clock():
+    """A second or two late is the network."""
+    assert counted(-1, -2, 0, 3) == [(1, False), (2, False), (0, False), (0, False)]
+
+
+def test_a_clock_ahead_counts_as_arrival_at_once_and_is_learnt():
+    """An hour ahead: at first the arrival, later the arrival less the way that it took."""
+    said = counted(*(3600 - delay for delay in (1, 1, 1, 1, 1, 3)))
+    assert said[0] == (0, True)
+    assert said[-1] == (2, True)
+
+
+def test_a_clock_behind_is_learnt():
+    """An hour behind, five times the same: from then on its fixes are as new as they are."""
+    said = counted(*[-3600.0 - delay for delay in (1, 2, 1, 1, 1, 2)])
+    assert said[0] == (3601, False)
+    assert (said[-1][0] <= 2, said[-1][1]) == (True, True)
+
+
+def test_a_queue_of_old_fixes_is_no_clock_behind():
+    """An hour without coverage, then all at once: each stays as old as it is."""
+    said = counted(*[-3600.0 + 10 * number for number in range(300)], every_s=0.01)
+    assert not any(off for _, off in said)
+    assert said[0][0] == 3600
+
+
+def test_a_clock_put_right_is_believed():
+    """After being an hour ahead."""
+    assert counted(*[3600.0] * 10, -1.0)[-1] == (1, False)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), max_size=60))
+def test_nothing_counts_for_later_than_its_arrival(offsets):
+    """Whatever a clock says."""
+    assert all(before_s >= 0 for before_s, _ in counted(*offsets))
