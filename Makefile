@@ -9,8 +9,14 @@ export LAPEL_SHARED ?= $(abspath ../shared)
 demo: .venv/.done
 	@$(BIN)/lapel demo $(if $(filter-out 0,$(DURATION)),--duration $(DURATION)) $(if $(JSON),--json) $(DEMO)
 
+# Most tests run beside one another; whole processes and what is timed run by themselves, afterwards.
 test: .venv/.done system
+ifdef TESTS
 	$(BIN)/python -m pytest -m "not soak" $(TESTS)
+else
+	@$(BIN)/python -m pytest -m "not soak and not alone" -n auto --maxprocesses 4 --dist loadfile; beside=$$?; \
+	$(BIN)/python -m pytest -m "alone and not soak"; by_itself=$$?; exit $$((beside | by_itself))
+endif
 
 check: .venv/.done
 	$(BIN)/ruff format --check .

@@ -22,6 +22,22 @@ settings.register_profile(
 settings.load_profile("lapel")
 
 
+ALONE = (
+    *("broker", "dock", "faults", "firmware_stubs", "foreign", "media/test_gateway.py", "scenarios", "test_claim.py"),
+    *("api/test_stream.py", "cli/test_book.py", "cli/test_fleet.py", "dispatch/test_vigil.py"),
+    *("evidence/test_witnesses.py", "properties/test_vault.py"),
+)
+"""Tests of whole processes, and of what happens in time: beside others on one machine they would measure those."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs by itself (`make test` runs the rest in parallel)."""
+    here = Path(__file__).parent
+    for item in items:
+        if str(item.path.relative_to(here)).startswith(ALONE):
+            item.add_marker("alone")
+
+
 class HandClock:
     """A clock that moves when told."""
 
