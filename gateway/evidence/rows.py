@@ -124,6 +124,10 @@ class CataloguePlug(Protocol):
         """Apply the next entries in one transaction."""
         ...
 
+    def exhibit(self, exhibit_id: str) -> Exhibit | None:
+        """The exhibit as the entries applied so far make it."""
+        ...
+
     def chains(self, exhibit_ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
         """(n, prev) of the newest entry of each of these exhibits that has one."""
         ...

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from gateway.errors import MisuseError
+from gateway.errors import MisuseError, StoreBusyError
 from gateway.store.sqlite import open_engine, refusing, storing
+
+SCAN_STEP = 1 << 20
 
 
 class KeyWrapper(Protocol):
@@ -71,6 +74,25 @@ class Keyring:
         self._truncate_journal()
         return bool(gone)
 
+    def forget(self, names: Collection[str]) -> bool:
+        """Destroy secrets so that no byte of them is left in this file or its journal; whether there was any.
+
+        StoreBusyError: something may be left (a reader kept the journal from being cut); ask again.
+        """
+        which = wrapped.c.name.in_(names)
+        with storing(self._opened) as link:
+            gone = [row.sealed for row in link.execute(sa.select(wrapped.c.sealed).where(which))]
+            link.execute(sa.delete(wrapped).where(which))
+        if self._truncate_journal():
+            raise StoreBusyError(f"{self.path}: its journal is being read, and could not be cut")
+        left = [path for path in self._files() if _holds(path, gone)]
+        if left:
+            raise StoreBusyError(f"{left[0]} still holds bytes of a wrapped key that was destroyed")
+        return bool(gone)
+
+    def _files(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin so, in order."""
         query = sa.select(wrapped.c.name).where(wrapped.c.name.startswith(prefix, autoescape=True))
@@ -93,9 +115,24 @@ class Keyring:
             raise MisuseError("the keyring is not open")
         return self._engine
 
-    def _truncate_journal(self) -> None:
+    def _truncate_journal(self) -> bool:
+        """Write the journal back and cut it to nothing; whether a reader prevented that."""
         with refusing(self._opened), self._opened.connect() as link:
-            link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return bool(link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+
+
+def _holds(path: Path, pieces: Sequence[bytes]) -> bool:
+    """Whether a file has any of these anywhere; read in steps that overlap by the longest."""
+    longest = max(map(len, pieces), default=0)
+    if not longest or not path.exists():
+        return False
+    with path.open("rb") as file:
+        before = b""
+        while part := file.read(SCAN_STEP):
+            if any(piece in before + part for piece in pieces):
+                return True
+            before = part[-longest:]
+    return False
 
 
 def _upsert(link: sa.Connection, name: str, kek: str, sealed: bytes) -> None:
