@@ -57,6 +57,8 @@ def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) ->
 def _line(row: Exhibit) -> tuple[object, ...]:
     if row.disposed_at:
         state = "disposed"
+    elif row.gone:
+        state = "being disposed of"
     elif row.sealed_at is None:
         state = "receiving"
     else:

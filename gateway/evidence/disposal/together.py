@@ -62,7 +62,7 @@ def _near(row: Exhibit, shelf: Shelf, log: Log) -> Iterator[Exhibit]:
 
 
 def _press(row: Exhibit, shelf: Shelf, log: Log) -> Iterator[Exhibit]:
-    """The part that this one continues, and those that continue it, by the camera's signed word."""
+    """The part that this one continues, and those that continue it, by the camera's signed word; tracks of it."""
     device = DeviceId(row.device or "")
     before = _continues(row, log)
     if before is not None:
@@ -72,13 +72,22 @@ def _press(row: Exhibit, shelf: Shelf, log: Log) -> Iterator[Exhibit]:
     until = (row.ended_at or row.started_at) + PRESS
     near = ExhibitFilter(device=device, sealed=True, since=row.started_at, until=until)
     for other in shelf.exhibits(near, FAMILY_MAX):
-        if other.id != row.id and _continues(other, log) == row.recording:
+        if other.id != row.id and row.recording in (_continues(other, log), _describes(other, log)):
             yield other
 
 
 def _continues(row: Exhibit, log: Log) -> str | None:
     """The recording that this one says it goes on from."""
+    return _said(row, log, "manifest", "continues")
+
+
+def _describes(row: Exhibit, log: Log) -> str | None:
+    """The recording that this one, a side file, is of."""
+    return _said(row, log, "user_data", "sidecar_of")
+
+
+def _said(row: Exhibit, log: Log, part: str, name: str) -> str | None:
     found: Any = log.detail(row.log_index) if row.sealed_at is not None else None
-    said = found[0].get("manifest") if found is not None else None
-    word = said.get("continues") if isinstance(said, dict) else None
+    said = found[0].get(part) if found is not None else None
+    word = said.get(name) if isinstance(said, dict) else None
     return word if isinstance(word, str) else None
