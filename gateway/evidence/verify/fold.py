@@ -39,6 +39,9 @@ class Exhibit(msgspec.Struct):
     last: Leaf
     seal: Leaf | None = None
     disposed: Leaf | None = None
+    shredded: Leaf | None = None
+    ended: Leaf | None = None
+    erasing: bool = False
     said: dict[str, Any] = msgspec.field(default_factory=dict)
     told: dict[str, Any] = msgspec.field(default_factory=dict)
     whole: bool = True
@@ -50,6 +53,10 @@ class Exhibit(msgspec.Struct):
             self.seal = leaf
         if leaf.kind in DISPOSING:
             self.disposed = self.disposed or leaf
+            self.shredded = self.shredded or (leaf if leaf.kind == "key_destroy" else None)
+            self.ended = self.ended or (leaf if leaf.kind == "dispose" else None)
+        if leaf.kind == "dispose_request":
+            self.erasing = leaf.facts.get("details") == "erased"
         self._stand(leaf)
         if _examines(leaf):
             self._forget_media(detail)

@@ -156,4 +156,6 @@ class Lab(log_lab.Lab):
 
 def asked(*exhibits: str, ground: str = "order", **words) -> Asked:
     """A request by `officer`."""
-    return Asked(tuple(exhibits), ground, words.pop("reason", "court order 7"), words.pop("requester", "officer"), **words)
+    return Asked(
+        tuple(exhibits), ground, words.pop("reason", "court order 7"), words.pop("requester", "officer"), **words
+    )
