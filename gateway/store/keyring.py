@@ -43,6 +43,7 @@ class Keyring:
         self.path = Path(path)
         self._keystore = keystore
         self._engine: sa.Engine | None = None
+        self._owed: list[bytes] = []
 
     def open(self) -> None:
         """Open or make the file; idempotent."""
@@ -82,16 +83,31 @@ class Keyring:
         which = wrapped.c.name.in_(names)
         with storing(self._opened) as link:
             gone = [row.sealed for row in link.execute(sa.select(wrapped.c.sealed).where(which))]
+            self._owed += gone
             link.execute(sa.delete(wrapped).where(which))
         if self._truncate_journal():
             raise StoreBusyError(f"{self.path}: its journal is being read, and could not be cut")
-        left = [path for path in self._files() if _holds(path, gone)]
-        if left:
-            raise StoreBusyError(f"{left[0]} still holds bytes of a wrapped key that was destroyed")
+        if self._left() is not None:
+            self._rewrite()
+        if (left := self._left()) is not None:
+            raise StoreBusyError(f"{left} still holds bytes of a wrapped key that was destroyed")
+        self._owed.clear()
         return bool(gone)
 
-    def _files(self) -> list[Path]:
-        return [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+    def _left(self) -> Path | None:
+        """A file that still has bytes of what was to be forgotten."""
+        files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        return next((path for path in files if _holds(path, self._owed)), None)
+
+    def _rewrite(self) -> None:
+        """Write the whole file anew: a page that SQLite moved may have kept what its cells once held."""
+        with refusing(self._opened):
+            link = self._opened.raw_connection()
+            try:
+                link.cursor().execute("VACUUM")
+            finally:
+                link.close()
+        self._truncate_journal()
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin so, in order."""
