@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,12 +102,13 @@ class Keyring:
 
     def _rewrite(self) -> None:
         """Write the whole file anew: a page that SQLite moved may have kept what its cells once held."""
-        with refusing(self._opened):
-            link = self._opened.raw_connection()
-            try:
-                link.cursor().execute("VACUUM")
-            finally:
-                link.close()
+        link = self._opened.raw_connection()
+        try:
+            link.cursor().execute("VACUUM")
+        except sqlite3.OperationalError as problem:
+            raise StoreBusyError(f"{self.path}: {problem}") from problem
+        finally:
+            link.close()
         self._truncate_journal()
 
     def names(self, prefix: str = "") -> list[str]:

@@ -16,7 +16,7 @@ import structlog
 
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
-from gateway.errors import EvidenceError, GatewayError, OverruledError
+from gateway.errors import EvidenceError, OverruledError
 from gateway.evidence.disposal.certificate import Reached, certificate
 from gateway.evidence.disposal.desk import Desk
 from gateway.evidence.disposal.record import Disposal, Part, State
@@ -62,7 +62,7 @@ class Execution:
             for one in self._desk.all():
                 try:
                     self._go_on(one, without)
-                except (GatewayError, OSError) as problem:
+                except Exception as problem:  # noqa: BLE001 - one that can't go on must not hold up the others
                     self._stuck(one, problem)
 
     def sweep(self) -> int:
@@ -134,11 +134,11 @@ class Execution:
             except (EvidenceError, OSError) as problem:
                 problems.append((name, f"{name}: {problem}"))
         owed = [problem for name, problem in problems if name not in without]
-        self.progress[row.id] = Progress(len(done), len(wanted), "; ".join(owed) or None)
+        now = Progress(len(done), len(wanted), "; ".join(owed) or None)
+        if owed and self.progress.get(row.id) != now:
+            _log.warning("disposal_waits", disposal=one.id, exhibit=row.id, done=now.done, of=now.of, problem=owed[0])
+        self.progress[row.id] = now
         if owed:
-            _log.warning(
-                "disposal_waits", disposal=one.id, exhibit=row.id, done=len(done), of=len(wanted), problem=owed[0]
-            )
             return
         given_up = tuple(name for name, _ in problems)
         self._end(one, part, row, Reached(tuple(done), given_up, tuple(self._key_backups()), self._exports(row)))
