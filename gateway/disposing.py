@@ -90,10 +90,10 @@ def disposing(
     records: Opened,
     retention: RetentionSection,
     clock: Clock,
-    copies: Sequence[Place] = (),
-    key_backups: Callable[[], Sequence[str]] = tuple,
+    copies: Callable[[], Sequence[Place]] = tuple,
+    key_backups: Callable[[], Sequence[Place]] = tuple,
 ) -> Disposing:
-    """The disposals of an open store; copies: its other places, key_backups: those of wrapped keys out of reach."""
+    """The disposals of an open store; copies: its other places, key_backups: those of its wrapped keys."""
     desk = Desk(records.catalogue, records.custody, clock, timedelta(days=retention.grace_days))
     store = StorePlace(records.custody.directory, records.keyring, DiskFiles())
     return Disposing(desk, Execution(desk, store, records.keyring, copies, key_backups))

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.errors import GatewayError, IntegrityError, RefusedError, StoreBusyError
+from gateway.errors import GatewayError, IntegrityError, OverruledError, RefusedError, StoreBusyError
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES = frozenset(status.value for status in HTTPStatus)
@@ -45,6 +45,8 @@ def from_error(error: Exception) -> web.Response:
         response = answer(503, str(error))
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
+    if isinstance(error, OverruledError):
+        return answer(409, str(error))
     if isinstance(error, IntegrityError):
         return answer(500, f"integrity failure: {error}")
     if isinstance(error, GatewayError):

@@ -43,12 +43,15 @@ class Execution:
         desk: Desk,
         store: StorePlace,
         keyring: Secrets,
-        copies: Sequence[Place] = (),
-        key_backups: Callable[[], Sequence[str]] = tuple,
+        copies: Callable[[], Sequence[Place]] = tuple,
+        key_backups: Callable[[], Sequence[Place]] = tuple,
     ) -> None:
-        """Name the places; key_backups names the backups of wrapped keys that can't be reached."""
-        self._desk, self._store, self._keyring, self._key_backups = desk, store, keyring, key_backups
-        self._places: tuple[Place, ...] = (store, *copies)
+        """Name the places, asked for anew each time.
+
+        A disposal waits for every copy; a backup of wrapped keys that does not answer is named on the certificate.
+        """
+        self._desk, self._store, self._keyring = desk, store, keyring
+        self._copies, self._key_backups = copies, key_backups
         self._turns = threading.Lock()
         self.progress: dict[str, Progress] = {}
         self.counters = {"destroyed": 0, "disposed": 0, "ended_by_hold": 0, "came_back": 0}
@@ -115,7 +118,7 @@ class Execution:
         }
         approver = None if one.approved is None else one.approved.by
         who = {"requester": one.requested.by, "approver": approver}
-        detail = {**who, "keys": names, "places": [place.name for place in self._places]}
+        detail = {**who, "keys": names, "places": [place.name for place in self._places()]}
         return Act("key_destroy", ACTOR, ExhibitId(exhibit), facts, detail)
 
     def _forget(self, one: Disposal, part: Part, without: frozenset[str]) -> None:
@@ -124,7 +127,7 @@ class Execution:
         if row is None:
             return
         names = sorted({*part.detail.get("keys", []), *key_names(row.id, self._keyring)})
-        here = {place.name: place for place in self._places}
+        here = {place.name: place for place in self._places()}
         wanted = [*here, *(name for name in part.detail.get("places", []) if name not in here)]
         done, problems = [], []
         for name in wanted:
@@ -141,7 +144,25 @@ class Execution:
         if owed:
             return
         given_up = tuple(name for name, _ in problems)
-        self._end(one, part, row, Reached(tuple(done), given_up, tuple(self._key_backups()), self._exports(row)))
+        self._end(one, part, row, Reached(tuple(done), given_up, self._backups_left(names), self._exports(row)))
+
+    def _places(self) -> tuple[Place, ...]:
+        return (self._store, *self._copies())
+
+    def _backups_left(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Take the keys out of every backup of wrapped keys; those that do not answer.
+
+        keys.db itself is rid of them by now: a backup that is made meanwhile has none, or is on the list already.
+        """
+        left = []
+        for place in self._key_backups():
+            try:
+                for name in names:
+                    place.forget_key(name)
+            except (EvidenceError, OSError) as problem:
+                _log.warning("key_backup_not_reached", place=place.name, problem=str(problem))
+                left.append(place.name)
+        return tuple(left)
 
     def _end(self, one: Disposal, part: Part, row: Exhibit, reached: Reached) -> None:
         facts = {
@@ -177,7 +198,7 @@ class Execution:
         _log.error("disposal_stuck", disposal=one.id, problem=str(problem))
         for part in one.parts.values():
             if part.key_destroyed_at is not None and part.disposed_at is None:
-                before = self.progress.get(part.exhibit, Progress(0, len(self._places)))
+                before = self.progress.get(part.exhibit, Progress(0, len(self._places())))
                 self.progress[part.exhibit] = msgspec.structs.replace(before, problem=str(problem))
 
     def figures(self) -> dict[str, int]:

@@ -21,8 +21,8 @@ CHANGEABLE = frozenset(
 OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
 # What a `dispose` whose fact `details` is `erased` takes away.
 PERSONAL = (
-    *("device", "recording", "name", "content_type", "holder", "started_at", "ended_at", "exhibit_ref", "incident"),
-    *("container", "duration_s", "media_created_at", "playable", "media_reason"),
+    *("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident"),
+    *("content_type", "container", "duration_s", "media_created_at", "playable", "media_reason"),
 )
 # A `derive` that says "what": "media" sets these anew, all of them, and nothing else sets any of them.
 MEDIA = frozenset({"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"})

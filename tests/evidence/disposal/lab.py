@@ -79,6 +79,7 @@ class Lab(log_lab.Lab):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.clock = HandClock()
+        self.key_backups: list[CopyPlace] = []
         self.custody: CustodyLog
 
     def log(self, disk: Disk | None = None, origin: str = log_lab.ORIGIN) -> CustodyLog:
@@ -129,7 +130,9 @@ class Lab(log_lab.Lab):
         """What carries out, as a new process would make it."""
         keyring = keyring or self.keyring
         place = StorePlace(self.evidence, keyring, files or DiskFiles())
-        return Execution(desk, place, keyring, copies, lambda: ["keys-2026-11-20 (offline)"])
+        offline = CopyPlace("keys-2026-11-20 (offline)")
+        offline.gone = True
+        return Execution(desk, place, keyring, lambda: copies, lambda: [*self.key_backups, offline])
 
     def ready(self, *exhibits: str, **words) -> Disposal:
         """A disposal that is approved and whose grace is over."""

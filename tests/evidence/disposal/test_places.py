@@ -64,6 +64,17 @@ def test_forgetting_twice(lab: Lab) -> None:
     assert len(lab.files()) == 2
 
 
+def test_backups_of_wrapped_keys(lab: Lab) -> None:
+    """One that answers is rid of the key; one that does not is named, and nothing waits for it."""
+    exhibit, near = lab.seal(), CopyPlace("keys-2026-11-21")
+    near.keys = {f"identity/{exhibit}", "identity/X-OTHER"}
+    lab.key_backups = [near]
+    lab.ready(exhibit)
+    lab.execution(lab.desk()).turn()
+    assert near.keys == {"identity/X-OTHER"}
+    assert certified(lab, exhibit)["not_reached"]["key_backups"] == ["keys-2026-11-20 (offline)"]
+
+
 def test_a_copy_given_up(lab: Lab) -> None:
     """Lost for good: named so, the disposal ends, and the certificate says what was not reached."""
     exhibit = lab.seal()
