@@ -14,7 +14,7 @@ import structlog
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.disposal.desk import Desk
 from gateway.evidence.disposal.execution import Execution
-from gateway.evidence.disposal.telling import Told, told
+from gateway.evidence.disposal.telling import DisposalTold, told
 from gateway.evidence.purge import Place, StorePlace
 from gateway.evidence.settings import RetentionSection
 from gateway.evidence.vault.files import DiskFiles
@@ -72,11 +72,11 @@ class Disposing:
         self.execution.turn(without)
         self.figures = self.execution.figures()
 
-    def all(self) -> list[Told]:
+    def all(self) -> list[DisposalTold]:
         """Every disposal, the newest first. Blocks."""
         return [told(one, self.desk.now, self.execution.progress) for one in reversed(self.desk.all())]
 
-    def one(self, name: str) -> Told:
+    def one(self, name: str) -> DisposalTold:
         """One disposal; NoSuchError. Blocks."""
         return told(self.desk.one(name), self.desk.now, self.execution.progress)
 

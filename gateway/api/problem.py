@@ -45,11 +45,14 @@ def from_error(error: Exception) -> web.Response:
         response = answer(503, str(error))
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
-    if isinstance(error, OverruledError):
-        return answer(409, str(error))
     if isinstance(error, IntegrityError):
         return answer(500, f"integrity failure: {error}")
     if isinstance(error, GatewayError):
-        code = error.code if isinstance(error, RefusedError) else 422
-        return answer(code if code in STATUSES else 422, str(error))
+        return answer(_code(error), str(error))
     return answer(500, "an error of ours; it is in the log")
+
+
+def _code(error: GatewayError) -> int:
+    if isinstance(error, OverruledError):
+        return 409
+    return error.code if isinstance(error, RefusedError) and error.code in STATUSES else 422

@@ -18,7 +18,7 @@ from gateway.errors import EvidenceError
 from gateway.evidence.disposal.certificate import as_text
 from gateway.evidence.disposal.desk import EXHIBITS_MAX, Asked
 from gateway.evidence.disposal.record import GROUNDS
-from gateway.evidence.disposal.telling import Told
+from gateway.evidence.disposal.telling import DisposalTold
 from gateway.evidence.settings import RetentionSection
 from gateway.evidence_half import Records, records_at
 from gateway.observe import SystemClock
@@ -177,11 +177,11 @@ def _actor() -> str:
     return f"cli:{getpass.getuser()}"
 
 
-def _states(each: Told) -> str:
+def _states(each: DisposalTold) -> str:
     return ", ".join(f"{part.exhibit} {part.state}" for part in each.exhibits)
 
 
-def _show(one: Told, *, as_json: bool) -> None:
+def _show(one: DisposalTold, *, as_json: bool) -> None:
     if as_json:
         show.json({"v": 1, "disposal": one})
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.domain.time import rfc3339
-from gateway.evidence.disposal.record import Disposal, Part, Word
+from gateway.evidence.disposal.record import Disposal, DisposalWord, Part
 from gateway.evidence.rows import Exhibit
 
 
@@ -96,7 +96,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _said(word: Word, index: int | None, erase: bool) -> dict[str, Any]:  # noqa: FBT001 - as the request says it
+def _said(word: DisposalWord, index: int | None, erase: bool) -> dict[str, Any]:  # noqa: FBT001 - as the request says it
     """Who and when; why only where details stay: a reason may name the person who is to be forgotten."""
     return {"by": word.by, "at": rfc3339(word.at), "log_index": index, "reason": None if erase else word.reason}
 

@@ -15,7 +15,7 @@ State = Literal["waiting", "grace", "ready", "under_way", "done", "cancelled"]
 UNREAD = "(its detail cannot be read)"
 
 
-class Word(msgspec.Struct, frozen=True):
+class DisposalWord(msgspec.Struct, frozen=True):
     """Somebody's act on a disposal: who (None where the detail was erased), when, why."""
 
     by: str | None
@@ -40,11 +40,11 @@ class Disposal(msgspec.Struct):
     id: str
     ground: str
     not_before: datetime
-    requested: Word
+    requested: DisposalWord
     erase: bool = False
     alone: str | None = None
-    approved: Word | None = None
-    cancelled: Word | None = None
+    approved: DisposalWord | None = None
+    cancelled: DisposalWord | None = None
     parts: dict[str, Part] = {}
 
     def state(self, now: datetime) -> State:
@@ -75,10 +75,10 @@ def take(known: dict[str, Disposal], index: int, facts: dict[str, Any], detail: 
     part.entries[facts["kind"]] = index
     match facts["kind"]:
         case "dispose_approve":
-            one.approved = Word(said.get("approver"), at, said.get("reason"))
+            one.approved = DisposalWord(said.get("approver"), at, said.get("reason"))
             one.not_before = max(one.not_before, _moment(facts.get("not_before"), at))
         case "dispose_cancel":
-            one.cancelled = Word(said.get("actor"), at, said.get("reason"))
+            one.cancelled = DisposalWord(said.get("actor"), at, said.get("reason"))
         case "key_destroy":
             part.key_destroyed_at, part.detail = at, said
             _kept(one, said)
@@ -90,7 +90,7 @@ def take(known: dict[str, Disposal], index: int, facts: dict[str, Any], detail: 
 def _requested(name: str, facts: dict[str, Any], detail: dict[str, Any] | None, at: datetime) -> Disposal:
     said = detail or {}
     reason = UNREAD if detail is None else said.get("reason")
-    word = Word(said.get("requester"), at, reason)
+    word = DisposalWord(said.get("requester"), at, reason)
     ground, erase = str(facts.get("ground", "")), facts.get("details") == "erased"
     return Disposal(name, ground, _moment(facts.get("not_before"), at), word, erase, said.get("alone"))
 
@@ -98,9 +98,9 @@ def _requested(name: str, facts: dict[str, Any], detail: dict[str, Any] | None, 
 def _kept(one: Disposal, said: dict[str, Any]) -> None:
     """What the destruction's own detail keeps of who asked and who approved, where theirs are erased."""
     if one.requested.by is None:
-        one.requested = Word(said.get("requester"), one.requested.at, None)
+        one.requested = DisposalWord(said.get("requester"), one.requested.at, None)
     if one.approved is not None and one.approved.by is None:
-        one.approved = Word(said.get("approver"), one.approved.at, None)
+        one.approved = DisposalWord(said.get("approver"), one.approved.at, None)
 
 
 def _moment(text: object, otherwise: datetime) -> datetime:

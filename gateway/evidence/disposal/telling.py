@@ -8,10 +8,10 @@ from datetime import datetime
 import msgspec
 
 from gateway.evidence.disposal.execution import Progress
-from gateway.evidence.disposal.record import Disposal, Part, State, Word
+from gateway.evidence.disposal.record import Disposal, DisposalWord, Part, State
 
 
-class ToldPart(msgspec.Struct, frozen=True):
+class DisposalPart(msgspec.Struct, frozen=True):
     """One exhibit: `kept`, `being disposed of: n of m places` or `disposed`; the log indexes of what was done."""
 
     exhibit: str
@@ -22,30 +22,30 @@ class ToldPart(msgspec.Struct, frozen=True):
     disposed_at: datetime | None
 
 
-class Told(msgspec.Struct, frozen=True):
+class DisposalTold(msgspec.Struct, frozen=True):
     """One disposal."""
 
     id: str
     state: State
     ground: str
     not_before: datetime
-    requested: Word
-    approved: Word | None
-    cancelled: Word | None
+    requested: DisposalWord
+    approved: DisposalWord | None
+    cancelled: DisposalWord | None
     erase_details: bool
     alone: str | None
-    exhibits: list[ToldPart]
+    exhibits: list[DisposalPart]
     v: int = 1
 
 
-def told(one: Disposal, now: datetime, progress: Mapping[str, Progress]) -> Told:
+def told(one: Disposal, now: datetime, progress: Mapping[str, Progress]) -> DisposalTold:
     """State it."""
     parts = [_part(part, progress.get(part.exhibit)) for part in one.parts.values()]
     words = (one.requested, one.approved, one.cancelled)
-    return Told(one.id, one.state(now), one.ground, one.not_before, *words, one.erase, one.alone, parts)
+    return DisposalTold(one.id, one.state(now), one.ground, one.not_before, *words, one.erase, one.alone, parts)
 
 
-def _part(part: Part, progress: Progress | None) -> ToldPart:
+def _part(part: Part, progress: Progress | None) -> DisposalPart:
     state, problem = "kept", None
     if part.disposed_at is not None:
         state = "disposed"
@@ -54,4 +54,4 @@ def _part(part: Part, progress: Progress | None) -> ToldPart:
         if progress is not None:
             state, problem = f"{state}: {progress.done} of {progress.of} places", progress.problem
     entries = dict(part.entries)
-    return ToldPart(part.exhibit, state, problem, entries, part.key_destroyed_at, part.disposed_at)
+    return DisposalPart(part.exhibit, state, problem, entries, part.key_destroyed_at, part.disposed_at)
