@@ -72,6 +72,11 @@ class Catalogue:
             for table in (exhibit, custody, meta):
                 link.execute(table.delete())
 
+    def cut_journal(self) -> bool:
+        """Write the journal back and cut it, so that it holds no rows as they were before; False: a reader keeps it."""
+        with self._opened.connect() as link:
+            return not link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+
     def chain(self, exhibit_id: str) -> tuple[int, str | None]:
         """(n, prev) for the exhibit's newest entry; (0, None) where it has none."""
         return self.chains({exhibit_id}).get(exhibit_id, (0, None))

@@ -57,6 +57,10 @@ class Shelf(Entries, together.Shelf, Protocol):
         """Exhibits whose key was destroyed."""
         ...
 
+    def cut_journal(self) -> bool:
+        """Let nothing be left of rows as they were before; False: somebody reads them still."""
+        ...
+
     def custody(self, exhibit_id: str) -> Sequence[CustodyEntry]:
         """The exhibit's whole chain, oldest first."""
         ...

@@ -179,6 +179,8 @@ class Execution:
         self._desk.log.record_many_now([Act("dispose", ACTOR, ExhibitId(row.id), facts, detail)])
         self.progress.pop(row.id, None)
         self.counters["disposed"] += 1
+        if one.erase and not self._desk.shelf.cut_journal():
+            _log.warning("catalogue_journal_kept", disposal=one.id)  # until the next checkpoint of it
 
     def _erase(self, row: Exhibit) -> int:
         """Every detail of its chain but the destruction's own, which says who asked; the n up to which that holds."""

@@ -88,3 +88,23 @@ def test_erasure_takes_the_details(lab: Lab) -> None:
     lab.custody.record_now(Act("browse", "x"))
     assert (lab.catalogue.exhibit(exhibit), lab.catalogue.custody(exhibit)) == before
     lab.verified()
+
+
+def test_no_byte_of_a_name_is_left(lab: Lab) -> None:
+    """After an erasure no file of the store says who it was, the catalogue's journal and free pages among them."""
+    words = {"holder": "P-HOLDER77", "recording": "rec-NAMED-77", "name": "redcoat77.mp4"}
+    exhibit = lab.seal(detail=words)
+    for number in range(30):
+        lab.custody.record_now(Act("view", f"P-VIEWER{number:02d}", ExhibitId(exhibit), detail={"what": "facts"}))
+    sought = [*(word.encode() for word in words.values()), b"P-VIEWER"]
+
+    def found() -> list[str]:
+        files = [path for path in lab.evidence.rglob("*") if path.is_file()]
+        return [path.name for path in files if any(word in path.read_bytes() for word in sought)]
+
+    assert found(), "the search finds what is there"
+    lab.ready(exhibit, ground="erasure", erase=True)
+    lab.execution(lab.desk()).turn()
+    assert lab.kinds(exhibit)[-1] == "dispose"
+    assert found() == []
+    lab.verified()
