@@ -67,6 +67,10 @@ class StoreBusyError(EvidenceError):
         super().__init__(problem)
 
 
+class OverruledError(EvidenceError):
+    """What the log holds by now forbids this act (a hold: a destruction); nothing was written."""
+
+
 class SegmentError(EvidenceError):
     """One segment or command of an upload is bad (reason code 0x80); the recording goes on."""
 

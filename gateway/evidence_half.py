@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from gateway.crypto.keys import KeyStore
+from gateway.disposing import Disposing, disposing
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
@@ -58,6 +59,7 @@ class EvidenceHalf:
     recordings: Recordings
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
+    disposing: Disposing | None = None
 
     @property
     def condition(self) -> str:
@@ -74,6 +76,9 @@ class EvidenceHalf:
             gauges.add("media", lambda: examiner.counters)
         if self.witnesses is not None:
             gauges.add("witness", self.witnesses.counts)
+        if self.disposing is not None:
+            removals = self.disposing
+            gauges.add("disposal", lambda: removals.figures)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -183,8 +188,10 @@ async def evidence_half(
                 lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
                 if examining is not None:
                     lasting.append(examining.run())
+                removals = disposing(opened, settings.retention, clock)
+                lasting.append(removals.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                yield EvidenceHalf(opened, recordings, examining, witnesses, removals)
                 for chore in chores:
                     chore.cancel()
         finally:

@@ -2,7 +2,8 @@
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
-LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
+LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -41,6 +42,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **properties**: the Hypothesis tests of tests/properties with that many examples each.
 - **radio faults**: a terminal as a process of its own on a pseudo-terminal breaks off, garbles, reboots, is
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
+- **disposal**: every single step of destroying a key, removing files, erasing details and recording it fails once
+  (crash or refusal, kept or lost) or the power goes; the store verifies before and after the next start, which ends it.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
@@ -55,6 +58,7 @@ LENGTHS = (
     "LAPEL_FAIR_S",
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
+    "LAPEL_DISPOSAL_STRIDE",
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
@@ -143,6 +147,12 @@ def properties(number: int) -> Outcome:
     return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
 
 
+def disposals(stride: int) -> Outcome:
+    """Each so-manieth step of a disposal fails, kept or lost, or the power goes."""
+    paths = ["tests/evidence/disposal/test_faults.py", "--timeout=3600"]
+    return tests("disposal", f"every step / {stride}", paths, LAPEL_DISPOSAL_STRIDE=stride)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -192,6 +202,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_CUTS", 50, cuts),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
+    ("LAPEL_DISPOSAL_STRIDE", 1, disposals),
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_DEMO_S", 600, demonstration),

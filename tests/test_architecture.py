@@ -76,6 +76,9 @@ gateway/evidence/numbering.py
 gateway/evidence/track.py
 gateway/crypto/der.py
 gateway/evidence/export/faults.py
+gateway/evidence/disposal/certificate.py
+gateway/evidence/disposal/law.py
+gateway/evidence/disposal/record.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -187,7 +187,7 @@ async def track(call: Call[TrackFormat]) -> web.StreamResponse:
 
 def _track(call: Call[Any], row: Exhibit) -> list[tracks.Point]:
     """From the custody detail of the seal, else from a side file sealed as an exhibit of its own."""
-    if row.disposed_at is not None:
+    if row.gone:
         raise ProblemError(410, f"{row.id} was disposed of")
     detail = evidence_of(call.rooms).custody.detail(row.log_index) if row.sealed_at is not None else None
     extra = (detail[0] if detail else {}).get("user_data")
@@ -204,7 +204,7 @@ def _side_file(call: Call[Any], row: Exhibit) -> list[tracks.Point]:
     sidecars = call.rooms.expected.sidecars(row) if call.rooms.expected is not None else []
     for each in sidecars:
         side = evidence_of(call.rooms).catalogue.exhibit(each.exhibit)
-        if side is None or not side.complete or side.disposed_at is not None or (side.size or 0) > SIDECAR_MAX:
+        if side is None or not side.complete or side.gone or (side.size or 0) > SIDECAR_MAX:
             continue
         may_see(call.who, side)
         content = b"".join(evidence_of(call.rooms).reader.read(ExhibitId(side.id), 0, side.size or 0))

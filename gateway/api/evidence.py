@@ -190,7 +190,7 @@ async def thumbnail(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the thumbnail; within a sitting over a list it is part of that `browse` entry, else it is a `view`."""
     row = await one_exhibit(call)
     settling.may_see(call.who, row)
-    if row.disposed_at is not None:
+    if row.gone:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.thumbnail is None:
         raise ProblemError(404, f"{row.id} has no thumbnail")
@@ -213,7 +213,7 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
     row = await one_exhibit(call)
     settling.may_see(call.who, row)
-    if row.disposed_at is not None:
+    if row.gone:
         raise ProblemError(410, f"{row.id} was disposed of")
     if row.sealed_at is None or row.size is None:
         raise ProblemError(409, f"{row.id} is not sealed yet")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.errors import GatewayError, IntegrityError, RefusedError, StoreBusyError
+from gateway.errors import GatewayError, IntegrityError, OverruledError, RefusedError, StoreBusyError
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES = frozenset(status.value for status in HTTPStatus)
@@ -48,6 +48,11 @@ def from_error(error: Exception) -> web.Response:
     if isinstance(error, IntegrityError):
         return answer(500, f"integrity failure: {error}")
     if isinstance(error, GatewayError):
-        code = error.code if isinstance(error, RefusedError) else 422
-        return answer(code if code in STATUSES else 422, str(error))
+        return answer(_code(error), str(error))
     return answer(500, "an error of ours; it is in the log")
+
+
+def _code(error: GatewayError) -> int:
+    if isinstance(error, OverruledError):
+        return 409
+    return error.code if isinstance(error, RefusedError) and error.code in STATUSES else 422

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
+from gateway.disposing import Disposing
 from gateway.domain.evidence import RecordingKey
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
@@ -33,6 +34,7 @@ class EvidenceRoom:
     thumbnails: Thumbnails
     want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
+    disposing: Disposing | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,20 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.api import cameras, emergencies, evidence, health, log, messages, roster, session, settling, tasks, units
+from gateway.api import (
+    cameras,
+    disposals,
+    emergencies,
+    evidence,
+    health,
+    log,
+    messages,
+    roster,
+    session,
+    settling,
+    tasks,
+    units,
+)
 from gateway.api.identity import NOBODY, OPEN, Identity
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
@@ -33,6 +46,7 @@ def table(pages: Routes) -> Routes:
     routes = Routes()
     for part in (health, session, units, emergencies, messages, tasks, roster, evidence, settling, cameras, log):
         routes.include(part.ROUTES)
+    routes.include(disposals.ROUTES)
     routes.include(pages)
     return routes
 

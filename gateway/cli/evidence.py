@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_dispose import certificate, dispose
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
@@ -33,6 +34,8 @@ evidence.add_command(seal_incomplete)
 evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
+evidence.add_command(dispose)
+evidence.add_command(certificate)
 
 
 @evidence.command("list")
@@ -57,6 +60,8 @@ def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) ->
 def _line(row: Exhibit) -> tuple[object, ...]:
     if row.disposed_at:
         state = "disposed"
+    elif row.gone:
+        state = "being disposed of"
     elif row.sealed_at is None:
         state = "receiving"
     else:

@@ -10,8 +10,9 @@ import structlog
 
 from gateway.crypto.canonical import parse_canonical
 from gateway.domain.evidence import Act, Recorded
-from gateway.errors import IntegrityError, StoreBusyError
+from gateway.errors import IntegrityError, OverruledError, StoreBusyError
 from gateway.evidence.details import Details
+from gateway.evidence.disposal.law import KINDS, refusal
 from gateway.evidence.leaf import Composed, compose, fresh_salt
 from gateway.evidence.log.merkle import inclusion_proof
 from gateway.evidence.log.proof import print_proof
@@ -36,9 +37,10 @@ class Batches:
             self._settle()
 
     def write(self, acts: Sequence[tuple[Act, datetime]]) -> list[Recorded]:
-        """Record a batch; OSError or StoreBusyError: none of it was."""
+        """Record a batch; OSError, StoreBusyError or OverruledError: none of it was."""
         with self._writer.locked():
             self._settle()
+            self._judge(acts)
             size = self._writer.head.edge.size
             composed = self._compose(acts)
             self.details.append(composed)
@@ -49,6 +51,14 @@ class Batches:
         return [
             Recorded(at, one.leaf, proof) for at, (one, proof) in enumerate(zip(composed, proofs, strict=True), size)
         ]
+
+    def _judge(self, acts: Sequence[tuple[Act, datetime]]) -> None:
+        """Refuse what the log as it is now forbids: every entry so far is applied, and nobody else can write."""
+        for act, at in acts:
+            if act.kind in KINDS and act.exhibit is not None:
+                problem = refusal(act, at, self._catalogue.exhibit(act.exhibit))
+                if problem is not None:
+                    raise OverruledError(problem)
 
     def _settle(self) -> None:
         self._writer.refresh()

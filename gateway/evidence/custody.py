@@ -26,6 +26,7 @@ from gateway.domain.evidence import Act, Recorded
 from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.evidence.batches import Batches, prove
 from gateway.evidence.details import Details
+from gateway.evidence.disposal.law import KINDS
 from gateway.evidence.leaf import check
 from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
@@ -47,6 +48,11 @@ class _Group(msgspec.Struct, eq=False):
     acts: tuple[Act, ...]
     at: datetime
     future: Future[list[Recorded]]
+
+    @property
+    def judged(self) -> bool:
+        """Whether the log may refuse one of these for what it holds: then it must see every act before."""
+        return any(act.kind in KINDS for act in self.acts)
 
 
 @dataclass(eq=False)
@@ -102,6 +108,7 @@ class CustodyLog:
         """Detail durable, leaf committed and signed, catalogue applied; then return.
 
         MisuseError: the act cannot be written. StoreBusyError: not now, nothing was written.
+        OverruledError: what the log holds by now forbids it (gateway.evidence.disposal.law).
         """
         return (await self.record_many([act]))[0]
 
@@ -114,6 +121,10 @@ class CustodyLog:
     def record_now(self, act: Act) -> Recorded:
         """As `record`, for callers without a loop; blocks."""
         return self._ask([act]).result()[0]
+
+    def record_many_now(self, acts: Sequence[Act]) -> list[Recorded]:
+        """As `record_many`, for callers without a loop; blocks."""
+        return self._ask(acts).result() if acts else []
 
     @property
     def vkey(self) -> str:
@@ -225,6 +236,8 @@ class CustodyLog:
         count = 0
         with self._guard:
             while self._waiting and (not taken or count + len(self._waiting[0].acts) <= BATCH_MAX):
+                if taken and (self._waiting[0].judged or taken[0].judged):
+                    break
                 group = self._waiting.popleft()
                 if group.future.set_running_or_notify_cancel():
                     taken.append(group)

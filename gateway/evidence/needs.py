@@ -41,6 +41,10 @@ class Shelf(Protocol):
         """One exhibit; None when the log has no entry of it."""
         ...
 
+    def disposed_with(self, sha256: str) -> Sequence[Exhibit]:
+        """Sealed exhibits with this content whose key was destroyed."""
+        ...
+
 
 class Entries(Protocol):
     """The log, read."""

@@ -25,6 +25,7 @@ from gateway.evidence.sealing import Sealing
 from gateway.evidence.shares import MIB, RecordingSettings, Shares, payer
 from gateway.evidence.speaking import flags_of, heard_as, lies_with, offered_as, spoken
 from gateway.evidence.upload import (
+    COUNTED,
     Upload,
     check_digest,
     check_gaps,
@@ -34,6 +35,7 @@ from gateway.evidence.upload import (
     ending_of,
     exhibit_id,
     flags_after,
+    forgotten_of,
     is_sealed_as,
     merged,
     recovered,
@@ -76,8 +78,7 @@ class Recordings:
         self._locks: WeakValueDictionary[RecordingKey, asyncio.Lock] = WeakValueDictionary()
         self._writing: asyncio.TaskGroup | None = None
         self._asked = Asked()
-        names = ("segments", "octets", "sealed", "incomplete", "offered_again", "recovered", "unreadable", "busy")
-        self.counters: dict[str, int] = dict.fromkeys(names, 0)
+        self.counters: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self.waiting = Waiting(self._vault, needs.shelf, self._lock, self._resume, self.counters)
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -209,11 +210,11 @@ class Recordings:
             if upload is not None:
                 await self._end(upload)
                 flags = ("recording_id_reused",)
-            for row in reversed(rows := await self._sealed_rows(offer.key)):
+            for row in reversed(rows := await self._sealed_rows(offer.key, offer.checksum)):
                 if is_sealed_as(offer, row):
-                    self.counters["offered_again"] += 1
-                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device, via=offer.via)
-                    return await self._sealing.sealed(row)
+                    self.counters["offered_disposed" if row.gone else "offered_again"] += 1
+                    _log.info("recording_offered_again", exhibit=row.id, device=offer.key.device, disposed=row.gone)
+                    return await self._sealing.sealed(row, offer.key)
             return self._state(await self._start(offer, flags or flags_after(rows)))
 
     async def _amend(self, upload: Upload, offer: RecordingOffer) -> UploadState:
@@ -260,12 +261,12 @@ class Recordings:
             return await self._start(bare, (*flags_after(rows), "not_offered"))
 
     async def _compare(self, row: Exhibit, segment: Segment) -> UploadState:
-        """A segment of a sealed exhibit, once more: identical bytes pass."""
+        """A segment of a sealed exhibit, once more: identical bytes pass (of one disposed of, the fin decides)."""
         size, end = row.size or 0, segment.offset + len(segment.content)
         if end > size:
             raise SegmentError("beyond_size")
-        kept = await asyncio.to_thread(lambda: b"".join(self.reader.read(ExhibitId(row.id), segment.offset, end)))
-        if kept != segment.content:
+        read = self.reader.read(ExhibitId(row.id), segment.offset, end)
+        if not row.gone and await asyncio.to_thread(lambda: b"".join(read)) != segment.content:
             raise SegmentError("segment_conflict")
         window_bytes = self.shares.window_bytes(payer(segment.key), self._needs.clock.now())
         return UploadState(segment.key, size, ((0, size),) if size else (), (), window_bytes)
@@ -302,10 +303,9 @@ class Recordings:
     async def _finish_unknown(self, fin: RecordingFin, via: DeviceId | None) -> UploadState | Sealed:
         """A fin for what is not open: the receipt once more, or everything is missing."""
         offer = RecordingOffer(fin.key, fin.key.recording, size=fin.size, checksum=fin.sha256, via=via)
-        rows = await self._sealed_rows(fin.key)
-        for row in reversed(rows):
+        for row in reversed(rows := await self._sealed_rows(fin.key, fin.sha256)):
             if is_sealed_as(offer, row):
-                return await self._sealing.sealed(row)
+                return await self._sealing.sealed(row, fin.key)
         return self._state(await self._start(offer, (*flags_after(rows), "not_offered")), "incomplete")
 
     async def _abandon(self, key: RecordingKey) -> Sealed | None:
@@ -373,9 +373,10 @@ class Recordings:
     ) -> Awaitable[Any]:
         return self._committer.submit(upload.staged, apply, answer, octets, payer(upload.key))
 
-    async def _sealed_rows(self, key: RecordingKey) -> list[Exhibit]:
+    async def _sealed_rows(self, key: RecordingKey, sha256: str | None = None) -> list[Exhibit]:
         rows = await asyncio.to_thread(self._needs.shelf.by_recording, key.device, key.recording)
-        return [row for row in rows if row.sealed_at is not None and lies_with(key, row.flags)]
+        gone = await asyncio.to_thread(forgotten_of, self._needs.shelf, sha256)
+        return [*gone, *(row for row in rows if row.sealed_at is not None and lies_with(key, row.flags))]
 
     def _forget(self, upload: Upload) -> None:
         if self._uploads.get(upload.key) is upload:

@@ -54,7 +54,7 @@ def part_of(offer: RecordingOffer, needs: Needs) -> Part:
     # What a dock without the right brought is never mixed into the camera's own, nor the other way round.
     named = needs.shelf.by_recording(key.device, key.recording)
     rows = [row for row in named if row.sealed_at is not None and lies_with(key, row.flags)]
-    if not rows or rows[-1].complete or rows[-1].disposed_at is not None:
+    if not rows or rows[-1].complete or rows[-1].gone:
         return Part()
     detail = _detail(rows[-1], needs)
     if detail is None or not is_same(offer, rows[-1], detail):

@@ -73,6 +73,11 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True):
     n: int = 0
     prev: str | None = None
 
+    @property
+    def gone(self) -> bool:
+        """Whether its key was destroyed: from then on nobody reads it, whatever is still being removed."""
+        return self.shredded_at is not None or self.disposed_at is not None
+
 
 class CustodyEntry(msgspec.Struct, frozen=True):
     """One act as listed: actor None where its detail was erased."""
@@ -122,6 +127,10 @@ class CataloguePlug(Protocol):
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Apply the next entries in one transaction."""
+        ...
+
+    def exhibit(self, exhibit_id: str) -> Exhibit | None:
+        """The exhibit as the entries applied so far make it."""
         ...
 
     def chains(self, exhibit_ids: Collection[str]) -> dict[str, tuple[int, str | None]]:

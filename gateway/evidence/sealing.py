@@ -13,13 +13,13 @@ import msgspec
 import structlog
 
 from gateway.domain.evidence import Act, Attribution, Recorded, RecordingKey, Sealed
-from gateway.domain.ids import ExhibitId
+from gateway.domain.ids import DeviceId, ExhibitId
 from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.signature import Checked, check_manifest, device_flags
-from gateway.evidence.speaking import brought, lies_with
+from gateway.evidence.speaking import DISPOSED_BEFORE, brought, lies_with
 from gateway.evidence.upload import Upload, written
 from gateway.evidence.vault.assembly import Ending, Intent, assemble, clear, discard, place
 from gateway.evidence.vault.committer import busy
@@ -101,10 +101,12 @@ class Sealing:
         except (OSError, StoreBusyError) as error:
             _log.warning("staging_not_removed", exhibit=exhibit, problem=str(error))
 
-    async def sealed(self, row: Exhibit) -> Sealed:
-        """The receipt of a sealed exhibit, made anew from the log."""
+    async def sealed(self, row: Exhibit, key: RecordingKey | None = None) -> Sealed:
+        """The receipt of a sealed exhibit, made anew from the log; key: as it is asked for, where no row says it."""
         recorded = await self._needs.entries.recorded(row.log_index)
-        key = RecordingKey(row.device, row.recording)  # type: ignore[arg-type]  # a sealed row has both
+        if row.device is not None and row.recording is not None:
+            key = RecordingKey(DeviceId(row.device), row.recording)
+        assert key is not None
         return self._sealed(key, recorded, row.flags)
 
     def close(self) -> None:
@@ -114,7 +116,9 @@ class Sealing:
     async def _record(self, upload: Upload, intent: Intent) -> Sealed:
         who = self._needs.people.attribute(upload.key.device, upload.offer.started_at, upload.offer.ended_at)
         checked = self._checked(upload, intent)
-        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags)))
+        disposed = await asyncio.to_thread(self._needs.shelf.disposed_with, intent.sha256)
+        again = (DISPOSED_BEFORE,) if disposed else ()
+        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags, *again)))
         detail = {**_detail(upload, intent, who, flags), **checked.detail()}
         facts = self._facts(upload, intent) | await asyncio.to_thread(self._superseded, upload, intent)
         act = Act("seal", ACTOR, upload.exhibit, facts, detail)

@@ -46,10 +46,11 @@ class EvidenceSection(Closed, frozen=True):
 
 
 class RetentionSection(Closed, frozen=True):
-    """[retention]: the rule for what nobody has categorised yet."""
+    """[retention]: the rule for what nobody has categorised yet; how long an approved disposal can be taken back."""
 
     uncategorised_days: Positive = 31
     rule_version: Positive = 1
+    grace_days: Natural = 7
 
 
 class WitnessSection(Closed, frozen=True):

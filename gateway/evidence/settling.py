@@ -12,9 +12,9 @@ import msgspec
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from gateway.evidence.rows import Exhibit
-from gateway.evidence.speaking import NOT_ENTITLED, SETTLED
+from gateway.evidence.speaking import DISPOSED_BEFORE, NOT_ENTITLED, SETTLED
 
-RESTRICTING = frozenset({"device_revoked", NOT_ENTITLED})
+RESTRICTING = frozenset({"device_revoked", NOT_ENTITLED, DISPOSED_BEFORE})
 """Until it is settled, such footage is shown to nobody without the right to settle it."""
 TO_SETTLE = RESTRICTING | frozenset(
     {
@@ -47,7 +47,7 @@ def settled(row: Exhibit, word: Settlement, actor: str) -> Act:
     waiting = open_flags(row)
     if row.sealed_at is None:
         raise ValueError(f"{row.id} is not sealed yet")
-    if row.disposed_at is not None:
+    if row.gone:
         raise ValueError(f"{row.id} was disposed of")
     if not waiting:
         raise ValueError(f"{row.id}: there is nothing to settle")

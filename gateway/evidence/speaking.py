@@ -11,6 +11,8 @@ from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, 
 from gateway.ports import DeviceRights
 
 NOT_ENTITLED = "dock_not_entitled"
+DISPOSED_BEFORE = "disposed_before"
+"""What was disposed of has come once more: kept, and shown to nobody until a person has said what it is to be."""
 SETTLED = "settled:"
 """What a flag is called once a named person has settled it."""
 

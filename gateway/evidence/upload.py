@@ -18,11 +18,17 @@ from gateway.domain.evidence import RecordingFin, RecordingKey, RecordingOffer, 
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import Instant, rfc3339
 from gateway.errors import MisuseError, SegmentError, StoreBusyError
+from gateway.evidence.needs import Shelf
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.speaking import DISPOSED_BEFORE
 from gateway.evidence.vault.assembly import Ending, Intent, intent_of
 from gateway.evidence.vault.ranges import Ranges
 from gateway.evidence.vault.staging import Staged
 
+COUNTED = (
+    *("segments", "octets", "sealed", "incomplete", "offered_again", "offered_disposed"),
+    *("recovered", "unreadable", "busy"),
+)
 SEGMENT_CAP = 4 * 1024 * 1024
 RECORDING_CAP = 1 << 40
 DETAIL_PART_CAP = 256 * 1024
@@ -190,7 +196,17 @@ def flags_after(rows: list[Exhibit]) -> tuple[str, ...]:
     """What is odd about a new exhibit for an id that has sealed ones."""
     if not rows:
         return ()
-    return ("recording_id_reused",) if rows[-1].complete else ("late_segments",)
+    gone = (DISPOSED_BEFORE,) if any(row.gone for row in rows) else ()
+    return (("recording_id_reused",) if rows[-1].complete else ("late_segments",)) + gone
+
+
+def forgotten_of(shelf: Shelf, sha256: str | None) -> list[Exhibit]:
+    """Exhibits with this content whose details were erased: they no longer say of which recording they were. Blocks.
+
+    (What was imported has no recording either, but says so by its flag for as long as its details are kept.)
+    """
+    rows = () if sha256 is None else shelf.disposed_with(sha256.lower())
+    return [row for row in rows if row.complete and row.recording is None and not row.flags]
 
 
 def ending_of(upload: Upload, fin: RecordingFin) -> Ending:

@@ -222,7 +222,7 @@ class Examiner:
         """The picture first, then the entry that names it; what was disposed of meanwhile is left alone."""
         exhibit = ExhibitId(row.id)
         now = await asyncio.to_thread(self._needs.shelf.exhibit, exhibit)
-        if now is None or now.disposed_at is not None:
+        if now is None or now.gone:
             return
         facts: dict[str, Any] = {"what": "media"}
         if found.still is not None:

@@ -23,6 +23,7 @@ _EQUAL = ("device", "recording", "controller", "category", "holder", "held", "co
 _UNEXAMINED = (
     exhibit.c.sealed_at.is_not(None),
     exhibit.c.disposed_at.is_(None),
+    exhibit.c.shredded_at.is_(None),
     exhibit.c.blob.is_not(None),
     exhibit.c.playable.is_(None),
 )
@@ -39,7 +40,7 @@ class Catalogue:
         """Open or make the file; idempotent."""
         if self._engine is None:
             # NORMAL: what a power cut takes back is applied again from the log.
-            self._engine = open_engine(self.path, metadata, {"synchronous": "NORMAL"})
+            self._engine = open_engine(self.path, metadata, {"synchronous": "NORMAL", "secure_delete": "ON"})
 
     def close(self) -> None:
         """Close; idempotent."""
@@ -71,6 +72,11 @@ class Catalogue:
             for table in (exhibit, custody, meta):
                 link.execute(table.delete())
 
+    def cut_journal(self) -> bool:
+        """Write the journal back and cut it, so that it holds no rows as they were before; False: a reader keeps it."""
+        with self._opened.connect() as link:
+            return not link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+
     def chain(self, exhibit_id: str) -> tuple[int, str | None]:
         """(n, prev) for the exhibit's newest entry; (0, None) where it has none."""
         return self.chains({exhibit_id}).get(exhibit_id, (0, None))
@@ -94,6 +100,7 @@ class Catalogue:
     def by_sha256(self, sha256: str) -> list[Exhibit]:
         """Every sealed exhibit with this content that was not disposed of, oldest first."""
         kept = sa.and_(exhibit.c.sealed_at.is_not(None), exhibit.c.disposed_at.is_(None), exhibit.c.complete)
+        kept = sa.and_(kept, exhibit.c.shredded_at.is_(None))
         query = sa.select(exhibit).where(exhibit.c.sha256 == sha256, kept)
         return self._exhibits(query.order_by(exhibit.c.log_index))
 
@@ -130,6 +137,35 @@ class Catalogue:
         """How many exhibits `unexamined` would give in all."""
         with self._opened.connect() as link:
             return int(link.execute(sa.select(sa.func.count()).select_from(exhibit).where(*_UNEXAMINED)).scalar_one())
+
+    def due(self, before: str, limit: int = LIMIT_MAX) -> list[Exhibit]:
+        """Exhibits due before a day (YYYY-MM-DD), not held and with no disposal asked for, the longest due first."""
+        query = sa.select(exhibit).where(*_due(before))
+        return self._exhibits(query.order_by(exhibit.c.due, exhibit.c.log_index).limit(limit))
+
+    def count_due(self, before: str) -> int:
+        """How many exhibits `due` would give in all."""
+        with self._opened.connect() as link:
+            return int(link.execute(sa.select(sa.func.count()).select_from(exhibit).where(*_due(before))).scalar_one())
+
+    def shredded(self) -> list[Exhibit]:
+        """Every exhibit whose key was destroyed."""
+        return self._exhibits(sa.select(exhibit).where(exhibit.c.shredded_at.is_not(None)))
+
+    def made_from(self, parent: str) -> list[Exhibit]:
+        """Exhibits that were made from this one, oldest first."""
+        return self._exhibits(sa.select(exhibit).where(exhibit.c.parent == parent).order_by(exhibit.c.log_index))
+
+    def disposed_with(self, sha256: str) -> list[Exhibit]:
+        """Sealed exhibits with this content whose key was destroyed, oldest first."""
+        query = sa.select(exhibit).where(exhibit.c.sha256 == sha256, exhibit.c.shredded_at.is_not(None))
+        return self._exhibits(query.order_by(exhibit.c.log_index))
+
+    def entries_since(self, index: int, kinds: Collection[str], limit: int = LIMIT_MAX) -> list[CustodyEntry]:
+        """Entries of these kinds from this log index on, oldest first."""
+        query = sa.select(custody).where(custody.c.log_index >= index, custody.c.kind.in_(kinds))
+        with self._opened.connect() as link:
+            return [_entry(row) for row in link.execute(query.order_by(custody.c.log_index).limit(limit))]
 
     def kinds(self) -> dict[str, int]:
         """How many entries of each kind."""
@@ -190,6 +226,11 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
             link.execute(custody.update().where(before).values(actor=None))
     if known:
         link.execute(exhibit.insert().prefix_with("OR REPLACE"), [_values(one) for one in known.values()])
+
+
+def _due(before: str) -> tuple[sa.ColumnElement[bool], ...]:
+    kept = (exhibit.c.sealed_at.is_not(None), exhibit.c.shredded_at.is_(None), exhibit.c.disposed_at.is_(None))
+    return (*kept, exhibit.c.held.is_(False), exhibit.c.disposal.is_(None), exhibit.c.due < before)
 
 
 def _within(since: datetime, until: datetime) -> sa.ColumnElement[bool]:

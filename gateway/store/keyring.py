@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from gateway.errors import MisuseError
+from gateway.errors import MisuseError, StoreBusyError
 from gateway.store.sqlite import open_engine, refusing, storing
+
+SCAN_STEP = 1 << 20
 
 
 class KeyWrapper(Protocol):
@@ -40,6 +44,7 @@ class Keyring:
         self.path = Path(path)
         self._keystore = keystore
         self._engine: sa.Engine | None = None
+        self._owed: list[bytes] = []
 
     def open(self) -> None:
         """Open or make the file; idempotent."""
@@ -71,6 +76,41 @@ class Keyring:
         self._truncate_journal()
         return bool(gone)
 
+    def forget(self, names: Collection[str]) -> bool:
+        """Destroy secrets so that no byte of them is left in this file or its journal; whether there was any.
+
+        StoreBusyError: something may be left (a reader kept the journal from being cut); ask again.
+        """
+        which = wrapped.c.name.in_(names)
+        with storing(self._opened) as link:
+            gone = [row.sealed for row in link.execute(sa.select(wrapped.c.sealed).where(which))]
+            self._owed += gone
+            link.execute(sa.delete(wrapped).where(which))
+        if self._truncate_journal():
+            raise StoreBusyError(f"{self.path}: its journal is being read, and could not be cut")
+        if self._left() is not None:
+            self._rewrite()
+        if (left := self._left()) is not None:
+            raise StoreBusyError(f"{left} still holds bytes of a wrapped key that was destroyed")
+        self._owed.clear()
+        return bool(gone)
+
+    def _left(self) -> Path | None:
+        """A file that still has bytes of what was to be forgotten."""
+        files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        return next((path for path in files if _holds(path, self._owed)), None)
+
+    def _rewrite(self) -> None:
+        """Write the whole file anew: a page that SQLite moved may have kept what its cells once held."""
+        link = self._opened.raw_connection()
+        try:
+            link.cursor().execute("VACUUM")
+        except sqlite3.OperationalError as problem:
+            raise StoreBusyError(f"{self.path}: {problem}") from problem
+        finally:
+            link.close()
+        self._truncate_journal()
+
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin so, in order."""
         query = sa.select(wrapped.c.name).where(wrapped.c.name.startswith(prefix, autoescape=True))
@@ -93,9 +133,24 @@ class Keyring:
             raise MisuseError("the keyring is not open")
         return self._engine
 
-    def _truncate_journal(self) -> None:
+    def _truncate_journal(self) -> bool:
+        """Write the journal back and cut it to nothing; whether a reader prevented that."""
         with refusing(self._opened), self._opened.connect() as link:
-            link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return bool(link.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+
+
+def _holds(path: Path, pieces: Sequence[bytes]) -> bool:
+    """Whether a file has any of these anywhere; read in steps that overlap by the longest."""
+    longest = max(map(len, pieces), default=0)
+    if not longest or not path.exists():
+        return False
+    with path.open("rb") as file:
+        before = b""
+        while part := file.read(SCAN_STEP):
+            if any(piece in before + part for piece in pieces):
+                return True
+            before = part[-longest:]
+    return False
 
 
 def _upsert(link: sa.Connection, name: str, kek: str, sealed: bytes) -> None:

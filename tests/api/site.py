@@ -302,6 +302,14 @@ class Site:
         act = Act("derive", "system", ExhibitId(exhibit), facts, {"playable": "playable", **found})
         self.awaited(records.custody.record(act))
 
+    def disposed(self, exhibit: str, upto: str = "dispose") -> None:
+        """On its way out, as far as this kind of entry."""
+        custody = self.gateway.evidence.records.custody  # type: ignore[union-attr]
+        for kind in ("dispose_request", "dispose_approve", "key_destroy", "dispose"):
+            self.awaited(custody.record(Act(kind, "supervisor", ExhibitId(exhibit), {"disposal": "D-1"})))
+            if kind == upto:
+                break
+
     # --- who asks
 
     def user(self, name: str, role: str = "administrator") -> None:

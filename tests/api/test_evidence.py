@@ -314,14 +314,18 @@ def test_unsealed(site: Site) -> None:
 def test_disposed(site: Site) -> None:
     """410 for the recording; its facts, custody and proof stay."""
     exhibit = site.seal(b"film", "gone").exhibit
-    custody = site.gateway.evidence.records.custody
-    site.awaited(custody.record(Act("dispose", "supervisor", ExhibitId(exhibit))))
+    site.disposed(exhibit, "key_destroy")
+    with site.client(site.token()) as client:
+        assert client.get(f"/v1/exhibits/{exhibit}/content").status_code == 410
+    site.awaited(
+        site.gateway.evidence.records.custody.record(Act("dispose", "s", ExhibitId(exhibit), {"disposal": "D-1"}))
+    )
     with site.client(site.token()) as client:
         assert client.get(f"/v1/exhibits/{exhibit}/content").status_code == 410
         assert client.get(f"/v1/exhibits/{exhibit}").json()["disposed_at"] is not None
         assert client.get(f"/v1/exhibits/{exhibit}/proof").status_code == 200
         kinds = [each["kind"] for each in client.get(f"/v1/exhibits/{exhibit}/custody").json()["custody"]]
-    assert kinds == ["receive", "seal", "dispose", "view"]
+    assert kinds == ["receive", "seal", "dispose_request", "dispose_approve", "key_destroy", "dispose", "view"]
 
 
 def test_a_changed_blob_is_cut_off(site: Site) -> None:

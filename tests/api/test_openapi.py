@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.api.identity import OPEN
 from gateway.api.server import table
 from gateway.console import page
+from gateway.evidence.disposal.desk import Asked
 from tests.api.site import Site, noise
 
 JSON_MEDIA = ("application/json", "application/geo+json")
@@ -45,13 +46,15 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
 @pytest.fixture(scope="module")
 def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     """What the paths' names stand for here."""
-    _, client, _ = lively
+    site, client, _ = lively
     exhibit = client.get("/v1/exhibits").json()["exhibits"][0]["id"]
     doubtful = client.get("/v1/exhibits?recording=doubtful").json()["exhibits"][0]["id"]
     emergency = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
     made = client.post("/v1/bookings", json={"device": "cam-0042", "holder": "P-0015"}).json()
     tracked = client.get("/v1/exhibits?recording=tracked").json()["exhibits"][0]["id"]
     held = {"exhibit": exhibit, "doubtful": doubtful, "tracked": tracked}
+    desk = site.gateway.evidence.disposing.desk  # type: ignore[union-attr]
+    held["disposal"] = desk.request(Asked((tracked,), "order", "order 7", "somebody else")).id
     return {**held, "emergency": emergency, "booking": made["id"]}
 
 
@@ -84,6 +87,12 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
             f"/v1/exhibits/{known['doubtful']}/settle",
             {"by": "P-0014", "reason": "seen"},
         ),
+        ("get", "/v1/disposals", "/v1/disposals", None),
+        ("get", "/v1/disposals/due", "/v1/disposals/due", None),
+        ("post", "/v1/disposals", "/v1/disposals", {"exhibits": [exhibit], "ground": "order", "reason": "order 8"}),
+        ("get", "/v1/disposals/{disposal}", f"/v1/disposals/{known['disposal']}", None),
+        ("post", "/v1/disposals/{disposal}/approve", f"/v1/disposals/{known['disposal']}/approve", {}),
+        ("post", "/v1/disposals/{disposal}/cancel", f"/v1/disposals/{known['disposal']}/cancel", {"reason": "appeal"}),
         ("get", "/v1/log/tile/{level}/{tile}", "/v1/log/tile/0/000.p/{}", None),
         ("get", "/v1/log/tile/entries/{tile}", "/v1/log/tile/entries/000.p/{}", None),
         ("get", "/static/{name}", "/static/page.css", None),

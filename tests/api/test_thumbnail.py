@@ -5,7 +5,6 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from tests.api.site import JPEG, Site, noise
 
@@ -85,7 +84,7 @@ def test_what_is_not_there(shared_site: Site) -> None:
         shared_site.examined(exhibit)
     records = shared_site.gateway.evidence.records  # type: ignore[union-attr]
     records.thumbnails.path(ExhibitId(lost)).unlink()
-    shared_site.awaited(records.custody.record(Act("dispose", "system", ExhibitId(gone))))
+    shared_site.disposed(gone, "key_destroy")
     with officer(shared_site, "o4") as client:
         codes = [client.get(f"/v1/exhibits/{each}/thumbnail").status_code for each in (plain, lost, gone, "X-0")]
     assert codes == [404, 404, 410, 404]

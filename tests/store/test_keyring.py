@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.crypto.keys import KeyStore
-from gateway.errors import IntegrityError, MisuseError
+from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.store.keyring import Keyring
 
 
@@ -41,6 +41,41 @@ def test_put_get_delete(keyring: Keyring) -> None:
     assert (keyring.get("identity/X-1"), keyring.get("identity/X-2")) == (b"two", b"other")
     assert (keyring.delete("identity/X-1"), keyring.delete("identity/X-1")) == (True, False)
     assert (keyring.get("identity/X-1"), keyring.get("identity/X-2")) == (None, b"other")
+
+
+def test_forget(keyring: Keyring, tmp_path: Path) -> None:
+    """Several at once; no byte of them is left in the file or its journal; again is no error."""
+    for number in range(50):
+        keyring.put(f"run/X-1/{number}", bytes([number]) * 32)
+    link = sqlite3.connect(keyring.path)
+    sealed = [row[0] for row in link.execute("SELECT sealed FROM wrapped ORDER BY name LIMIT 20")]
+    names = [row[0] for row in link.execute("SELECT name FROM wrapped ORDER BY name LIMIT 20")]
+    link.close()
+    assert any(sealed[0] in path.read_bytes() for path in tmp_path.glob("keys.db*"))
+    assert (keyring.forget(names), keyring.forget(names), keyring.forget([])) == (True, False, False)
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("keys.db*"))
+    assert not any(part in content for part in sealed)
+    assert len(keyring.names()) == 30
+
+
+def test_forget_says_what_is_left(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of a destroyed key in the file: it is written anew; while they are there all the same, not called done."""
+    keyring.put("identity/X-1", bytes(32))
+    link = sqlite3.connect(keyring.path)
+    link.execute("CREATE TABLE stale AS SELECT sealed FROM wrapped")
+    link.commit()
+    link.close()
+    monkeypatch.setattr("gateway.store.keyring.SCAN_STEP", 512)
+    for _ in range(2):
+        with pytest.raises(StoreBusyError, match="still holds bytes"):
+            keyring.forget(["identity/X-1"])
+    assert keyring.get("identity/X-1") is None
+    link = sqlite3.connect(keyring.path)
+    link.execute("PRAGMA secure_delete=OFF")
+    link.execute("DELETE FROM stale")
+    link.commit()
+    link.close()
+    assert keyring.forget(["identity/X-1"]) is False
 
 
 def test_names(keyring: Keyring) -> None:

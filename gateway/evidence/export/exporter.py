@@ -136,7 +136,7 @@ class Exporter:
         row = self._needs.shelf.exhibit(exhibit)
         if row is None:
             raise OrderError(f"{exhibit}: there is no such exhibit")
-        if row.disposed_at is not None:
+        if row.gone:
             raise OrderError(f"{exhibit}: it was disposed of")
         if row.blob is None or row.size is None:
             raise OrderError(f"{exhibit}: it is not sealed")

@@ -95,6 +95,7 @@ class CatalogueCheck:
         self._leaves = leaves
         self._report = report
         self._only = only
+        self._erased: dict[str, int] = {}
 
     def run(self, log_size: int, found: Found) -> None:
         """Compare size, exhibits and custody rows."""
@@ -133,6 +134,11 @@ class CatalogueCheck:
 
     def _custody(self, applied: int, found: Found) -> None:
         seen: set[int] = set()
+        self._erased = {
+            str(leaf.exhibit): leaf.index
+            for leaf in self._leaves.values()
+            if leaf.index < applied and leaf.kind == "dispose" and leaf.facts.get("details") == "erased"
+        }
         for row in rows(self._copy, "custody", CUSTODY, NAME):
             index = row["log_index"]
             if not isinstance(index, int) or not 0 <= index < applied or index in seen:
@@ -150,6 +156,8 @@ class CatalogueCheck:
         wanted = {"exhibit": leaf.exhibit, "n": leaf.n, "kind": leaf.kind, "at": leaf.at}
         wanted |= {"leaf_sha256": leaf.sha256, "hmac": leaf.hmac}
         told = found.get(leaf.hmac, {})
-        if "actor" in told:
+        if leaf.index < self._erased.get(str(leaf.exhibit), 0):
+            wanted["actor"] = None
+        elif "actor" in told:
             wanted["actor"] = told["actor"]
         _compare(row, wanted, f"{NAME} custody {leaf.index}", self._report)

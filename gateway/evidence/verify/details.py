@@ -100,6 +100,7 @@ class Details:
         self._key: bytes | None = None
         self.found: dict[str, dict[str, Any]] = {}
         self.erased: set[str] = set()
+        self.half_erased: dict[str, str] = {}
         self._closed: set[str] = set()
 
     def read(self, top: Path) -> None:
@@ -157,7 +158,9 @@ class Details:
     def _open(self, record: Record, key_name: str, commitment: str) -> None:
         if record.erased:
             if record.ciphertext.strip(b"\x00"):
-                raise VerificationError(record.path, "zeros in an erased record", "other bytes")
+                self.half_erased[commitment] = record.path
+                if commitment not in self._known:
+                    raise VerificationError(record.path, "zeros in an erased record", "other bytes")
             self.erased.add(commitment)
         elif self._keyring is None:
             self._closed.add(commitment)

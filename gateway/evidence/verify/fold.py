@@ -20,7 +20,10 @@ CHANGEABLE = frozenset(
 # Set by kinds of their own and by no other.
 OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
 # What a `dispose` whose fact `details` is `erased` takes away.
-PERSONAL = ("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident")
+PERSONAL = (
+    *("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident"),
+    *("content_type", "container", "duration_s", "media_created_at", "playable", "media_reason"),
+)
 # A `derive` that says "what": "media" sets these anew, all of them, and nothing else sets any of them.
 MEDIA = frozenset({"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"})
 DISPOSING = frozenset({"dispose", "key_destroy"})
@@ -36,6 +39,9 @@ class Exhibit(msgspec.Struct):
     last: Leaf
     seal: Leaf | None = None
     disposed: Leaf | None = None
+    shredded: Leaf | None = None
+    ended: Leaf | None = None
+    erasing: bool = False
     said: dict[str, Any] = msgspec.field(default_factory=dict)
     told: dict[str, Any] = msgspec.field(default_factory=dict)
     whole: bool = True
@@ -47,6 +53,10 @@ class Exhibit(msgspec.Struct):
             self.seal = leaf
         if leaf.kind in DISPOSING:
             self.disposed = self.disposed or leaf
+            self.shredded = self.shredded or (leaf if leaf.kind == "key_destroy" else None)
+            self.ended = self.ended or (leaf if leaf.kind == "dispose" else None)
+        if leaf.kind == "dispose_request":
+            self.erasing = leaf.facts.get("details") == "erased"
         self._stand(leaf)
         if _examines(leaf):
             self._forget_media(detail)
@@ -76,7 +86,7 @@ class Exhibit(msgspec.Struct):
             return
         self.said["disposed_at"] = leaf.at
         if leaf.facts.get("details") == "erased":
-            self.said |= {**dict.fromkeys(PERSONAL), "flags": []}
+            self.said |= {**dict.fromkeys(PERSONAL), "flags": [], "codecs": []}
 
     def _forget_media(self, detail: Mapping[str, Any] | None) -> None:
         for name in MEDIA:

@@ -15,6 +15,7 @@ from sqlite3 import Connection
 from gateway.evidence.verify.blobs import check_blob, count_orphans
 from gateway.evidence.verify.catalogue import CatalogueCheck, catalogue
 from gateway.evidence.verify.details import Details
+from gateway.evidence.verify.disposal import Erasures, check_gone, check_ways, judge_erasure
 from gateway.evidence.verify.files import walk
 from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
@@ -92,6 +93,7 @@ class _Run:
                 self._files.scan(self._take)
                 self._trust.check(self._files, self.report)
                 folded = fold(self._leaves.values(), size)
+                check_ways(self._wanted_leaves(), self.report)
                 self._check_known(folded)
                 self._check_contents(keys, folded)
                 if copy is not None:
@@ -165,14 +167,25 @@ class _Run:
         return (leaf for leaf in self._leaves.values() if self._only in {None, leaf.exhibit})
 
     def _judge_details(self, leaves: Iterable[Leaf], folded: dict[str, Exhibit]) -> None:
+        erasures = Erasures(folded)
         for leaf in leaves:
             self._compare_detail(leaf)
             if not self._details.has(leaf.hmac):
                 self.report.differs(leaf.where, f"a detail with HMAC {leaf.hmac} in details/", "none")
-            elif leaf.hmac in self._details.erased:
+            erased = leaf.hmac in self._details.erased
+            if erased:
                 self.report.count("erased_details")
-                if leaf.exhibit is not None and folded[leaf.exhibit].disposed is None:
-                    self.report.differs(leaf.where, "its detail, as the exhibit was not disposed", "it is erased")
+            judge_erasure(leaf, erased, erasures, self.report.differs)
+            if leaf.hmac in self._details.half_erased:
+                self._judge_half(leaf, erasures)
+
+    def _judge_half(self, leaf: Leaf, erasures: Erasures) -> None:
+        """Marked first, then emptied: between the two lies a crash, and the disposal goes on from there."""
+        path = self._details.half_erased[leaf.hmac]
+        if erasures.is_under_way(leaf):
+            self.report.note(f"{path}: being erased: start the gateway")
+        else:
+            self.report.differs(path, "zeros in an erased record", "other bytes")
 
     def _compare_detail(self, leaf: Leaf) -> None:
         detail = self._details.found.get(leaf.hmac)
@@ -188,7 +201,7 @@ class _Run:
         if exhibit.seal is None:
             self.report.count("unsealed")
         elif exhibit.disposed is not None:
-            self.report.count("disposed")
+            check_gone(self._evidence, exhibit, keyring, self.report)
         else:
             self.report.count("sealed")
             check_blob(self._evidence, exhibit.seal, keyring, self.report)

@@ -87,6 +87,11 @@ class Keyring:
             raise VerificationError(where, "a key of 32 bytes", f"{len(key)}")
         return key
 
+    def of_exhibit(self, exhibit: str) -> list[str]:
+        """Names of every key of one exhibit that is there."""
+        mine = (f"identity/{exhibit}", f"identity/{exhibit}/next")
+        return sorted(name for name in self._wrapped if name in mine or name.startswith(f"run/{exhibit}/"))
+
     def check(self, report: Report) -> None:
         """Open every key; a KEK that opens none of its own is named as the file that is wrong."""
         opened: dict[str, list[bool]] = {}

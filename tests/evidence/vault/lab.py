@@ -86,6 +86,10 @@ class FakeLog:
         """One exhibit."""
         return self.exhibits.get(exhibit)
 
+    def disposed_with(self, sha256):
+        """Those whose key was destroyed, by content."""
+        return [row for row in self.exhibits.values() if row.sha256 == sha256 and row.shredded_at is not None]
+
     def kinds(self, exhibit=None) -> list[str]:
         """The kinds of acts, in order."""
         return [e.facts["kind"] for e in self.entries if exhibit is None or e.facts["exhibit"] == exhibit]

@@ -179,6 +179,31 @@ class Store:
         self.entries.append(raw)
         return leaf
 
+    def dispose(self, exhibit, details="kept", *, skip=(), **facts):
+        """The whole way out of one exhibit, with `skip` of its entries left out; key, blob, details follow."""
+        about = {"disposal": "D-1", "details": details}
+        for kind in ("dispose_request", "dispose_approve", "key_destroy", "dispose"):
+            if kind not in skip:
+                self.act(kind, exhibit, {"approver": "P-2"}, **about, **facts)
+        blob = next(leaf["blob"] for _, leaf, _, _ in self.acts if leaf.get("exhibit") == exhibit and "blob" in leaf)
+        self.wrapped.pop(f"identity/{exhibit}", None)
+        (self.evidence / "blobs" / blob[:2] / blob[2:4] / f"{blob}.age").unlink()
+        for index, leaf, _, _ in self.acts:
+            if (
+                details == "erased"
+                and leaf.get("exhibit") == exhibit
+                and leaf["kind"] not in {"key_destroy", "dispose"}
+            ):
+                raw = self.records[index]
+                self.records[index] = b"E" + raw[1:49] + bytes(len(raw) - 49)
+        return self.rewrite()
+
+    def rewrite(self):
+        """Write everything anew over what was written before."""
+        for path in (self.evidence / "log" / "tile").rglob("*.p/*"):
+            path.unlink()
+        return self.write()
+
     def seal(self, exhibit, plain, blob=None):
         """Receive and seal one exhibit with its blob."""
         identity = os.urandom(32)
@@ -280,6 +305,8 @@ class Store:
                 digest,
             ]
             db.execute("INSERT INTO custody VALUES (?,?,?,?,?,?,?,?)", (index, *custody, leaf["hmac"]))
+            if leaf["kind"] == "dispose" and leaf.get("details") == "erased":
+                db.execute("UPDATE custody SET actor = NULL WHERE exhibit = ? AND n < ?", (leaf["exhibit"], leaf["n"]))
             if "exhibit" in leaf:
                 self._project(rows.setdefault(leaf["exhibit"], {}), index, leaf, detail, digest)
         for name, row in rows.items():
@@ -307,6 +334,9 @@ class Store:
             found = {name: {**detail, **leaf}.get(name) for name in MEDIA}
             row |= found | {"codecs": json.dumps(found["codecs"] or [])}
             row["media_created_at"] = found["media_created_at"] and milliseconds(found["media_created_at"])
+        if leaf["kind"] == "dispose" and leaf.get("details") == "erased":
+            told = ("device", "recording", "content_type", "holder", "started_at", "ended_at")
+            row |= {**dict.fromkeys(told), "flags": "[]"}
         if leaf["kind"] == "receive":
             row["received_at"] = milliseconds(leaf["at"])
         if leaf["kind"] == "seal":

@@ -359,18 +359,14 @@ def test_half_erased_detail(store):
 
 
 def test_disposed_exhibit(tmp_path):
-    """After its disposal an exhibit has neither blob nor key, and its details may be erased."""
-    built = small_store(tmp_path)
-    built.act("dispose", "X-0000", {"approver": "P-2"})
-    del built.wrapped["identity/X-0000"]
-    blob_file(built, "X-0000").unlink()
-    for path in (built.evidence / "log" / "tile").rglob("*.p/*"):
-        path.unlink()
-    built.write()
-    erase(built, 1)
-    report = check(built)
-    assert report.ok, report
-    assert (report.counts["disposed"], report.counts["sealed"]) == (1, 1)
+    """After its disposal an exhibit has neither blob nor key, and its details are erased where it says so."""
+    for details, erased in (("kept", 0), ("erased", 4)):
+        built = small_store(tmp_path / details)
+        built.dispose("X-0000", details)
+        report = check(built)
+        assert report.ok, report
+        assert (report.counts["disposed"], report.counts["sealed"]) == (1, 1)
+        assert report.counts.get("erased_details", 0) == erased + 2 * bool(erased)
 
 
 def test_unreadable_is_not_damage(store, monkeypatch):

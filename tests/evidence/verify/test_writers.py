@@ -95,13 +95,13 @@ async def test_acts_of_every_kind_fold_alike(lab):
         await send(sink, "r", content)
         sealed = await sink.finish(fin(content, key("r")))
         for one in (
-            Act("hold", "P-1", sealed.exhibit, {"held": True}, {"reason": "case"}),
+            Act("hold", "P-1", sealed.exhibit, {"held": True, "hold": "H-1"}, {"reason": "case"}),
             Act(
                 "categorise", "P-1", sealed.exhibit, {"category": "evidential", "rule": "PCC/e@1", "due": "2028-01-01"}
             ),
             Act("attribute", "P-1", sealed.exhibit, {}, {"holder": "P-0099", "flags": ["holder_corrected"]}),
             Act("amend", "P-1", sealed.exhibit, {}, {"started_at": "2026-11-21T21:00:00Z", "size": 3}),
-            Act("release", "P-1", sealed.exhibit, {"held": False}, {}),
+            Act("release", "P-1", sealed.exhibit, {"held": False, "hold": "H-1"}, {}),
             Act("view", "P-1", sealed.exhibit, {}, {"seconds": 3, "holder": "nobody"}),
             Act("transfer", "P-1", sealed.exhibit, {"controller": "POL"}, {}),
             Act("browse", "P-1", None, {}, {"listed": 1}),
@@ -110,7 +110,13 @@ async def test_acts_of_every_kind_fold_alike(lab):
         check(lab)
         for each in (sealed.exhibit, None):
             assert verify_store(lab.evidence, lab.directory / "keys", each).ok
-        await log.record(Act("dispose", "P-1", sealed.exhibit, {}, {}))
+        for kind in ("dispose_request", "dispose_approve", "key_destroy"):
+            await log.record(Act(kind, "P-1", sealed.exhibit, {"disposal": "D-1"}, {}))
+        assert check(lab).counts["disposals_under_way"] == 1
+        lab.keyring.delete(f"identity/{sealed.exhibit}")
+        for blob in (lab.evidence / "blobs").rglob("*.age"):
+            blob.unlink()
+        await log.record(Act("dispose", "P-1", sealed.exhibit, {"disposal": "D-1", "details": "kept"}, {}))
         assert check(lab).counts["disposed"] == 1
 
 
