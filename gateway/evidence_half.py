@@ -12,10 +12,13 @@ from pathlib import Path
 
 import structlog
 
+from gateway.copying import copies_of, first_store, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
+from gateway.evidence.copies.copies import Copies
+from gateway.evidence.copies.receipts import NewReceipts
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
@@ -58,6 +61,8 @@ class EvidenceHalf:
     recordings: Recordings
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
+    copies: Copies | None = None
+    receipts: NewReceipts | None = None
 
     @property
     def condition(self) -> str:
@@ -74,6 +79,11 @@ class EvidenceHalf:
             gauges.add("media", lambda: examiner.counters)
         if self.witnesses is not None:
             gauges.add("witness", self.witnesses.counts)
+        if self.copies is not None:
+            gauges.add("copies", self.copies.figures)
+        if self.receipts is not None:
+            receipts = self.receipts
+            gauges.add("receipts", lambda: receipts.counters)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -163,6 +173,8 @@ async def evidence_half(
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+        first = first_store(opened.custody, opened.keyring, clock, settings.store)
+        copies = copies_of(settings.store, first, opened.catalogue, opened.custody)
         needs = Needs(
             custody=opened.custody,
             entries=LogEntries(opened.custody),
@@ -174,6 +186,7 @@ async def evidence_half(
             clock=clock,
             rights=rights,
             details=opened.custody,
+            copied=copies,
         )
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
@@ -181,10 +194,12 @@ async def evidence_half(
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
                 lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
+                receipts = NewReceipts(opened.catalogue, recordings.receipt_of)
+                lasting.append(kept_copying(copies, receipts))
                 if examining is not None:
                     lasting.append(examining.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                yield EvidenceHalf(opened, recordings, examining, witnesses, copies, receipts)
                 for chore in chores:
                     chore.cancel()
         finally:

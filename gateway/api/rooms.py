@@ -10,6 +10,7 @@ from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
 from gateway.domain.evidence import RecordingKey
+from gateway.evidence.copies.copies import Copies
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
@@ -33,6 +34,7 @@ class EvidenceRoom:
     thumbnails: Thumbnails
     want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
+    copies: Copies | None = None
 
 
 @dataclass(frozen=True)
