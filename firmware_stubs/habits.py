@@ -37,6 +37,7 @@ class Habits:
     smash_at: float = 0.0
     renumbers: bool = False
     docks: bool = False
+    waits: bool = False
 
     @property
     def segment_octets(self) -> int:
@@ -52,6 +53,7 @@ class Habits:
 NAMED: Mapping[str, Mapping[str, float]] = {
     "steady": {},
     "docks": {"docks": True},
+    "waits": {"waits": True},
     "drops_off": {"breaks": 3},
     "reboots": {"breaks": 2, "reboots": True, "away_s": 1.0},
     "forgets": {"breaks": 2, "reboots": True, "forgets": True, "away_s": 1.0},

@@ -34,6 +34,11 @@ class Receipt:
     copies: int
     keep_until: str
 
+    @property
+    def until_told(self) -> bool:
+        """Whether the copy must be kept until a later receipt names a time: not all copies there are verified yet."""
+        return self.keep_until.startswith("9999-12-31T")
+
     def deletable(self, now: datetime) -> bool:
         """Whether the time that the copy must be kept is over."""
         return now >= moment(self.keep_until)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -45,11 +45,31 @@ def first_store(custody: CustodyLog, keyring: Keyring, clock: Clock, store: Stor
     )
 
 
-def copies_of(store: StoreSection, first: First, catalogue: Catalogue, custody: CustodyLog) -> Copies | None:
-    """The second places; None where none is configured."""
+class Opened(Protocol):
+    """Log, keys and catalogue of a store, open."""
+
+    @property
+    def custody(self) -> CustodyLog:
+        """The log."""
+        ...
+
+    @property
+    def keyring(self) -> Keyring:
+        """Its wrapped keys."""
+        ...
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Its catalogue."""
+        ...
+
+
+def copies_beside(store: StoreSection, opened: Opened, clock: Clock) -> Copies | None:
+    """The second places of a store; None where none is configured."""
     if not store.copy_to:
         return None
-    return Copies(first, store.copies, [Path(place) for place in store.copy_to], catalogue, custody)
+    first = first_store(opened.custody, opened.keyring, clock, store)
+    return Copies(first, store.copies, [Path(place) for place in store.copy_to], opened.catalogue, opened.custody)
 
 
 def second_places(store: StoreSection, first: First) -> list[SecondPlace]:
@@ -122,6 +142,7 @@ def _contents(place: SecondPlace, first: First, catalogue: Catalogue) -> dict[st
     return {"entries": held, "lag": look.head.size - held, "exhibits": there, "missing": tuple(missing)}
 
 
-def store_of_command(custody: CustodyLog, keyring: Keyring, store: StoreSection) -> First:
+def store_of_command(opened: Opened, store: StoreSection) -> First:
     """The first store for a command: no rate, no reserve."""
-    return first_store(custody, keyring, SystemClock(), msgspec.structs.replace(store, copy_mb_s=0, reserve_mb=0))
+    free = msgspec.structs.replace(store, copy_mb_s=0, reserve_mb=0)
+    return first_store(opened.custody, opened.keyring, SystemClock(), free)

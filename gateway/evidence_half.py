@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.copying import copies_of, first_store, kept_copying
+from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
@@ -172,22 +172,8 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
-        retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
-        first = first_store(opened.custody, opened.keyring, clock, settings.store)
-        copies = copies_of(settings.store, first, opened.catalogue, opened.custody)
-        needs = Needs(
-            custody=opened.custody,
-            entries=LogEntries(opened.custody),
-            shelf=opened.catalogue,
-            keyring=opened.keyring,
-            keks=opened.keystore,
-            people=people,
-            retention=retention,
-            clock=clock,
-            rights=rights,
-            details=opened.custody,
-            copied=copies,
-        )
+        copies = copies_beside(settings.store, opened, clock)
+        needs = _needs(settings, opened, (people, clock, rights), copies)
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
@@ -204,6 +190,27 @@ async def evidence_half(
                     chore.cancel()
         finally:
             await recordings.close()
+
+
+def _needs(
+    settings: Settings, opened: Records, known: tuple[Directory, Clock, DeviceRights | None], copies: Copies | None
+) -> Needs:
+    """What recordings stand on."""
+    people, clock, rights = known
+    retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+    return Needs(
+        custody=opened.custody,
+        entries=LogEntries(opened.custody),
+        shelf=opened.catalogue,
+        keyring=opened.keyring,
+        keks=opened.keystore,
+        people=people,
+        retention=retention,
+        clock=clock,
+        rights=rights,
+        details=opened.custody,
+        copied=copies,
+    )
 
 
 def _recording_settings(settings: Settings) -> RecordingSettings:
