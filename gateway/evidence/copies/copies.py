@@ -56,6 +56,7 @@ class _Seat:
         self.place = place
         self.thread = ThreadPoolExecutor(1, "copies")
         self.backlog: dict[str, None] = {}
+        self.gone: dict[str, Exhibit] = {}
         self.cursor = 0
         self.swept_s: float | None = None
         self.seen: Look | None = None
@@ -146,7 +147,7 @@ class Copies:
             self._head = max(self._head, look.head.size)
             sweeping = self._sweep_due(seat)
             if look == seat.seen and not (seat.backlog or sweeping):
-                await seat.run(seat.place.bring_details)
+                await seat.run(seat.place.bring_details, erasing=True)
                 return
             seat.entries = await seat.run(seat.place.held, look)
             await self._touched(seat, look, sweeping=sweeping)
@@ -154,10 +155,19 @@ class Copies:
                 failed = await self._backlog(seat)
             finally:
                 await record_patiently(self.ledger)
-            await seat.run(seat.place.bring_log, look)
-            seat.entries, seat.seen = look.head.size, look
+            try:
+                await seat.run(seat.place.bring_log, look)
+                seat.entries, seat.seen = look.head.size, look
+            finally:  # behind the log, which says that they are to be gone; but they go, whatever became of it
+                await self._drop(seat)
             if failed is not None:
                 raise failed
+
+    async def _drop(self, seat: _Seat) -> None:
+        """Remove what was disposed of."""
+        for name, row in list(seat.gone.items()):
+            await seat.run(seat.place.drop, row)
+            del seat.gone[name]
 
     async def _backlog(self, seat: _Seat) -> Exception | None:
         """Exhibits, for a while: the log is not to wait for all of them. What fails goes to the end; gives why."""
@@ -231,7 +241,7 @@ class Copies:
         if row is None or row.sealed_at is None or row.blob is None:
             return
         if _gone(row):
-            await seat.run(seat.place.drop, row)
+            seat.gone[row.id] = row
             return
         assert seat.place.mark is not None
         whole = (row.copies or 0) > len(self._seats) and await seat.run(seat.place.has, row)

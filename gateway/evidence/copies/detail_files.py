@@ -54,6 +54,26 @@ def records(content: bytes) -> Iterator[Record]:
         at = end
 
 
+def _to_erase(ours: bytes, theirs: bytes) -> list[Record]:
+    """Records that are erased here, and there not, or not whole."""
+    return [
+        one
+        for one in records(ours)
+        if one.erased
+        and theirs[one.at + 1 : one.at + _TOLD] == one.raw[1:_TOLD]
+        and theirs[one.at : one.at + len(one.raw)] != one.raw
+    ]
+
+
+def _unerased(ours: bytes, theirs: bytes, erased: list[Record]) -> bytes:
+    """Ours, with what is erased in it as it still is there."""
+    wanted = bytearray(ours)
+    for one in erased:
+        there = theirs[one.at : one.at + len(one.raw)]
+        wanted[one.at : one.at + len(there)] = there
+    return bytes(wanted)
+
+
 class DetailFiles:
     """The details directory of one place."""
 
@@ -68,8 +88,11 @@ class DetailFiles:
         found = self._first.iterdir() if self._first.is_dir() else ()
         return sorted(path.stem for path in found if _FILE.fullmatch(path.name))
 
-    def bring(self) -> None:
-        """Make the place hold what the first store does; SourceError names a record of ours that does not open."""
+    def bring(self, *, erasing: bool) -> None:
+        """Make the place hold what the first store does; SourceError names a record of ours that does not open.
+
+        erasing: erase there what is erased here; only once its log says why.
+        """
         wrong: SourceError | None = None
         for name in self.names():
             path = self._first / f"{name}.dtl"
@@ -78,8 +101,8 @@ class DetailFiles:
             if self._same.get(name) == stamp:
                 continue
             try:
-                self._file(name, path)
-                self._same[name] = stamp
+                if self._file(name, path, erasing=erasing):
+                    self._same[name] = stamp
             except SourceError as unsound:  # the others are not to wait for it
                 wrong = unsound
         if wrong is not None:
@@ -89,37 +112,32 @@ class DetailFiles:
         """Compare everything anew: the place may be another."""
         self._same.clear()
 
-    def _file(self, name: str, path: Path) -> None:
+    def _file(self, name: str, path: Path, *, erasing: bool) -> bool:
+        """One file; whether it is the same now."""
         target = self._place / path.name
         ours, theirs = path.read_bytes(), read_small(target)
         self._pace.take(len(ours))
         if theirs is None:
             write_whole(self._files, target, ours, self._place.parent)
-            return
-        if not ours.startswith(theirs):
-            theirs = self._differing(name, (ours, theirs), target)
-        if len(ours) > len(theirs) and ours.startswith(theirs):
-            self._put(target, ((len(theirs), ours[len(theirs) :]),))
-            self._read_back(target, ours)
+            return True
+        erased = _to_erase(ours, theirs)
+        if erasing:
+            self._erase(target, erased)
+            theirs, erased = target.read_bytes(), []
+        wanted = _unerased(ours, theirs, erased)
+        if theirs.startswith(wanted):
+            return not erased  # what lies beyond ours was appended and taken back, or is all that is left of it
+        if wanted.startswith(theirs):
+            self._put(target, len(theirs), wanted[len(theirs) :])
+        else:
+            self._must_open(name, wanted, theirs)
+            write_whole(self._files, target, wanted, self._place.parent)
+        self._read_back(target, wanted)
+        return not erased
 
-    def _differing(self, name: str, both: tuple[bytes, bytes], target: Path) -> bytes:
-        """Erase what is erased in ours; where more differs, take ours if it opens. What the copy holds then."""
-        ours, theirs = both
-        erased = [
-            one
-            for one in records(ours)
-            if one.erased and theirs[one.at + 1 : one.at + _TOLD] == one.raw[1:_TOLD]
-            if theirs[one.at : one.at + len(one.raw)] != one.raw
-        ]
-        for one in erased:  # the mark is durable before the bytes go, as in the first store
-            self._put(target, ((one.at, b"E"),))
-            self._put(target, ((one.at + FIXED, bytes(len(one.raw) - FIXED)),))
-        theirs = target.read_bytes()
-        if ours.startswith(theirs) or theirs.startswith(ours):
-            return theirs  # what lies beyond ours was appended and taken back, or is all that is left of it
-        self._must_open(name, ours, theirs)
-        write_whole(self._files, target, ours, self._place.parent)
-        return ours
+    def _erase(self, target: Path, erased: list[Record]) -> None:
+        for one in erased:  # mark and bytes in one write: a process that is killed leaves no half of it
+            self._put(target, one.at, b"E" + one.raw[1:FIXED] + bytes(len(one.raw) - FIXED))
 
     def _must_open(self, name: str, ours: bytes, theirs: bytes) -> None:
         key = self._key(name)
@@ -134,11 +152,11 @@ class DetailFiles:
         if kept < sum(len(one.raw) for one in records(theirs)) + len(HEADER):
             raise SourceError(f"details/{name}.dtl: fewer whole records than its copy has")
 
-    def _put(self, target: Path, writes: tuple[tuple[int, bytes], ...]) -> None:
+    def _put(self, target: Path, at: int, content: bytes) -> None:
+        """Write in place; what a failed write left, the next turn reads."""
         fd = self._files.open(target, write=True)
         try:
-            for at, content in writes:
-                self._files.write(fd, content, at)
+            self._files.write(fd, content, at)
             self._files.datasync(fd)
         finally:
             os.close(fd)

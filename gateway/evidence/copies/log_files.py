@@ -72,8 +72,9 @@ class LogFiles:
         self._former()
         if read_small(self._log / VKEY) != f"{self._key}\n".encode():
             self._write(self._log / VKEY, f"{self._key}\n".encode())
-        if held < look.head.size or read_small(self._log / CHECKPOINT) is None:
-            self._grow(held, look)
+        broken_off = (self._log / COPYING).exists()
+        if broken_off or held < look.head.size or read_small(self._log / CHECKPOINT) is None:
+            self._grow(0 if broken_off else held, look)
         self._beside(look)
 
     def _is_former(self) -> bool:
@@ -102,14 +103,14 @@ class LogFiles:
     def _grow(self, held: int, look: Look) -> None:
         self._write(self._log / COPYING, look.note.encode())
         for name, content in _tiles(TileReader(self._first / "log"), held, look.head.size):
-            if held == 0 or read_small(self._log / name) != content:
+            if read_small(self._log / name) != content:
                 self._write(self._log / name, content)
         if TileReader(self._log).edge(look.head.size).root() != look.head.root:
             raise CopyError(f"{self._log}: the tiles copied do not have the root that the checkpoint signs")
         self._write(self._log / CHECKPOINT, look.note.encode())
+        self._prune(held, look.head.size)
         self._files.remove_tree(self._log / COPYING)
         self._files.sync_directory(self._log)
-        self._prune(held, look.head.size)
 
     def _prune(self, held: int, size: int) -> None:
         """Remove partial tiles that wider ones replace."""

@@ -245,22 +245,23 @@ class SecondPlace:
     # --- log and details --------------------------------------------------------------------------------------
 
     def bring_log(self, look: Look) -> None:
-        """Details, their keys, then the log to the checkpoint that was looked at."""
+        """Details, their keys, then the log to the checkpoint that was looked at; then what is erased is erased."""
         self._log.held(look)  # whatever is wrong with it is said before anything is written
         try:
-            self.bring_details()
+            self.bring_details(erasing=False)
         except SourceError:  # of ours: the log, and what is sound of the details, does not wait for it
             self._log.bring(look)
             raise
         self._log.bring(look)
+        self.bring_details(erasing=True)
 
-    def bring_details(self) -> None:
+    def bring_details(self, *, erasing: bool) -> None:
         """Details that changed, each file's key before it."""
         for name in self._details.names():
             if name not in self._mirrored:
                 self._key(f"details/{name}")
                 self._mirrored.add(name)
-        self._details.bring()
+        self._details.bring(erasing=erasing)
 
     def held(self, look: Look) -> int:
         """How many entries of the log it has."""

@@ -227,7 +227,7 @@ class LogFiles:
         with self._report.collecting():
             for name in walk(self._top / "tile", "log/tile"):
                 tile = tiles.parse_name(name)
-                if name.endswith(".tmp"):
+                if name.endswith((".tmp", ".part")):
                     self._report.note(f"log/tile/{shown(name)}: left by a write that did not end")
                 elif tile is None:
                     self._report.differs(f"log/tile/{shown(name)}", "no file of this name", "one")
