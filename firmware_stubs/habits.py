@@ -65,7 +65,8 @@ NAMED: Mapping[str, Mapping[str, float]] = {
     "renumbers": {"renumbers": True},
     "live": {"live_pace": 4.0 * SEGMENT},
 }
-"""steady: none. docks: records all it has to before it connects. drops_off: its network fails in the middle.
+"""steady: none. waits: asks again until a receipt names a time. docks: records all it has to before it connects.
+drops_off: its network fails in the middle.
 reboots: and what its state file knew is kept. forgets: and is lost. corrupts: a tenth of its segments is damaged
 on the way. repeats: every segment and fin twice. out_of_order, overlaps: as they say. battery: empty at 70 %, never
 returns. renumbers: its recordings share a number. live: sends while it records, the size unknown until fin."""
