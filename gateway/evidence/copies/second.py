@@ -144,8 +144,8 @@ class SecondPlace:
         """Whose it is; None where it is empty and new. AwayError where it is not there, CopyError where not ours."""
         if not self.path.is_dir():
             raise AwayError(f"{self.path} is not there: not mounted, or not made yet")
-        if self._first.evidence.parent.resolve() in (resolved := self.path.resolve(), *resolved.parents):
-            raise CopyError(f"{self.path} lies within the first store")
+        if self._overlaps():
+            raise CopyError(f"{self.path} and the first store lie within one another")
         before, self.mark = self.mark, read_mark(self.path)
         expected = known_places(self._first.evidence).get(str(self.path))
         if self.mark is None:
@@ -155,6 +155,11 @@ class SecondPlace:
         if before != self.mark:
             self.compare_anew()
         return self.mark
+
+    def _overlaps(self) -> bool:
+        """Whether one lies within the other."""
+        place, evidence = self.path.resolve(), self._first.evidence.resolve()
+        return place in evidence.parents or evidence in (place, *place.parents)
 
     def compare_anew(self) -> None:
         """Take nothing for granted that was compared before: every details file and its key are looked at again."""
