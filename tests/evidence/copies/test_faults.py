@@ -32,7 +32,7 @@ def store(tmp_path):
     two = made.seal(2, 70_000)
     made.picture(two)
     made.custody._ask([Act("annotate", "me", ExhibitId(two), {}, {"text": str(n)}) for n in range(30)]).result()
-    made.custody.record_now(Act("dispose", "system", ExhibitId(one), {"disposal": "D-1", "details": "erased"}))
+    made.custody.record_now(Act("dispose", "system", ExhibitId(one), {"disposal": "D-1", "details": "kept"}))
     made.custody.erase_detail(0)
     made.saved = tmp_path / "saved"
     yield made
