@@ -128,7 +128,7 @@ def standing(place: SecondPlace, first: First, catalogue: Catalogue) -> Standing
 
 
 def _contents(place: SecondPlace, first: First, catalogue: Catalogue) -> dict[str, Any]:
-    look = look_at(first.evidence / "log", first.key)
+    look = look_at(first.evidence / "log")
     held = place.held(look)
     there, missing = 0, []
     since = 0

@@ -47,7 +47,5 @@ def _on_disk(name: str, place: Path, first: Path) -> Finding:
     if free_mb < LEAST_FREE_MB:
         return Finding(name, "wrong", f"{free_mb} MB are free", "Make room.")
     if first.is_dir() and first.stat().st_dev == place.stat().st_dev:
-        return Finding(
-            name, "note", "it is on the first store's file system: both end together", "Name another."
-        )
+        return Finding(name, "note", "it is on the first store's file system: both end together", "Name another.")
     return Finding(name, "fine", f"it takes writes; {free_mb} MB are free")

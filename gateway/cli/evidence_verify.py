@@ -12,8 +12,8 @@ import msgspec
 
 from gateway.cli.places import Command, Places, as_json_option, of_store, places
 from gateway.errors import VerificationError
-from gateway.evidence.verify.copies import MARK
 from gateway.evidence.verify.report import Report
+from gateway.evidence.verify.second_places import MARK
 from gateway.evidence.verify.store import verify_store
 from gateway.evidence.verify.trust import Trust, trust
 

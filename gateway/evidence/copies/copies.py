@@ -18,7 +18,7 @@ from gateway.evidence.copies.ledger import Checked, Ledger, Log, Shelf, record_p
 from gateway.evidence.copies.log_files import Look, look_at
 from gateway.evidence.copies.mark import AwayError, known_places
 from gateway.evidence.copies.second import First, SecondPlace, blob_name
-from gateway.evidence.copies.transfer import CopyError, SourceError, StoppedError, bring, sha256_of
+from gateway.evidence.copies.transfer import CopyError, SourceError, StoppedError, sha256_of
 from gateway.evidence.rows import Exhibit
 
 FIRST = "first"
@@ -143,7 +143,7 @@ class Copies:
     async def _turn(self, seat: _Seat) -> None:
         """Exhibits that the log names, then the log itself: so it never names there what is not there yet."""
         async with self._using(seat):
-            look = await seat.run(look_at, self._first.evidence / "log", self._first.key)
+            look = await seat.run(look_at, self._first.evidence / "log")
             self._head = max(self._head, look.head.size)
             sweeping = self._sweep_due(seat)
             if look == seat.seen and not (seat.backlog or sweeping):
@@ -296,11 +296,8 @@ class Copies:
 
     async def _taken_back(self, seat: _Seat, row: Exhibit) -> bool:
         """Bring the first store's blob back from a place; whether that place had it whole."""
-        first, name = self._first, blob_name(str(row.blob))
-        source, target = seat.place.evidence / name, first.evidence / name
-        means = (first.files, first.pace, _anything)
         try:
-            await seat.run(bring, source, target, str(row.blob_sha256), first.evidence, means)
+            await seat.run(seat.place.give_back, blob_name(str(row.blob)), str(row.blob_sha256))
         except (OSError, CopyError, SourceError) as wrong:
             _log.error("not_repaired", exhibit=row.id, place=seat.place.name, problem=str(wrong))
             return False
@@ -334,6 +331,17 @@ class Copies:
     def verified_at(self, row: Exhibit) -> datetime | None:
         """When an exhibit's copies were last counted; blocks."""
         return verified_at(self._shelf, row)
+
+    def repair(self, exhibit: str, blob: str, blob_sha256: str) -> bool:
+        """Put a blob of the first store back from a copy that is whole; whether one was. Blocks, in any thread."""
+        for place in self.places():
+            try:
+                if place.look() is not None:
+                    place.give_back(blob_name(blob), blob_sha256)
+                    return True
+            except (OSError, CopyError, SourceError) as wrong:
+                _log.error("not_repaired", exhibit=exhibit, place=place.name, problem=str(wrong))
+        return False
 
     def places(self) -> list[SecondPlace]:
         """The places, for what has to be destroyed in all of them."""
@@ -382,7 +390,3 @@ class Copies:
 
 def _gone(row: Exhibit) -> bool:
     return row.shredded_at is not None or row.disposed_at is not None
-
-
-def _anything() -> None:
-    """The first store may always have its own blob back."""

@@ -1,7 +1,8 @@
 """The log at a second place: tiles first, the checkpoint last, so that it is a log at every moment.
 
 `log/copying` is the checkpoint that the tiles are being copied for; while it is there, tiles up to its size may lie
-beyond `checkpoint`. A place that holds more of the log than we do, or another log, is never written to.
+beyond `checkpoint`. A place that holds more of the log than we do, or another log, is never written to: its root at
+its size must be ours. Whose signatures count is the verifier's to say; the log's key may have changed since.
 """
 
 from __future__ import annotations
@@ -11,51 +12,71 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.crypto.notes import VerifierKey
+from gateway.crypto.notes import parse_note
 from gateway.evidence.copies.transfer import CopyError, make_folders, read_small, write_whole
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint, parse_checkpoint
 from gateway.evidence.log.generations import generation_of
 from gateway.evidence.log.merkle import root
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, levels, pack_entry, tile_path, tile_width
 from gateway.evidence.vault.files import Files
 
-CHECKPOINT, COPYING, VKEY = "checkpoint", "copying", "log.vkey"
+CHECKPOINT, COPYING, VKEY, CHAIN = "checkpoint", "copying", "log.vkey", "keys.jsonl"
 BESIDE = ("cosigned", "halted")
 
 
 class Look(msgspec.Struct, frozen=True):
-    """The first store's log at one moment; what lies beside was read before the checkpoint, which covers it."""
+    """The first store's log at one moment.
+
+    What lies beside was read before the checkpoint, which covers it; the key and how the log came to it, behind it.
+    """
 
     note: str
     head: Checkpoint
     beside: dict[str, bytes | None]
+    vkey: bytes
+    chain: bytes | None = None
 
 
-def look_at(log: Path, key: VerifierKey) -> Look:
-    """Take the log as it is now."""
+def look_at(log: Path) -> Look:
+    """Take the log as it is now; CopyError where it cannot be read."""
     beside = {name: read_small(log / name) for name in BESIDE}
     note = (log / CHECKPOINT).read_bytes()
-    return Look(note.decode(), open_checkpoint(note, key), beside)
+    chain = read_small(log / CHAIN)
+    return Look(
+        note.decode("utf-8", "replace"), opened(note, log / CHECKPOINT), beside, (log / VKEY).read_bytes(), chain
+    )
+
+
+def opened(note: bytes, path: Path) -> Checkpoint:
+    """Read a checkpoint, whoever signed it; CopyError where it is none."""
+    try:
+        return parse_checkpoint(parse_note(note).text)
+    except ValueError as wrong:
+        raise CopyError(f"{path} is no checkpoint: {wrong}") from wrong
+
+
+def origin_of(vkey: bytes) -> str:
+    """The origin that a verifier key names."""
+    return vkey.decode("utf-8", "replace").split("+", 1)[0]
 
 
 class LogFiles:
     """The log of one place."""
 
-    def __init__(self, first: Path, place: Path, key: VerifierKey, files: Files) -> None:
-        """Name both evidence directories and the log's key."""
-        self._first, self._place, self._key, self._files = first, place, key, files
+    def __init__(self, first: Path, place: Path, files: Files) -> None:
+        """Name both evidence directories."""
+        self._first, self._place, self._files = first, place, files
         self._log = place / "log"
 
     def held(self, look: Look) -> int:
         """How many entries the place holds; CopyError where they are not the first of ours."""
         raw = read_small(self._log / CHECKPOINT)
-        if raw is None or self._is_former():
+        if raw is None or self._is_former(look):
             return 0
-        try:
-            theirs = open_checkpoint(raw, self._key)
-        except ValueError as wrong:
-            raise CopyError(f"{self._log / CHECKPOINT} is not one of this log: {wrong}") from wrong
+        theirs = opened(raw, self._log / CHECKPOINT)
+        if theirs.origin != look.head.origin:
+            raise CopyError(f"{self._place} holds another log: {theirs.origin}")
         if theirs.size > look.head.size:
             ours, more = look.head.size, theirs.size
             raise CopyError(f"{self._place} holds {more} entries of the log and we {ours}: it is ahead of this store")
@@ -66,26 +87,27 @@ class LogFiles:
 
     def bring(self, look: Look) -> None:
         """Make the place hold what was looked at; as it was where it does already."""
-        if self._is_former():
+        if self._is_former(look):
             self._set_aside()
         held = self.held(look)
         self._former()
-        if read_small(self._log / VKEY) != f"{self._key}\n".encode():
-            self._write(self._log / VKEY, f"{self._key}\n".encode())
+        for name, content in ((CHAIN, look.chain), (VKEY, look.vkey)):  # how it came to its key, before the key
+            if content is not None and read_small(self._log / name) != content:
+                self._write(self._log / name, content)
         broken_off = (self._log / COPYING).exists()
         if broken_off or held < look.head.size or read_small(self._log / CHECKPOINT) is None:
             self._grow(0 if broken_off else held, look)
         self._beside(look)
 
-    def _is_former(self) -> bool:
+    def _is_former(self, look: Look) -> bool:
         """Whether the place still holds the log that ours has succeeded."""
-        name = (read_small(self._log / VKEY) or b"").decode("utf-8", "replace").split("+", 1)[0]
-        (first, ours), (other, theirs) = generation_of(self._key.name), generation_of(name)
+        first, ours = generation_of(look.head.origin)
+        other, theirs = generation_of(origin_of(read_small(self._log / VKEY) or b""))
         return other == first and theirs < ours
 
     def _set_aside(self) -> None:
         """As the store does with a log that has a successor; what it holds beyond ours stays there for good."""
-        name = (read_small(self._log / VKEY) or b"").decode().split("+", 1)[0]
+        name = origin_of(read_small(self._log / VKEY) or b"")
         target = self._place / "former" / str(generation_of(name)[1])
         make_folders(self._files, self._place, target.parent)
         self._files.rename(self._log, target)

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.crypto.notes import parse_vkey
 from gateway.errors import IntegrityError
-from gateway.evidence.copies.log_files import COPYING, VKEY
+from gateway.evidence.copies.log_files import COPYING, look_at
 from gateway.evidence.copies.mark import MARK, claimed, read_mark
 from gateway.evidence.copies.second import blob_name
 from gateway.evidence.copies.transfer import PART, CopyError, make_folders
-from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH
 from gateway.evidence.vault.files import Files
@@ -65,15 +63,14 @@ def promote(place: Path, files: Files) -> Promoted:
 def _held(log: Path) -> tuple[str, int]:
     """The log's origin, and how many entries its checkpoint covers, whose tiles have its root."""
     try:
-        key = parse_vkey((log / VKEY).read_text("utf-8").strip())
-        head = open_checkpoint((log / "checkpoint").read_bytes(), key)
+        head = look_at(log).head
     except FileNotFoundError as gone:
         raise IntegrityError(f"{gone.filename} is missing: the log was never copied whole") from gone
-    except ValueError as wrong:
-        raise IntegrityError(f"{log}: {wrong}") from wrong
+    except CopyError as wrong:
+        raise IntegrityError(str(wrong)) from wrong
     if TileReader(log).edge(head.size).root() != head.root:
         raise IntegrityError(f"{log}: the tiles do not have the root that the checkpoint signs")
-    return key.name, head.size
+    return head.origin, head.size
 
 
 def _tidy(evidence: Path, size: int, files: Files) -> int:

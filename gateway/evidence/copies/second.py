@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.crypto.notes import VerifierKey
 from gateway.evidence.copies.detail_files import DetailFiles
-from gateway.evidence.copies.log_files import LogFiles, Look
+from gateway.evidence.copies.log_files import LogFiles, Look, look_at
 from gateway.evidence.copies.mark import (
     AwayError,
     Mark,
@@ -104,6 +104,8 @@ class SecondPlace:
     def __init__(self, path: Path, first: First) -> None:
         """Name the path; nothing happens yet."""
         self.path, self.evidence = path, path / "evidence"
+        self.name = f"copy {path}"
+        """What certificates and custody entries call it."""
         self.mark: Mark | None = None
         self._first = first
         self._guard = threading.RLock()
@@ -114,12 +116,7 @@ class SecondPlace:
         self._details = DetailFiles(
             first.evidence, self.evidence, ends, lambda name: first.keyring.get(f"details/{name}")
         )
-        self._log = LogFiles(first.evidence, self.evidence, first.key, first.files)
-
-    @property
-    def name(self) -> str:
-        """What certificates call it."""
-        return str(self.path) if self.mark is None else f"{self.mark.id} ({self.path})"
+        self._log = LogFiles(first.evidence, self.evidence, first.files)
 
     # --- may it be used ---------------------------------------------------------------------------------------
 
@@ -150,11 +147,20 @@ class SecondPlace:
         expected = known_places(self._first.evidence).get(str(self.path))
         if self.mark is None:
             self._must_be_new(expected)
-        elif not self.mark.is_of(self._first.key):
+        elif not self.mark.is_of(self._first.key) and not self._is_ours(self.mark):
             raise CopyError(f"{self.path} is a copy of another log: {self.mark.origin} (key {self.mark.key_id})")
         if before != self.mark:
             self.compare_anew()
         return self.mark
+
+    def _is_ours(self, mark: Mark) -> bool:
+        """Whether a mark with another key is of this log all the same: its key has changed since, its entries not."""
+        if mark.origin != fresh_mark(self._first.key, self._first.clock.now().utc).origin:
+            return False
+        try:
+            return self._log.held(look_at(self._first.evidence / "log")) > 0
+        except CopyError:
+            return False
 
     def _overlaps(self) -> bool:
         """Whether one lies within the other."""
@@ -229,6 +235,11 @@ class SecondPlace:
         bring(source / name, self.evidence / name, sha256, self.path, (first.files, first.pace, may_name))
         if name in self._forgotten:
             self.forget_file(name)
+
+    def give_back(self, name: str, sha256: str) -> None:
+        """Bring a file of the first store back from here; SourceError where it is not whole here either."""
+        first = self._first
+        bring(self.evidence / name, first.evidence / name, sha256, first.evidence, (first.files, first.pace, _anything))
 
     def _thumbnail(self, name: str, sha256: str) -> None:
         """A thumbnail can be made again: one that is not what the log says is no reason to stop."""
@@ -335,3 +346,7 @@ class SecondPlace:
             return self.look() is not None and self.evidence.is_dir()
         except CopyError as wrong:
             raise OSError(str(wrong)) from wrong
+
+
+def _anything() -> None:
+    """The first store may always have its own blob back."""

@@ -14,13 +14,13 @@ from sqlite3 import Connection
 
 from gateway.evidence.verify.blobs import blob_path, check_blob, count_orphans
 from gateway.evidence.verify.catalogue import NAME, CatalogueCheck, catalogue
-from gateway.evidence.verify.copies import Claims, Mark, check_copies, check_mark, read_mark
 from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.files import exists, walk
 from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.second_places import Claims, Mark, check_copies, check_mark, read_mark
 from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.thumbnails import check_thumbnail
 from gateway.evidence.verify.trust import Trust

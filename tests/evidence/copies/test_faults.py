@@ -46,7 +46,7 @@ def turn(store: Store, files: DiskFiles) -> None:
         for row in store.catalogue.exhibits():
             if row.disposed_at is None:
                 place.bring(row, counted=False)
-        place.bring_log(look_at(store.evidence / "log", store.first().key))
+        place.bring_log(look_at(store.evidence / "log"))
         for row in store.catalogue.exhibits():
             if row.disposed_at is not None:
                 place.drop(row)

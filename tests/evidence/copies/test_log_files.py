@@ -27,10 +27,10 @@ def test_every_size_over_two_tile_borders(tmp_path):
     store = Store(tmp_path)
     first = store.first()
     (store.paths[0] / "evidence").mkdir()
-    log = LogFiles(store.evidence, store.paths[0] / "evidence", first.key, first.files)
+    log = LogFiles(store.evidence, store.paths[0] / "evidence", first.files)
     for step in (1, 3, 251, 1, 1, 255, 1, 300, 2):
         grow(store, step)
-        look = look_at(store.evidence / "log", first.key)
+        look = look_at(store.evidence / "log")
         log.bring(look)
         assert log.held(look) == look.head.size
         report = verify_log(store.paths[0] / "evidence")
@@ -46,8 +46,8 @@ def test_what_lies_beside_comes_behind(tmp_path):
     grow(store, 2)
     first = store.first()
     (store.paths[0] / "evidence").mkdir()
-    log = LogFiles(store.evidence, store.paths[0] / "evidence", first.key, first.files)
-    look = look_at(store.evidence / "log", first.key)
+    log = LogFiles(store.evidence, store.paths[0] / "evidence", first.files)
+    look = look_at(store.evidence / "log")
     log.bring(msgspec.structs.replace(look, beside={"cosigned": look.note.encode(), "halted": b"{}"}))
     there = store.paths[0] / "evidence/log"
     assert (there / "cosigned").read_bytes() == look.note.encode()

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gateway.claim import claim
+from gateway.crypto.notes import VerifierKey
 from gateway.evidence.copies.log_files import look_at
 from gateway.evidence.copies.mark import AwayError, claimed, known_places, read_mark
 from gateway.evidence.copies.second import SecondPlace, blob_name
@@ -151,7 +152,7 @@ def test_a_place_ahead_of_us_is_not_written_to(store, tmp_path):
     shutil.rmtree(store.evidence / "log")
     shutil.copytree(tmp_path / "old", store.evidence / "log")
     with pytest.raises(CopyError, match="ahead of this store"):
-        store.place().bring_log(look_at(store.evidence / "log", store.first().key))
+        store.place().bring_log(look_at(store.evidence / "log"))
     assert (store.paths[0] / "evidence/log/checkpoint").read_bytes() == held
 
 
@@ -166,5 +167,19 @@ def test_a_fork_is_not_written_to(store, tmp_path):
     store.seal(2, 1000)
     turn(store, store.files)
     with pytest.raises(CopyError, match="another log"):
-        other.place().bring_log(look_at(other.evidence / "log", other.first().key))
+        other.place().bring_log(look_at(other.evidence / "log"))
     other.close()
+
+
+def test_a_log_with_another_key_is_still_ours(store):
+    """Its key was rotated: the entries say whose copy it is, and the files of the key come along."""
+    turn(store, store.files)
+    rotated = msgspec.structs.replace(store.first(), key=VerifierKey("lapel.test/log", bytes(32)))
+    with SecondPlace(store.paths[0], rotated).used():
+        pass
+    (store.evidence / "log/keys.jsonl").write_bytes(b"{}\n")
+    store.place().bring_log(look_at(store.evidence / "log"))
+    assert (store.paths[0] / "evidence/log/keys.jsonl").read_bytes() == b"{}\n"
+    shutil.rmtree(store.paths[0] / "evidence/log")
+    with pytest.raises(CopyError, match="another log"), SecondPlace(store.paths[0], rotated).used():
+        pass
