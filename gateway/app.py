@@ -249,9 +249,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     if half is not None:
         kept = half.records
         want = half.recordings.shares.want
-        room = EvidenceRoom(
-            kept.custody, kept.catalogue, kept.reader, kept.thumbnails, want, half.witnesses, half.copies
-        )
+        told = (kept.custody, kept.catalogue, kept.reader, kept.thumbnails)
+        room = EvidenceRoom(*told, want, half.witnesses, copies=half.copies)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

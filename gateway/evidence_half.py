@@ -185,7 +185,7 @@ async def evidence_half(
                 if examining is not None:
                     lasting.append(examining.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses, copies, receipts)
+                yield EvidenceHalf(opened, recordings, examining, witnesses, copies=copies, receipts=receipts)
                 for chore in chores:
                     chore.cancel()
         finally:
