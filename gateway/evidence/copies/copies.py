@@ -309,13 +309,11 @@ class Copies:
             if mark is None:
                 return Checked(seat.place.name, "missing")
             found = await seat.run(seat.place.hash, row)
-            if found == row.blob_sha256:
-                state = "verified"
-            else:
+            whole = found == row.blob_sha256
+            if not whole:
                 await self._lost(seat, row, found)
-                await seat.run(seat.place.put, blob_name(str(row.blob)), self._first.evidence, str(row.blob_sha256))
-                self.counters["repaired"] += 1
-                state = "repaired"
+            await seat.run(seat.place.bring, row, counted=whole)
+            self.counters["repaired"] += not whole
         except SourceError as wrong:
             _log.error("not_repaired", exhibit=row.id, place=seat.place.name, problem=str(wrong))
             return Checked(seat.place.name, "missing" if found is None else "wrong", found)
@@ -324,7 +322,7 @@ class Copies:
             return Checked(seat.place.name, "away")
         (await self.ledger.places(row)).add(mark.id)
         self.ledger.recount(row.id)
-        return Checked(seat.place.name, state, found)
+        return Checked(seat.place.name, "verified" if whole else "repaired", found)
 
     # --- what is asked of it ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from tests.evidence.copies.lab import Store, quick, until
+from tests.evidence.copies.test_faults import turn
 
 
 @pytest.fixture(autouse=True)
@@ -202,7 +203,7 @@ async def test_what_is_disposed_of_goes_from_the_copies(store):
         with copies.places()[0].keys() as keys:
             assert keys.get(f"identity/{name}") is None
             assert keys.get(f"identity/{other}") is not None
-        assert not list(copy.glob("thumbnails/*/*"))
+        await until(lambda: not list(copy.glob("thumbnails/*/*")))
 
 
 async def test_purging_is_a_place(store):
@@ -236,3 +237,29 @@ def _flip(path) -> None:
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
+
+
+async def test_a_check_copies_what_was_not_yet(store):
+    """Key and all: nothing counts that could not be opened."""
+    store.mb_s = 0.0
+    name = store.seal(1)
+    copies = store.copies()
+    with copies.places()[0].used():
+        pass
+    assert [one.state for one in await copies.check(name)] == ["verified", "repaired"]
+    assert store.catalogue.exhibit(name).copies == 2
+    with copies.places()[0].keys() as keys:
+        assert keys.get(f"identity/{name}") == store.keyring.get(f"identity/{name}")
+
+
+def test_a_blob_is_put_back_for_whoever_asks(store):
+    """As a scrub does it: from a whole copy, or not at all."""
+    name = store.seal(1)
+    turn(store, store.files)
+    row, whole, copies = store.catalogue.exhibit(name), store.blob(name).read_bytes(), store.copies()
+    _flip(store.blob(name))
+    assert copies.repair(name, row.blob, row.blob_sha256)
+    assert store.blob(name).read_bytes() == whole
+    _flip(store.blob(name))
+    _flip(store.blob(name, store.paths[0] / "evidence"))
+    assert not copies.repair(name, row.blob, row.blob_sha256)
