@@ -19,6 +19,7 @@ from firmware_stubs.jsonline import say
 from firmware_stubs.line import Line, News, Tiding
 from firmware_stubs.mqtt import Broker
 from firmware_stubs.proof import VerifierKey
+from firmware_stubs.receipt import LAST_DAY
 from firmware_stubs.signing import signer_in
 from firmware_stubs.upload import Command, Memory, Phase, Upload
 
@@ -280,7 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Upload one file and wait for its receipt."""
     given = _parser().parse_args(arguments)
     footage = Footage.of(given.recording, given.device, given.name or given.recording.stem, given.state)
-    if footage.memory.receipt is not None and not given.reoffer:
+    awaited = given.habit == "waits" and str((footage.memory.receipt or {}).get("keep_until")).startswith(LAST_DAY)
+    if footage.memory.receipt is not None and not (given.reoffer or awaited):
         say({"event": "receipt", "already": True, "recording": footage.recording.name, **_kept(footage)})
         return 0
     broker = Broker.parse(given.mqtt, given.credentials, given.certificates)

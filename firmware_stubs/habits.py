@@ -37,6 +37,7 @@ class Habits:
     smash_at: float = 0.0
     renumbers: bool = False
     docks: bool = False
+    waits: bool = False
 
     @property
     def segment_octets(self) -> int:
@@ -52,6 +53,7 @@ class Habits:
 NAMED: Mapping[str, Mapping[str, float]] = {
     "steady": {},
     "docks": {"docks": True},
+    "waits": {"waits": True},
     "drops_off": {"breaks": 3},
     "reboots": {"breaks": 2, "reboots": True, "away_s": 1.0},
     "forgets": {"breaks": 2, "reboots": True, "forgets": True, "away_s": 1.0},
@@ -63,7 +65,8 @@ NAMED: Mapping[str, Mapping[str, float]] = {
     "renumbers": {"renumbers": True},
     "live": {"live_pace": 4.0 * SEGMENT},
 }
-"""steady: none. docks: records all it has to before it connects. drops_off: its network fails in the middle.
+"""steady: none. waits: asks again until a receipt names a time. docks: records all it has to before it connects.
+drops_off: its network fails in the middle.
 reboots: and what its state file knew is kept. forgets: and is lost. corrupts: a tenth of its segments is damaged
 on the way. repeats: every segment and fin twice. out_of_order, overlaps: as they say. battery: empty at 70 %, never
 returns. renumbers: its recordings share a number. live: sends while it records, the size unknown until fin."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from firmware_stubs.proof import ProofError, VerifierKey, check_inclusion
 
 ENTRY_CAP = 64 * 1024
+LAST_DAY = "9999-12-31T"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Receipt:
     log_index: int
     copies: int
     keep_until: str
+
+    @property
+    def until_told(self) -> bool:
+        """Whether the copy must be kept until a later receipt names a time: not all copies there are verified yet."""
+        return self.keep_until.startswith(LAST_DAY)
 
     def deletable(self, now: datetime) -> bool:
         """Whether the time that the copy must be kept is over."""

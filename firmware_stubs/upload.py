@@ -81,7 +81,9 @@ class Upload:
     @property
     def over(self) -> bool:
         """Whether nothing more will be sent for this recording."""
-        return self.phase in {Phase.RECEIPTED, Phase.REFUSED, Phase.ABANDONED, Phase.SMASHED}
+        waits = self._habits.waits and self.receipt is not None and self.receipt.until_told
+        ended = self.phase in {Phase.REFUSED, Phase.ABANDONED, Phase.SMASHED}
+        return ended or (self.phase is Phase.RECEIPTED and not waits)
 
     @property
     def sent_octets(self) -> int:
@@ -147,7 +149,9 @@ class Upload:
         self.troubles["silence"] += 1
         self._heard_at = now
         self._patience_now_s = min(PATIENCE_CAP_S, self._patience_now_s * 1.5)
-        if self.phase is Phase.OFFERING or not self._window:
+        if self.phase is Phase.RECEIPTED:
+            self._queries = [Command("status")]
+        elif self.phase is Phase.OFFERING or not self._window:
             self._offer(now)
         elif self.phase is Phase.CLOSING and not self._whole - self.durable:
             self._queries = [self._fin_command()]
@@ -165,6 +169,8 @@ class Upload:
         if not self.over:
             self._heard_at, self._patience_now_s = now, self._patience_s
             self._judge(answer, now)
+        elif self.phase is Phase.RECEIPTED and isinstance(answer.get("receipt"), dict):
+            self._note_receipt(answer["receipt"], now)  # nobody asked: its copies have been verified since
         return True
 
     def _judge(self, answer: Mapping[str, object], now: float) -> None:
@@ -290,19 +296,22 @@ class Upload:
             return
         if self.memory.exhibit not in {None, verified.exhibit}:
             self._violate(f"exhibit_changed:{self.memory.exhibit}:{verified.exhibit}")
-        self.receipt = verified
+        before, self.receipt = self.receipt, verified
         self.memory.exhibit = verified.exhibit
         self.memory.receipt = receipt if isinstance(receipt, dict) else None
         self.phase = Phase.RECEIPTED
+        if before is not None and (before.copies, before.keep_until) == (verified.copies, verified.keep_until):
+            return
         self.happenings.append(
             {
-                "event": "receipt",
+                "event": "receipt" if before is None else "receipt_renewed",
                 "recording": self.recording.name,
                 "exhibit": verified.exhibit,
                 "log_index": verified.log_index,
                 "size": self.recording.size,
                 "sha256": self.recording.sha256,
                 "keep_until": verified.keep_until,
+                "copies": verified.copies,
                 "upload_s": round(now - (self._began_s or now), 4),
                 "receipt_s": round(now - (self._fin_s or now), 4),
             }

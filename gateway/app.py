@@ -109,6 +109,8 @@ class Gateway:
             parts["media"] = self.evidence.examiner.condition
         if self.evidence is not None and self.evidence.witnesses is not None:
             parts["witness"] = self.evidence.witnesses.health()
+        if self.evidence is not None and self.evidence.copies is not None:
+            parts["copies"] = self.evidence.copies.condition()
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
@@ -148,7 +150,8 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
-        context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance)
+        receipts = None if half is None else half.receipts
+        context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance, receipts)
         inputs.update(_drivers(settings, drivers, context))
         await asyncio.to_thread(devices.open)
         inputs.update(_broker_watch(devices, context))
@@ -246,8 +249,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     if half is not None:
         kept = half.records
         want = half.recordings.shares.want
-        parts = (kept.custody, kept.catalogue, kept.reader, kept.thumbnails)
-        room = EvidenceRoom(*parts, want, half.witnesses, half.disposing)
+        told = (kept.custody, kept.catalogue, kept.reader, kept.thumbnails)
+        room = EvidenceRoom(*told, want, half.witnesses, disposing=half.disposing, copies=half.copies)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import structlog
 
+from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.disposing import Disposing, disposing
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
+from gateway.evidence.copies.copies import Copies
+from gateway.evidence.copies.receipts import NewReceipts
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
@@ -60,6 +63,8 @@ class EvidenceHalf:
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
     disposing: Disposing | None = None
+    copies: Copies | None = None
+    receipts: NewReceipts | None = None
 
     @property
     def condition(self) -> str:
@@ -79,6 +84,11 @@ class EvidenceHalf:
         if self.disposing is not None:
             removals = self.disposing
             gauges.add("disposal", lambda: removals.figures)
+        if self.copies is not None:
+            gauges.add("copies", self.copies.figures)
+        if self.receipts is not None:
+            receipts = self.receipts
+            gauges.add("receipts", lambda: receipts.counters)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -167,35 +177,57 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
-        retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
-        needs = Needs(
-            custody=opened.custody,
-            entries=LogEntries(opened.custody),
-            shelf=opened.catalogue,
-            keyring=opened.keyring,
-            keks=opened.keystore,
-            people=people,
-            retention=retention,
-            clock=clock,
-            rights=rights,
-            details=opened.custody,
-        )
+        copies = copies_beside(settings.store, opened, clock)
+        needs = _needs(settings, opened, (people, clock, rights), copies)
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
                 lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
+                receipts = NewReceipts(opened.catalogue, recordings.receipt_of)
+                lasting.append(kept_copying(copies, receipts))
                 if examining is not None:
                     lasting.append(examining.run())
-                removals = disposing(opened, settings.retention, clock)
+                removals = disposing(
+                    opened, settings.retention, clock, copies=lambda: copies.places() if copies else []
+                )
                 lasting.append(removals.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses, removals)
+                yield EvidenceHalf(
+                    opened,
+                    recordings,
+                    examining,
+                    witnesses,
+                    disposing=removals,
+                    copies=copies,
+                    receipts=receipts,
+                )
                 for chore in chores:
                     chore.cancel()
         finally:
             await recordings.close()
+
+
+def _needs(
+    settings: Settings, opened: Records, known: tuple[Directory, Clock, DeviceRights | None], copies: Copies | None
+) -> Needs:
+    """What recordings stand on."""
+    people, clock, rights = known
+    retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+    return Needs(
+        custody=opened.custody,
+        entries=LogEntries(opened.custody),
+        shelf=opened.catalogue,
+        keyring=opened.keyring,
+        keks=opened.keystore,
+        people=people,
+        retention=retention,
+        clock=clock,
+        rights=rights,
+        details=opened.custody,
+        copied=copies,
+    )
 
 
 def _recording_settings(settings: Settings) -> RecordingSettings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -91,6 +92,14 @@ class RecordingSink(Protocol):
 
     async def abandon(self, key: RecordingKey) -> Sealed | None:
         """Seal what came as an incomplete exhibit."""
+        ...
+
+
+class Receipts(Protocol):
+    """Receipts that say more than the one given before: of recordings whose copies have been verified since."""
+
+    def heard_by(self, listener: Callable[[Sealed], Awaitable[None]]) -> AbstractContextManager[None]:
+        """Tell a listener each of them, as long as this lasts."""
         ...
 
 
@@ -313,6 +322,7 @@ class DriverContext(msgspec.Struct, frozen=True):
     recordings: RecordingSink | None = None
     broker: BrokerAddress | None = None
     instance: str = "lapel"
+    receipts: Receipts | None = None
 
 
 class Driver(Protocol):

@@ -21,6 +21,7 @@ from gateway.evidence.settings import (
     RetentionSection,
     Seconds,
     StoreSection,
+    check_copies,
     check_shares,
     check_witnesses,
 )
@@ -244,6 +245,7 @@ def _consistent(settings: Settings) -> Settings:
     if bool(broker.cert) != bool(broker.key):
         raise ConfigError("broker.key", "cert and key go together")
     check_shares(settings.store)
+    check_copies(settings.store)
     return settings
 
 
@@ -276,6 +278,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         settings,
         gateway=replace(settings.gateway, data=rooted(settings.gateway.data)),
         roster=replace(settings.roster, file=rooted(settings.roster.file)),
+        store=replace(settings.store, copy_to=[str(folder / place) for place in settings.store.copy_to]),
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
         timestamp=replace(settings.timestamp, ca=rooted(settings.timestamp.ca)),

@@ -3,7 +3,7 @@
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
-LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -47,6 +47,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
+- **second places**: the gateway is killed while copies are made, the second disk cut from power while it is written,
+  each file operation of a turn failed once; the copy verifies each time, and takes over when the first store is gone.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
@@ -62,6 +64,7 @@ LENGTHS = (
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
+    "LAPEL_COPY_KILLS",
 )
 Figures = list[dict[str, Any]]
 
@@ -173,6 +176,13 @@ def fuzz(seconds: int) -> Outcome:
     return Outcome("fuzz", f"{seconds} s", done.returncode == 0, time.monotonic() - began_s, [], words)
 
 
+def second_places(number: int) -> Outcome:
+    """So many kills while copies are made and power cuts of the second disk; every file operation failed once."""
+    paths = ["tests/faults/test_copies.py", "tests/faults/test_second_disk.py", "tests/evidence/copies/test_faults.py"]
+    lengths = {"LAPEL_COPY_KILLS": number, "LAPEL_COPY_CUTS": number, "LAPEL_COPY_STRIDE": 1}
+    return tests("second places", f"{number} kills, cuts", [*paths, "--timeout=3600"], **lengths)
+
+
 def demonstration(seconds: int) -> Outcome:
     """The whole path on emulated devices."""
     began_s = time.monotonic()
@@ -205,6 +215,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_DISPOSAL_STRIDE", 1, disposals),
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_FUZZ_S", 600, fuzz),
+    ("LAPEL_COPY_KILLS", 30, second_places),
     ("LAPEL_DEMO_S", 600, demonstration),
 ]
 

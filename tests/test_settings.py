@@ -172,3 +172,13 @@ def test_every_limit_of_the_store_is_a_key():
     assert {name: getattr(store, name) for name in Limits.__struct_fields__} == {
         name: getattr(Limits(), name) for name in Limits.__struct_fields__
     }
+
+
+def test_copies_need_places(tmp_path: Path) -> None:
+    """Enough of them, each once, relative to the file; at most four copies."""
+    assert "store.copy_to: 2 copies need 1" in fault(tmp_path, "[store]\ncopies = 2\n")
+    assert "names one place twice" in fault(tmp_path, '[store]\ncopies = 2\ncopy_to = ["a", "a"]\n')
+    assert "store.copies" in fault(tmp_path, "[store]\ncopies = 5\n")
+    assert "at most 3" in fault(tmp_path, '[store]\ncopy_to = ["a", "b", "c", "d"]\n')
+    settings = configuration.load(written(tmp_path, '[store]\ncopies = 2\ncopy_to = ["b", "/a"]\n'))
+    assert settings.store.copy_to == [str(tmp_path / "b"), "/a"]

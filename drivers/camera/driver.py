@@ -6,6 +6,7 @@ Nothing that happens to footage, a slow disk or a defect of ours included, holds
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterable
 from datetime import datetime
@@ -78,6 +79,12 @@ class CameraDriver:
 
     async def run(self) -> None:
         """Serve until cancelled; LinkError when the telemetry connection goes."""
+        receipts = self._context.receipts
+        hearing = contextlib.nullcontext() if receipts is None else receipts.heard_by(self.footage.renewed)
+        with hearing:
+            await self._serve()
+
+    async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hear_telemetry(), name="camera telemetry")
             group.create_task(self._keep_footage_up(), name="camera footage")
@@ -158,7 +165,18 @@ class Footage:
         self._paused = False
         self.last: datetime | None = None
         self.problem: str | None = None
-        names = ("segments", "segment_bytes", "sealed", "refused", "busy", "malformed", "answers", "pauses", "flooded")
+        names = (
+            "segments",
+            "segment_bytes",
+            "sealed",
+            "refused",
+            "busy",
+            "malformed",
+            "answers",
+            "pauses",
+            "flooded",
+            "renewed",
+        )
         self._count = counters
         counters.update(dict.fromkeys(names, 0))
 
@@ -200,6 +218,12 @@ class Footage:
                 group.create_task(self._in.run(), name="camera footage in")
         finally:
             self._group = None
+
+    async def renewed(self, sealed: Sealed) -> None:
+        """Tell a camera, unasked, of a receipt that says more; LinkError: it is not connected, and asks."""
+        said = wire.Response(sealed.key.recording, topic="…/receipt", receipt=sealed.receipt)
+        await self._out.publish(wire.response_topic(sealed.key), wire.respond(said))
+        self._count["renewed"] += 1
 
     def receive(self, topic: str, payload: bytes, ack: Ack) -> None:
         """Take one command."""

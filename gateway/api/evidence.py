@@ -46,11 +46,17 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
 
+class Listed(Exhibit, frozen=True, kw_only=True):
+    """An exhibit, and how many verified copies are wanted of it in all; copies counts the first."""
+
+    copies_wanted: int = 1
+
+
 class Page(msgspec.Struct, frozen=True):
     """One page of exhibits, newest first; next is the `after` of the next page."""
 
     total: int
-    exhibits: list[Exhibit]
+    exhibits: list[Listed]
     next: int | None
     v: int = 1
 
@@ -140,6 +146,14 @@ async def one_exhibit(call: Call[Any]) -> Exhibit:
     return row
 
 
+def listed(call: Call[Any], row: Exhibit) -> Listed:
+    """A row as it is answered."""
+    copies = _room(call).copies
+    said = {name: getattr(row, name) for name in row.__struct_fields__}
+    said["copies"] = row.copies or (1 if row.sealed_at is not None else None)
+    return Listed(**said, copies_wanted=1 if copies is None else copies.wanted)
+
+
 @ROUTES.add("GET /v1/exhibits", "evidence:read", Answer("A page of exhibits", shape=Page), Asked)
 async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
@@ -152,15 +166,15 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     rows = await asyncio.to_thread(catalogue.exhibits, chosen, asked.limit, asked.after)
     total = await asyncio.to_thread(catalogue.count, chosen)
     following = rows[-1].log_index if len(rows) == asked.limit else None
-    return as_json(Page(total, rows, following))
+    return as_json(Page(total, [listed(call, row) for row in rows], following))
 
 
-@ROUTES.add("GET /v1/exhibits/{exhibit}", "evidence:read", Answer("One exhibit", shape=Exhibit))
+@ROUTES.add("GET /v1/exhibits/{exhibit}", "evidence:read", Answer("One exhibit", shape=Listed))
 async def exhibit(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one exhibit's facts; one `view` entry a sitting."""
     row = await one_exhibit(call)
     await seen(call, "view", row.id, row.id, {"what": "facts"})
-    return as_json(row)
+    return as_json(listed(call, row))
 
 
 @ROUTES.add("GET /v1/exhibits/{exhibit}/custody", "evidence:read", Answer("Its custody", shape=Chain))

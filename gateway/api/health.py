@@ -57,7 +57,7 @@ async def ready_feed(call: Call[Nothing]) -> web.StreamResponse:
 @ROUTES.add("GET /ready/evidence", OPEN, Answer("Health of the evidence store", shape=Health))
 async def ready_evidence(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the health of the evidence store, and of its log's witnesses, alone."""
-    return _ready(call, ("evidence", "witness"), call.rooms.footage_problem())
+    return _ready(call, ("evidence", "witness", "copies"), call.rooms.footage_problem())
 
 
 @ROUTES.add("GET /metrics", "health:read", Answer("Prometheus metrics", media="text/plain", shape={"type": "string"}))

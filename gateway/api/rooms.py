@@ -11,6 +11,7 @@ from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
 from gateway.disposing import Disposing
 from gateway.domain.evidence import RecordingKey
+from gateway.evidence.copies.copies import Copies
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
@@ -35,6 +36,7 @@ class EvidenceRoom:
     want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
     disposing: Disposing | None = None
+    copies: Copies | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.api import (
     cameras,
+    copies,
     disposals,
     emergencies,
     evidence,
@@ -44,7 +45,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    for part in (health, session, units, emergencies, messages, tasks, roster, evidence, settling, cameras, log):
+    for part in (
+        health,
+        session,
+        units,
+        emergencies,
+        messages,
+        tasks,
+        roster,
+        evidence,
+        copies,
+        settling,
+        cameras,
+        log,
+    ):
         routes.include(part.ROUTES)
     routes.include(disposals.ROUTES)
     routes.include(pages)

@@ -119,11 +119,18 @@ class Demonstration:
             "broker": {"embedded": True, "port": self._broker_port},
             "driver": [*terminals, {"kind": "beacon", "name": "beacons"}, {"kind": "camera", "name": "cameras"}],
             "roster": {"file": str(ready["roster"])},
+            "store": {"copies": 2, "copy_to": [str(self._second())]},
             "log": {"origin": ORIGIN, "operator": "DEMO"},
             "api": {"port": self._port},
         }
         (self._root / "lapel.toml").write_text(_toml({**raw, "log.witness": [witness]}), "utf-8")
         return configuration.parse({**raw, "log": {**raw["log"], "witness": [witness]}})
+
+    def _second(self) -> Path:
+        """A second place; on the same disk, as a demonstration has no other."""
+        place = self._root / "second"
+        place.mkdir(mode=0o700, exist_ok=True)
+        return place
 
     async def _played(self, shift: Shift, gateway: Gateway, group: asyncio.TaskGroup) -> Account:
         evidence = gateway.evidence

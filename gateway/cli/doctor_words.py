@@ -100,6 +100,7 @@ PARTS = {
     "evidence": "The evidence store refuses or is shut: make room; see `lapel evidence verify --all`.",
     "inputs": "An input is not up: see the findings on each.",
     "media": "Install the ffmpeg commands and name them in [media], or set [media] enabled = false.",
+    "copies": "A second place is away, full or another's: see `lapel evidence copies`. Ingest goes on.",
     "broker": "The broker may not keep devices apart: see the finding on broker-rights.",
 }
 HEALTHY = ("up", "ok")

@@ -1,4 +1,4 @@
-"""`lapel evidence list | show | verify | export | import | settle | expected | settle-expected | seal-incomplete`."""
+"""`lapel evidence list | show`, and the group that the other verbs of evidence work are added to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_copies import copies, promote
 from gateway.cli.evidence_dispose import certificate, dispose
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
@@ -36,6 +37,8 @@ evidence.add_command(import_)
 evidence.add_command(settle)
 evidence.add_command(dispose)
 evidence.add_command(certificate)
+evidence.add_command(copies)
+evidence.add_command(promote)
 
 
 @evidence.command("list")
@@ -50,14 +53,14 @@ def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) ->
         detail = {"listed": len(rows), "total": total}
         store.custody.record_now(Act("browse", f"cli:{getpass.getuser()}", detail=detail))
     if as_json:
-        show.json({"v": 1, "total": total, "exhibits": rows})
+        show.json({"v": 1, "total": total, "copies_wanted": found.copies, "exhibits": rows})
         return
-    columns = ("exhibit", "recorded", "camera", "held by", "bytes", "log", "state", "remarks")
-    show.rows(columns, (_line(row) for row in rows))
+    columns = ("exhibit", "recorded", "camera", "held by", "bytes", "log", "copies", "state", "remarks")
+    show.rows(columns, (_line(row, found.copies) for row in rows))
     click.echo(f"{len(rows)} of {total} exhibits")
 
 
-def _line(row: Exhibit) -> tuple[object, ...]:
+def _line(row: Exhibit, wanted: int) -> tuple[object, ...]:
     if row.disposed_at:
         state = "disposed"
     elif row.gone:
@@ -68,7 +71,8 @@ def _line(row: Exhibit) -> tuple[object, ...]:
         state = "sealed" if row.complete else "sealed, incomplete"
         state += f", {row.playable}" if row.playable in ("partial", "unplayable") else ""
     recorded = rfc3339(row.started_at) if row.started_at else None
-    return (row.id, recorded, row.device, row.holder, row.size, row.log_index, state, " ".join(row.flags))
+    copies_ = f"{row.copies or 1}/{wanted}" if row.sealed_at and not row.disposed_at else None
+    return (row.id, recorded, row.device, row.holder, row.size, row.log_index, copies_, state, " ".join(row.flags))
 
 
 @evidence.command("show")
@@ -85,9 +89,10 @@ def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) 
         store.custody.record_now(Act("view", actor, ExhibitId(exhibit), detail={"what": "facts and custody"}))
         row, chain = store.catalogue.exhibit(exhibit), store.catalogue.custody(exhibit)
     if as_json:
-        show.json({"v": 1, "exhibit": row, "custody": chain})
+        show.json({"v": 1, "exhibit": row, "copies_wanted": found.copies, "custody": chain})
         return
     for name, content in msgspec.to_builtins(row).items():
         click.echo(f"{name:>14}  {'-' if content is None else content}")
+    click.echo(f"{'copies wanted':>14}  {found.copies}")
     lines = [(each.n, each.log_index, rfc3339(each.at), each.kind, each.actor) for each in chain]
     show.rows(("n", "log", "at", "act", "by"), lines)

@@ -12,6 +12,7 @@ import click
 from gateway import settings as configuration
 from gateway.cli import show
 from gateway.cli.places import as_json_option, of_store, places
+from gateway.copying import copies_beside
 from gateway.disposing import Disposing, disposing
 from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError
@@ -19,9 +20,9 @@ from gateway.evidence.disposal.certificate import as_text
 from gateway.evidence.disposal.desk import EXHIBITS_MAX, Asked
 from gateway.evidence.disposal.record import GROUNDS
 from gateway.evidence.disposal.telling import DisposalTold
-from gateway.evidence.settings import RetentionSection
 from gateway.evidence_half import Records, records_at
 from gateway.observe import SystemClock
+from gateway.settings import Settings
 
 
 @click.group()
@@ -34,9 +35,11 @@ def _opened(config: str | None, data: str | None, *, grace: bool = False) -> Ite
     if grace and config is None:
         raise click.UsageError("give -c FILE: it says how long the grace is")
     found = places(config, data)
-    retention = RetentionSection() if config is None else configuration.load(config).retention
+    settings = Settings() if config is None else configuration.load(config)
+    clock = SystemClock()
     with records_at(found.evidence, found.keys, found.origin) as store:
-        yield store, disposing(store, retention, SystemClock())
+        beside = copies_beside(settings.store, store, clock)
+        yield store, disposing(store, settings.retention, clock, copies=lambda: beside.places() if beside else [])
 
 
 @dispose.command()

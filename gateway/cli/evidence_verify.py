@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from typing import cast
 
 import click
 import msgspec
 
-from gateway.cli.places import Command, as_json_option, of_store, places
+from gateway.cli.places import Command, Places, as_json_option, of_store, places
 from gateway.errors import VerificationError
 from gateway.evidence.verify.report import Report
+from gateway.evidence.verify.second_places import MARK
 from gateway.evidence.verify.store import verify_store
 from gateway.evidence.verify.trust import Trust, trust
 
@@ -40,6 +42,10 @@ def show_report(report: Report, *, as_json: bool) -> int:
         click.echo(_summary(report))
         for note in report.notes:
             click.echo(f"note: {note}")
+    return _told(report)
+
+
+def _told(report: Report) -> int:
     for finding in report.findings:
         click.echo(f"{finding.path}: expected {finding.expected}, found {finding.found}", err=True)
     for finding in report.unread:
@@ -63,18 +69,63 @@ def pinned_keys(command: Command) -> Command:
     return cast("Command", with_trust)
 
 
+class Stores(msgspec.Struct, frozen=True):
+    """What is to be verified: a store, where its keys lie (None: nothing is decrypted), its second places."""
+
+    found: Places
+    keys: Path | None
+    copies: tuple[Path, ...]
+
+
+def with_copies(command: Command) -> Command:
+    """Add -c, --data, --keys and --copy to a command that verifies; it is given them as `stores`."""
+
+    @click.option("--copy", "copies", metavar="DIR", multiple=True, help="A second place to verify too; repeatable.")
+    @click.option("--keys", metavar="DIR", help="Where the keys lie, if not where the store has them.")
+    @of_store
+    @functools.wraps(command)
+    def with_stores(
+        *args: object,
+        config: str | None,
+        data: str | None,
+        keys: str | None,
+        copies: tuple[str, ...],
+        **named: object,
+    ) -> object:
+        found = places(config, data)
+        # A copy has no keys beside it, and is verified without them unless they are named.
+        bare = keys is None and (found.data / MARK).exists() and not found.keys.is_dir()
+        kept = None if bare else Path(keys or found.keys)
+        return command(*args, stores=Stores(found, kept, tuple(map(Path, copies))), **named)
+
+    return cast("Command", with_stores)
+
+
 @click.command("verify")
 @click.argument("exhibit", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every exhibit; so it is without an ID too.")
-@of_store
+@with_copies
 @pinned_keys
 @as_json_option
-def verify(
-    exhibit: str | None, config: str | None, data: str | None, *, everything: bool, trusted: Trust, as_json: bool
-) -> None:
+def verify(exhibit: str | None, *, stores: Stores, everything: bool, trusted: Trust, as_json: bool) -> None:
     """Check log, custody chains, details, blobs and catalogue. Exit 3 if anything differs."""
     if exhibit is not None and everything:
         raise click.UsageError("give an exhibit id or --all, not both")
-    found = places(config, data)
-    report = verify_store(found.evidence, found.keys, exhibit, origin=found.origin, trust=trusted)
-    sys.exit(show_report(report, as_json=as_json))
+    evidence, keys, origin = stores.found.evidence, stores.keys, stores.found.origin
+    reports = [verify_store(evidence, keys, exhibit, origin=origin, trust=trusted, copies=stores.copies)]
+    reports += [verify_store(place / "evidence", keys, exhibit, origin=origin) for place in stores.copies]
+    sys.exit(_shown(reports, ["", *map(str, stores.copies)], as_json=as_json))
+
+
+def _shown(reports: list[Report], names: list[str], *, as_json: bool) -> int:
+    """Print the store's report and those of its copies; the worst of their exit codes."""
+    if not as_json:
+        for report, name in zip(reports, names, strict=True):
+            report.subject = f"{report.subject}, copy {name}" if name else report.subject
+        return max(show_report(report, as_json=False) for report in reports)
+    first = {"v": 1, "ok": all(report.ok for report in reports), **msgspec.to_builtins(reports[0])}
+    beside = [
+        {"place": name, **msgspec.to_builtins(report)} for report, name in zip(reports[1:], names[1:], strict=True)
+    ]
+    click.echo(msgspec.json.encode({**first, **({"copies": beside} if beside else {})}).decode("utf-8", "replace"))
+    return max(_told(report) for report in reports)

@@ -15,12 +15,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Places(msgspec.Struct, frozen=True):
-    """The directories of one store, and the log's origin where a config names it."""
+    """The directories of one store; the log's origin, and how many copies are wanted, where a config says it."""
 
     data: Path
     evidence: Path
     keys: Path
     origin: str | None = None
+    copies: int = 1
 
 
 def places(config: str | None, data: str | None) -> Places:
@@ -29,7 +30,9 @@ def places(config: str | None, data: str | None) -> Places:
         raise click.UsageError("give either -c FILE or --data DIR")
     if config is not None:
         settings = configuration.load(config)
-        found = Places(settings.data, settings.data / "evidence", settings.keys, settings.log.origin)
+        found = Places(
+            settings.data, settings.data / "evidence", settings.keys, settings.log.origin, settings.store.copies
+        )
     else:
         root = Path(str(data))
         found = Places(root, root / "evidence", root / "keys")

@@ -13,6 +13,7 @@ from gateway.domain.time import from_rfc3339
 from gateway.evidence.log.proof import verify_proof
 
 ENTRY_CAP = 64 * 1024
+LAST_YEAR = 9999
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -44,6 +45,11 @@ class Proven(msgspec.Struct, frozen=True):
     exhibit: str
     log_index: int
     keep_until: datetime
+
+
+def until_told(keep_until: datetime | None) -> bool:
+    """Whether a receipt names no time yet: the gateway has not verified all the copies that it is to have."""
+    return keep_until is not None and keep_until.year == LAST_YEAR
 
 
 def verify_receipt(receipt: dict[str, Any], recording: str, size: int, sha256: str, key: VerifierKey) -> Proven:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.dock.files import ChangedError, delete, look, move, write_whole
 from gateway.dock.ledger import Entry, Ledger
 from gateway.dock.offering import init, receipt_beside, receipt_text, recording_id, shown
+from gateway.dock.receipt import until_told
 from gateway.dock.sending import read_answer
 from gateway.dock.settings import DockSettings
 from gateway.dock.talk import Link, Talk, Tell
@@ -20,6 +21,8 @@ from gateway.errors import LinkError
 from gateway.ports import Clock
 
 ROOT = "lapel/v1/dock"
+ASK_AGAIN_S = 300.0
+"""How often a dock asks for the receipt of a recording whose copies the gateway has not verified yet."""
 
 
 def answers_topic(dock: str) -> str:
@@ -39,6 +42,7 @@ class Station:
         self._talks: dict[tuple[str, str], Talk] = {}
         self._busy: set[Path] = set()
         self._told: dict[str, str] = {}
+        self._asked_s: dict[Path, float] = {}
         self._stopping = False
         self._lacking: set[Path] = set()
         self._looked = False
@@ -125,12 +129,21 @@ class Station:
         known = self._known.get(found.path)
         if known is None or self._settings.dock.after == "keep" or not self._receipted(found):
             return False
-        return known[1].keep_until is not None and self._clock.now().utc >= known[1].keep_until
+        over = known[1].keep_until is not None and self._clock.now().utc >= known[1].keep_until
+        return over or any(self._asks(path) for path, _ in found.files)
+
+    def _asks(self, path: Path) -> bool:
+        """Whether the receipt says to keep the file until a later one says otherwise, and it is time to ask."""
+        entry = self._known[path][1]
+        if self._settings.dock.after == "keep" or entry.receipt is None or not until_told(entry.keep_until):
+            return False
+        return self._clock.now().mono_s >= self._asked_s.get(path, 0.0) + ASK_AGAIN_S
 
     def _forget_gone(self, found: list[Found]) -> None:
         """A file that is not where it was, or is another, is read anew before anything is believed of it."""
         there = {path: stamp for each in found for path, stamp in each.files}
         self._known = {path: known for path, known in self._known.items() if there.get(path) == known[0]}
+        self._asked_s = {path: at_s for path, at_s in self._asked_s.items() if path in there}
 
     def _tell_problems(self) -> None:
         for path, problem in self._watch.problems.items():
@@ -152,7 +165,7 @@ class Station:
             entries = [await self._entry(found, path, stamp) for path, stamp in found.files]
             names = [entry.recording for entry in entries]
             for entry in entries:
-                if entry.receipt is None:
+                if entry.receipt is None or self._asks(entry.place):
                     others = names[1:] if entry is entries[0] else names[:1]
                     await self._send(entry, init(entry, found, self._settings.dock.id, others), link)
                 self._told.pop(str(entry.place), None)
@@ -197,6 +210,9 @@ class Station:
             receipt, proven = await talk.receipt(link, self._settings.key, trouble)
         finally:
             del self._talks[key]
+        self._asked_s[entry.place] = self._clock.now().mono_s
+        if entry.receipt is not None and until_told(proven.keep_until):
+            return  # nothing new
         entry.receipt, entry.exhibit, entry.keep_until = receipt, proven.exhibit, proven.keep_until
         try:
             await asyncio.to_thread(self._ledger.save, entry)

@@ -99,6 +99,19 @@ class KekInUse(Protocol):
         ...
 
 
+class Copied(Protocol):
+    """How many copies are wanted of each recording in all, the first included, and when they were verified."""
+
+    @property
+    def wanted(self) -> int:
+        """How many."""
+        ...
+
+    def verified_at(self, row: Exhibit) -> datetime | None:
+        """When an exhibit's copies were last counted; blocks."""
+        ...
+
+
 class Needs(msgspec.Struct, frozen=True):
     """Everything that `Recordings` stands on."""
 
@@ -113,3 +126,4 @@ class Needs(msgspec.Struct, frozen=True):
     rights: DeviceRights | None = None
     """What the device authority says; None where there is none: then a dock is taken at its word."""
     details: Details | None = None
+    copied: Copied | None = None

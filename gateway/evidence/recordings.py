@@ -71,6 +71,7 @@ class Recordings:
         self._needs, self._settings = needs, settings
         self._room = Room(files, root, settings.reserve_mb * MIB)
         self._sealing = Sealing(self._vault, needs, settings.keep_hours)
+        self.receipt_of = self._sealing.sealed
         self._committer = Committer(settings.limits.memory_mb * MIB)
         self.reader = Reader(root, needs.keyring, needs.shelf.exhibit)
         self._uploads: dict[RecordingKey, Upload] = {}

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +26,8 @@ from gateway.evidence.vault.committer import busy
 from gateway.evidence.vault.staging import Vault
 
 ACTOR = "system"
+UNTIL_TOLD = "9999-12-31T23:59:59Z"
+"""A receipt's `keep_until` while copies are wanted that are not verified yet: a later receipt names the time."""
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -107,7 +109,11 @@ class Sealing:
         if row.device is not None and row.recording is not None:
             key = RecordingKey(DeviceId(row.device), row.recording)
         assert key is not None
-        return self._sealed(key, recorded, row.flags)
+        copies, wanted = row.copies or 1, 1 if self._needs.copied is None else self._needs.copied.wanted
+        at: datetime | None = None
+        if self._needs.copied is not None and copies >= wanted > 1:
+            at = await asyncio.to_thread(self._needs.copied.verified_at, row)
+        return self._sealed(key, recorded, row.flags, (copies, at))
 
     def close(self) -> None:
         """End the threads."""
@@ -155,7 +161,19 @@ class Sealing:
         late = "late_segments" in intent.flags and parts
         return {"supersedes": parts[-1]} if late else {}
 
-    def _sealed(self, key: RecordingKey, recorded: Recorded, flags: tuple[str, ...]) -> Sealed:
+    def _keep_until(self, sealed_at: str, verified_at: datetime | None) -> str:
+        """A while after the seal; where more copies are wanted, when the last of them was verified."""
+        if self._needs.copied is None or self._needs.copied.wanted == 1:
+            return rfc3339(from_rfc3339(sealed_at) + self._keep)
+        return UNTIL_TOLD if verified_at is None else rfc3339(verified_at)
+
+    def _sealed(
+        self,
+        key: RecordingKey,
+        recorded: Recorded,
+        flags: tuple[str, ...],
+        copied: tuple[int, datetime | None] = (1, None),
+    ) -> Sealed:
         leaf = msgspec.json.decode(recorded.leaf, type=Leaf)
         if leaf.kind != "seal":
             raise IntegrityError(f"log entry {recorded.index} is no seal")
@@ -169,8 +187,8 @@ class Sealing:
             "log_index": recorded.index,
             "entry": base64.b64encode(recorded.leaf).decode(),
             "proof": recorded.proof,
-            "copies": 1,
-            "keep_until": rfc3339(from_rfc3339(leaf.at) + self._keep),
+            "copies": copied[0],
+            "keep_until": self._keep_until(leaf.at, copied[1]),
         }
         return Sealed(key, exhibit, leaf.size, leaf.sha256, recorded.index, receipt, flags)
 

@@ -13,6 +13,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+PLACES_MAX = 3
 
 
 class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,7 +21,7 @@ class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreSection(Closed, frozen=True):
-    """[store]: room that footage may not use, memory for uploads in flight, what cameras share (0: no limit)."""
+    """[store]: room that footage may not use, memory for uploads in flight, what cameras share; second places."""
 
     reserve_mb: Natural = 512
     memory_mb: Annotated[int, msgspec.Meta(ge=8)] = 64
@@ -30,6 +31,9 @@ class StoreSection(Closed, frozen=True):
     camera_staging_mb: Natural = 0
     staging_mb: Natural = 0
     journal_backlog_mb: Positive = 64
+    copies: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+    copy_to: list[str] = msgspec.field(default_factory=list)
+    copy_mb_s: Natural = 50
 
 
 class EvidenceSection(Closed, frozen=True):
@@ -88,6 +92,16 @@ def check_shares(store: StoreSection) -> None:
         limit = getattr(store, all_)
         if limit and getattr(store, one) > limit:
             raise ConfigError(f"store.{one}", f"is more than {all_} ({limit})")
+
+
+def check_copies(store: StoreSection) -> None:
+    """Places enough for the copies that are asked for, each named once."""
+    if len(store.copy_to) < store.copies - 1:
+        raise ConfigError("store.copy_to", f"{store.copies} copies need {store.copies - 1} places beside the first")
+    if len(set(store.copy_to)) < len(store.copy_to):
+        raise ConfigError("store.copy_to", "names one place twice")
+    if len(store.copy_to) > PLACES_MAX:
+        raise ConfigError("store.copy_to", f"{len(store.copy_to)} places, at most {PLACES_MAX}")
 
 
 def check_witnesses(log: LogSection) -> None:

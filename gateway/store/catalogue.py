@@ -185,6 +185,24 @@ class Catalogue:
         with self._opened.connect() as link:
             return [_entry(row) for row in link.execute(query.order_by(custody.c.log_index).limit(limit))]
 
+    def named(self, kinds: Collection[str], since: int, until: int) -> list[str]:
+        """The exhibits that entries of these kinds are about, from one log index up to another, oldest first."""
+        spanned = sa.and_(custody.c.log_index >= since, custody.c.log_index < until, custody.c.kind.in_(kinds))
+        query = sa.select(custody.c.exhibit).where(spanned, custody.c.exhibit.is_not(None))
+        with self._opened.connect() as link:
+            return list(
+                link.execute(query.group_by(custody.c.exhibit).order_by(sa.func.min(custody.c.log_index))).scalars()
+            )
+
+    def count_short(self, wanted: int) -> int:
+        """How many sealed exhibits, not disposed of, have fewer verified copies than wanted (the first counts)."""
+        kept = sa.and_(
+            exhibit.c.sealed_at.is_not(None), exhibit.c.disposed_at.is_(None), exhibit.c.shredded_at.is_(None)
+        )
+        query = sa.select(sa.func.count()).where(kept, sa.func.coalesce(exhibit.c.copies, 1) < wanted)
+        with self._opened.connect() as link:
+            return int(link.execute(query).scalar_one())
+
     def custody(self, exhibit_id: str) -> list[CustodyEntry]:
         """The exhibit's whole chain, oldest first."""
         query = sa.select(custody).where(custody.c.exhibit == exhibit_id).order_by(custody.c.n)

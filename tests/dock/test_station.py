@@ -295,3 +295,21 @@ async def test_answers_that_say_nothing(tmp_path, topic):
         await rig.until(lambda: rig.station.quiet)
         rig.wire.hear(topic, b"{", lambda: None)
         assert rig.of("answer_unreadable")
+
+
+async def test_kept_until_a_later_receipt_names_a_time(tmp_path, monkeypatch):
+    """While copies are not verified the dock keeps the file and asks again; then it may go."""
+    monkeypatch.setattr(stations, "ASK_AGAIN_S", 0.0)
+    rig = Rig(tmp_path, after="delete")
+    film, given = rig.put("AX1/A.MP4"), rig.double.log.receipt
+    rig.double.log.receipt = lambda *words: {**given(*words), "keep_until": "9999-12-31T23:59:59Z"}
+    async with rig.running():
+        await rig.until(lambda: rig.of("receipted"))
+        await rig.until(lambda: len(rig.wire.inits) > 2, "asked again")
+        assert film.exists()
+        assert len(rig.of("receipted")) == 1, "nothing new is not told"
+        for key, receipt in rig.double.receipts.items():
+            rig.double.receipts[key] = {**receipt, "copies": 2, "keep_until": "2026-11-22T21:08:02Z"}
+        await rig.until(lambda: rig.of("deleted"))
+    assert not film.exists()
+    assert len(rig.of("receipted")) == 2

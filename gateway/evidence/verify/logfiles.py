@@ -18,7 +18,7 @@ from gateway.evidence.verify.successor import check_successor, first_origin
 from gateway.evidence.verify.tiles import Tile
 
 CHECKPOINT = "log/checkpoint"
-COSIGNED, HALTED = "log/cosigned", "log/halted"
+COSIGNED, HALTED, COPYING = "log/cosigned", "log/halted", "log/copying"
 NOTE_MAX = 1 << 18
 EDGE_TRIES = 50
 Hashes = list[bytes | None]
@@ -213,6 +213,10 @@ class LogFiles:
         sizes = [self.checkpoint.size]
         later = self._read_pending()
         sizes += [pending.checkpoint.size for pending in (self._pending, later) if pending is not None]
+        if exists(self._top / "copying"):  # of a copy: the checkpoint that its tiles are being copied for
+            with self._report.collecting():
+                raw = read_whole(self._top / "copying", NOTE_MAX, COPYING)
+                sizes.append(open_checkpoint(raw, self.vkey, COPYING).size)
         if self.moved():
             with self._report.collecting():
                 sizes.append(self._read_checkpoint(self.vkey).size)
@@ -223,7 +227,7 @@ class LogFiles:
         with self._report.collecting():
             for name in walk(self._top / "tile", "log/tile"):
                 tile = tiles.parse_name(name)
-                if name.endswith(".tmp"):
+                if name.endswith((".tmp", ".part")):
                     self._report.note(f"log/tile/{shown(name)}: left by a write that did not end")
                 elif tile is None:
                     self._report.differs(f"log/tile/{shown(name)}", "no file of this name", "one")

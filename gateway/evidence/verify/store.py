@@ -12,15 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from sqlite3 import Connection
 
-from gateway.evidence.verify.blobs import check_blob, count_orphans
-from gateway.evidence.verify.catalogue import CatalogueCheck, catalogue
+from gateway.evidence.verify.blobs import blob_path, check_blob, count_orphans
+from gateway.evidence.verify.catalogue import NAME, CatalogueCheck, catalogue
 from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.disposal import Erasures, check_gone, check_ways, judge_erasure
-from gateway.evidence.verify.files import walk
+from gateway.evidence.verify.files import exists, walk
 from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.second_places import Claims, Mark, check_copies, check_mark, read_mark
 from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.thumbnails import check_thumbnail
 from gateway.evidence.verify.trust import Trust
@@ -47,13 +48,16 @@ def verify_store(
     *,
     origin: str | None = None,
     trust: Trust = _NOBODY,
+    copies: Iterable[Path] = (),
 ) -> Report:
     """Log, chains, details, blobs, catalogue; of one exhibit, or of all.
 
-    keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash.
+    keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash. copies: data directories of
+    second places, which must hold what the log says that they hold.
     """
     for attempt in range(_TRIES):
         run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit, trust)
+        run.copies = [Path(place) for place in copies]
         run.store(Path(keys_dir) if keys_dir is not None else None, origin)
         if run.settled or attempt == _TRIES - 1:
             break
@@ -71,6 +75,8 @@ class _Run:
         self._files = LogFiles(evidence, report)
         self._leaves: dict[int, Leaf] = {}
         self._chains = Chains()
+        self._mark: Mark | None = None
+        self.copies: list[Path] = []
 
     @property
     def settled(self) -> bool:
@@ -87,6 +93,7 @@ class _Run:
     def store(self, keys: Path | None, origin: str | None) -> None:
         """Verify everything that the log speaks of."""
         with self.report.collecting(), ExitStack() as stack:
+            self._mark = read_mark(self._evidence)
             copy = self._catalogue(stack)
             with self.report.collecting():
                 size = self._open(origin)
@@ -110,6 +117,8 @@ class _Run:
         return checkpoint.size
 
     def _catalogue(self, stack: ExitStack) -> Connection | None:
+        if self._mark is not None and not exists(self._evidence / NAME):
+            return None
         with self.report.collecting():
             return stack.enter_context(catalogue(self._evidence))
         return None
@@ -129,9 +138,11 @@ class _Run:
     def _check_contents(self, keys: Path | None, folded: dict[str, Exhibit]) -> None:
         keyring = self._keyring(keys)
         self._check_details(keyring, folded)
+        self._claims = Claims(self._leaves.values(), self._details.found)
+        self._check_claims(folded)
         for name, exhibit in folded.items():
             if self._only in {None, name}:
-                self._check_exhibit(exhibit, keyring)
+                self._check_exhibit(name, exhibit, keyring)
                 if exhibit.disposed is None and exhibit.said.get("thumbnail") is not None:
                     check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
@@ -197,11 +208,28 @@ class _Run:
             self.report.differs(leaf.where, f"a detail with actor and {shown(said)}", shown(told))
         check_signature(leaf, detail, self.report)
 
-    def _check_exhibit(self, exhibit: Exhibit, keyring: Keyring | None) -> None:
+    def _check_claims(self, folded: dict[str, Exhibit]) -> None:
+        if self._mark is not None:
+            check_mark(self._mark, self._files, self.report)
+        if self._only is None:
+            self._claims.check(folded, self.report)
+        if self.copies:
+            of = folded if self._only is None else {name: one for name, one in folded.items() if name == self._only}
+            check_copies(self.copies, of, self._claims, self._files, self.report)
+
+    def _is_not_copied(self, name: str, seal: Leaf) -> bool:
+        """A copy lacks what no entry says that it holds; a first store lacks nothing."""
+        if self._mark is None or exists(self._evidence / blob_path(str(seal.facts.get("blob")))):
+            return False
+        return self._claims.may_lack(name, self._mark.id)
+
+    def _check_exhibit(self, name: str, exhibit: Exhibit, keyring: Keyring | None) -> None:
         if exhibit.seal is None:
             self.report.count("unsealed")
         elif exhibit.disposed is not None:
             check_gone(self._evidence, exhibit, keyring, self.report)
+        elif self._is_not_copied(name, exhibit.seal):
+            self.report.count("not_copied")
         else:
             self.report.count("sealed")
             check_blob(self._evidence, exhibit.seal, keyring, self.report)
@@ -216,7 +244,9 @@ class _Run:
     def _judge_orphans(self) -> None:
         """A seal under way keeps its staging directory until its entry is in the log: no blob is ever without both."""
         blobs, staged = (self.report.counts.get(name, 0) for name in ("orphan_blobs", "staging"))
-        if blobs > staged and self._files.moved():
+        if blobs > staged and self._mark is not None:
+            self.report.note("blobs that no entry names yet: they get to a copy before the log does")
+        elif blobs > staged and self._files.moved():
             self.report.note("the log grew meanwhile: blobs that no entry names were counted, not judged")
         elif blobs > staged:
             self.report.differs("blobs", f"at most {staged} that no entry names, as many as lie in staging", str(blobs))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
 from drivers.camera.driver import MIB, Settings, build
 from gateway.domain.events import CameraReport, EmergencyReport, PositionReport
-from gateway.domain.evidence import RecordingKey
-from gateway.domain.ids import DeviceId
-from gateway.errors import ConfigError, IntegrityError, SegmentError, StoreBusyError
+from gateway.domain.evidence import RecordingKey, Sealed
+from gateway.domain.ids import DeviceId, ExhibitId
+from gateway.errors import ConfigError, IntegrityError, LinkError, SegmentError, StoreBusyError
 from gateway.ports import BrokerAddress, DriverContext
 from tests.drivers.camera.sink import Sink
 from tests.drivers.links.rig import BROKERS, Intake, StillClock, broker, device, running, until
@@ -393,3 +393,37 @@ def test_a_gateway_without_broker_or_store_is_a_config_error():
         build(Settings(), DriverContext("cams", StillClock(), None, object(), None))
     with pytest.raises(ConfigError, match="store"):
         build(Settings(), DriverContext("cams", StillClock(), None, None, BrokerAddress("h", 1)))
+
+
+class Receipts:
+    """Who listens for new receipts."""
+
+    def __init__(self) -> None:
+        self.listeners = []
+
+    @contextmanager
+    def heard_by(self, listener):
+        """As the port."""
+        self.listeners.append(listener)
+        try:
+            yield
+        finally:
+            self.listeners.remove(listener)
+
+
+async def test_a_receipt_that_says_more_is_sent_unasked(mqtt):
+    """To the camera's own topic, while it is connected; afterwards nobody listens."""
+    receipts = Receipts()
+    context = DriverContext("cams", StillClock(), Intake(), Sink(), mqtt.address, receipts=receipts)
+    driver = build(Settings(), context)
+    sealed = Sealed(KEY, ExhibitId("X-1"), 1, "00", 0, {"v": 1, "copies": 2}, ())
+    async with device(mqtt.address, "cam-0042", f"{CAMERA}/response") as camera, running(driver.run()):
+        await until(lambda: driver.health().state == "up" and receipts.listeners)
+        await receipts.listeners[0](sealed)
+        await until(lambda: camera.heard)
+        said = json.loads(camera.heard[0][1])
+        assert (said["recording"], said["topic"], said["receipt"]) == (REC, "…/receipt", {"v": 1, "copies": 2})
+        assert driver.health().counters["renewed"] == 1
+    assert receipts.listeners == []
+    with pytest.raises(LinkError):
+        await driver.footage.renewed(sealed)
