@@ -246,7 +246,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     if half is not None:
         kept = half.records
         want = half.recordings.shares.want
-        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, want, half.witnesses)
+        room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, want, half.desk, half.witnesses)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,16 +13,16 @@ import structlog
 
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
-from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
-from gateway.evidence.needs import Needs, Terms
+from gateway.evidence.needs import Needs
 from gateway.evidence.recordings import Recordings
 from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
+from gateway.evidence.work.desk import Desk
 from gateway.media import examiner
 from gateway.media.examiner import Examiner
 from gateway.observe import Gauges, SystemClock
@@ -32,8 +31,8 @@ from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
 from gateway.witnessing import kept_running, witnessed
+from gateway.working import AgencyTerms, desk_of, keep_up
 
-NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
 LOOK_EVERY_S = 1.0
 
@@ -56,6 +55,7 @@ class EvidenceHalf:
 
     records: Records
     recordings: Recordings
+    desk: Desk
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
 
@@ -89,20 +89,6 @@ class EvidenceHalf:
         if self.witnesses is None:
             return self.records.custody.checkpoint_text
         return (await self.witnesses.wait_cosigned(index, patience_s)).note
-
-
-class AgencyTerms:
-    """An exhibit's controller is its device's agency; the uncategorised rule of the settings holds."""
-
-    def __init__(self, people: Directory, days: int, rule_version: int) -> None:
-        self._people, self._days, self._version = people, days, rule_version
-
-    def terms(self, device: DeviceId, at: datetime) -> Terms:
-        """Whose, under which rule, due when."""
-        known = self._people.device(device)
-        controller = known.agency if known else NO_CONTROLLER
-        rule = f"{controller}/uncategorised@{self._version}"
-        return Terms(controller, rule, (at + timedelta(days=self._days)).date())
 
 
 class LogEntries:
@@ -162,7 +148,8 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
-        retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+        desk = desk_of(settings.retention, opened.custody, opened.catalogue, clock)
+        await desk.look()
         needs = Needs(
             custody=opened.custody,
             entries=LogEntries(opened.custody),
@@ -170,7 +157,7 @@ async def evidence_half(
             keyring=opened.keyring,
             keks=opened.keystore,
             people=people,
-            retention=retention,
+            retention=AgencyTerms(people, desk.books),
             clock=clock,
             rights=rights,
             details=opened.custody,
@@ -180,11 +167,11 @@ async def evidence_half(
         try:
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
-                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
+                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses), keep_up(desk)]
                 if examining is not None:
                     lasting.append(examining.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                yield EvidenceHalf(opened, recordings, desk, examining, witnesses)
                 for chore in chores:
                     chore.cancel()
         finally:

@@ -21,6 +21,7 @@ from gateway.evidence.settings import (
     RetentionSection,
     Seconds,
     StoreSection,
+    check_retention,
     check_shares,
     check_witnesses,
 )
@@ -101,6 +102,7 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:read",
         "evidence:content",
         "evidence:expected",
+        "evidence:work",
         "log:read",
         "roster:read",
         "health:read",
@@ -110,11 +112,14 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:content",
         "evidence:expected",
         "evidence:settle",
+        "evidence:work",
+        "evidence:supervise",
+        "evidence:download",
         "log:read",
         "roster:read",
         "health:read",
     ],
-    "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
+    "auditor": ["evidence:read", "audit:read", "log:read", "log:entries", "roster:read", "health:read"],
 }
 
 
@@ -241,6 +246,7 @@ def _consistent(settings: Settings) -> Settings:
     if bool(broker.cert) != bool(broker.key):
         raise ConfigError("broker.key", "cert and key go together")
     check_shares(settings.store)
+    check_retention(settings.retention)
     return settings
 
 

@@ -103,6 +103,27 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     flags: tuple[str, ...] | None = None
     """Any of these."""
+    exhibit_ref: str | None = None
+    incident: str | None = None
+    hold: str | None = None
+    """The id of a hold that stands."""
+    due_by: str | None = None
+    """Due on this day or before."""
+    review_by: str | None = None
+    """To be reviewed on this day or before."""
+    present: bool | None = None
+    """Neither disposed of nor its key destroyed."""
+
+
+class ActFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which acts to list; general: those about no exhibit; until is exclusive."""
+
+    kinds: tuple[str, ...] | None = None
+    actor: str | None = None
+    exhibit: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    general: bool = False
 
 
 class Chain(msgspec.Struct, frozen=True):
