@@ -158,9 +158,9 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         )
         gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
-        await _api(stack, gateway, store)
+        server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run)
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -240,7 +240,7 @@ def _metrics(gateway: Gateway) -> None:
     )
 
 
-async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: RosterStore) -> None:
+async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: RosterStore) -> Server:
     settings, half = gateway.settings, gateway.evidence
     room = None
     if half is not None:
@@ -267,6 +267,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)
     stack.push_async_callback(server.close)
+    return server
 
 
 async def serve(

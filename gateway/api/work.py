@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -18,7 +18,7 @@ from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.work.acts import Amendable, Amendment, Categorisation, Review, Transfer
 from gateway.evidence.work.desk import Desk, HoldWords
-from gateway.evidence.work.holds import IncidentHold
+from gateway.evidence.work.holds import IncidentHold, incident_ref
 from gateway.evidence.work.refusals import ConflictError, NoneSuchError
 from gateway.evidence.work.rules import Worker
 
@@ -121,6 +121,17 @@ class Holds(msgspec.Struct, frozen=True):
 
     holds: list[IncidentHold]
     v: int = 1
+
+
+def narrowed(facets: dict[str, Any], today: date) -> dict[str, Any]:
+    """Facets of a list as the catalogue takes them; what is due or to be reviewed is not what is gone."""
+    asked = {name: part for name, part in facets.items() if name != "review_due"}
+    if asked.get("incident") is not None:
+        asked["incident"] = incident_ref(asked["incident"])
+    if facets.get("review_due"):
+        asked["review_before"] = (today + timedelta(days=1)).isoformat()
+    dated = asked.get("due_before") is not None or facets.get("review_due")
+    return asked | ({"present": True} if dated else {})
 
 
 def desk_of(call: Call[Any]) -> tuple[Desk, Worker]:

@@ -107,10 +107,10 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     incident: str | None = None
     hold: str | None = None
     """The id of a hold that stands."""
-    due_by: str | None = None
-    """Due on this day or before."""
-    review_by: str | None = None
-    """To be reviewed on this day or before."""
+    due_before: str | None = None
+    """Due before this day."""
+    review_before: str | None = None
+    """To be reviewed before this day."""
     present: bool | None = None
     """Neither disposed of nor its key destroyed."""
 

@@ -235,10 +235,10 @@ def _work(filters: ExhibitFilter) -> Iterator[sa.ColumnElement[bool]]:
     """What evidence officers ask of their work."""
     if filters.hold is not None:
         yield _any_of(exhibit.c.holds, (filters.hold,))
-    if filters.due_by is not None:
-        yield exhibit.c.due <= filters.due_by
-    if filters.review_by is not None:
-        yield exhibit.c.review_due <= filters.review_by
+    if filters.due_before is not None:
+        yield exhibit.c.due < filters.due_before
+    if filters.review_before is not None:
+        yield exhibit.c.review_due < filters.review_before
     if filters.present is not None:
         present = sa.and_(exhibit.c.disposed_at.is_(None), exhibit.c.shredded_at.is_(None))
         yield present if filters.present else sa.not_(present)
