@@ -1,4 +1,4 @@
-"""`lapel evidence list | show | verify | export | import | settle | expected | settle-expected | seal-incomplete`."""
+"""`lapel evidence`: list and show here; verify, export, import, settle, expected, custody acts, audit beside it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_audit import audit
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
+from gateway.cli.evidence_work import COMMANDS
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
@@ -33,6 +35,9 @@ evidence.add_command(seal_incomplete)
 evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
+evidence.add_command(audit)
+for command in COMMANDS:
+    evidence.add_command(command)
 
 
 @evidence.command("list")

@@ -15,6 +15,7 @@ from gateway.api.identity import OPEN
 from gateway.api.server import table
 from gateway.console import page
 from tests.api.site import Site, noise
+from tests.api.work_calls import prepared, work_calls
 
 JSON_MEDIA = ("application/json", "application/geo+json")
 
@@ -45,13 +46,14 @@ def lively(shared_site: Site) -> Iterator[tuple[Site, httpx.Client, dict[str, An
 @pytest.fixture(scope="module")
 def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     """What the paths' names stand for here."""
-    _, client, _ = lively
+    site, client, _ = lively
     exhibit = client.get("/v1/exhibits").json()["exhibits"][0]["id"]
     doubtful = client.get("/v1/exhibits?recording=doubtful").json()["exhibits"][0]["id"]
     emergency = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
     made = client.post("/v1/bookings", json={"device": "cam-0042", "holder": "P-0015"}).json()
     tracked = client.get("/v1/exhibits?recording=tracked").json()["exhibits"][0]["id"]
     held = {"exhibit": exhibit, "doubtful": doubtful, "tracked": tracked}
+    held["work"] = prepared(site, client)
     return {**held, "emergency": emergency, "booking": made["id"]}
 
 
@@ -73,6 +75,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
+        *work_calls(known["work"]),
         ("get", "/v1/expected", "/v1/expected", None),
         ("get", "/v1/expected/counts", "/v1/expected/counts?from=2026-11-20&to=2026-11-22", None),
         ("post", "/v1/expected/{number}/settle", "/v1/expected/1/settle", {"reason": "crushed"}),
