@@ -96,6 +96,7 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
     devices: DevicesHalf | None = None
+    server: Server | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -158,7 +159,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         )
         gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
-        server = await _api(stack, gateway, store)
+        gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run)
         tasks = [background.create_task(run()) for run in lasting]
