@@ -74,6 +74,14 @@ gateway/evidence/numbering.py
 gateway/evidence/track.py
 gateway/crypto/der.py
 gateway/evidence/export/faults.py
+gateway/evidence/work/acts.py
+gateway/evidence/work/comparison.py
+gateway/evidence/work/holds.py
+gateway/evidence/work/playback.py
+gateway/evidence/work/refusals.py
+gateway/evidence/work/rules.py
+gateway/evidence/work/terms.py
+gateway/evidence/work/verbs.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

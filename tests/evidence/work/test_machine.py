@@ -29,7 +29,7 @@ REFUSED = (ConflictError, NoneSuchError, UnfitError)
 WHO = st.sampled_from([ANN, BOB])
 WHICH = st.integers(0, 3)
 INCIDENT = st.sampled_from([None, "cc 1", "CC  1", "cc 2"])
-COUNT = int(os.environ.get("LAPEL_ACT_RUNS", "3"))
+COUNT = int(os.environ.get("LAPEL_ACTS", "3"))
 
 
 def differing(lab: WorkLab) -> list[Any]:
