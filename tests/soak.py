@@ -2,7 +2,8 @@
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
-LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600),
+LAPEL_ACTS (300);
 LAPEL_SEED varies the moments.
 """
 
@@ -43,6 +44,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
+- **custody acts**: any run of categorisations, holds, reviews, rule changes and disposals of two people at two desks;
+  the catalogue is the rebuilt one, the verifier agrees, holds are as a model has them.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
@@ -58,6 +61,7 @@ LENGTHS = (
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
+    "LAPEL_ACTS",
 )
 Figures = list[dict[str, Any]]
 
@@ -143,6 +147,12 @@ def properties(number: int) -> Outcome:
     return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
 
 
+def acts(number: int) -> Outcome:
+    """So many runs of custody acts against a rebuilt catalogue and the verifier."""
+    paths = ["tests/evidence/work/test_machine.py", "--timeout=0"]
+    return tests("custody acts", f"{number} runs", paths, LAPEL_ACTS=number)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -195,6 +205,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_DEMO_S", 600, demonstration),
+    ("LAPEL_ACTS", 300, acts),
 ]
 
 

@@ -55,6 +55,10 @@ class RuleBook:
             return
         self._highest[rule.category] = max(rule.version, self._highest.get(rule.category, 0))
         if facts.get("approved") is True:
+            # The table put on record by two processes at once takes back nothing that was changed since.
+            before = self._recorded.get((rule.category, rule.controller))
+            if before is not None and before.version > rule.version:
+                return
             self._recorded[rule.category, rule.controller] = rule
             self.proposals = {key: each for key, each in self.proposals.items() if not _overtaken(each.rule, rule)}
         elif detail is not None:
