@@ -39,22 +39,30 @@ class Playbacks:
         played = self._open.get(sitting)
         if played is None:
             if len(self._open) >= MOST_PLAYED:
-                oldest = min(self._open, key=lambda each: self._open[each].last_at)
-                self._ended.append((oldest, self._open.pop(oldest)))
+                self._end(min(self._open, key=lambda each: self._open[each].last_at))
             played = self._open[sitting] = Played(row.size or 0, row.duration_s, now, now)
         played.sent(start, end, now)
         if played.full:
-            self._ended.append((sitting, self._open.pop(sitting)))
+            self._end(sitting)
 
-    def take(self, now: datetime | None) -> list[tuple[Sitting, Played]]:
-        """What has ended, once; without a time everything has."""
+    def over(self, now: datetime | None) -> list[tuple[Sitting, Played]]:
+        """What has ended and is not on record yet; without a time everything has."""
         over = [each for each, played in self._open.items() if now is None or now - played.last_at >= SITTING]
-        taken, self._ended = [*self._ended, *((each, self._open.pop(each)) for each in over)], []
-        return taken
+        for sitting in over:
+            self._end(sitting)
+        return list(self._ended)
 
-    def put_back(self, sitting: Sitting, played: Played) -> None:
-        """The log would not take it now."""
-        self._ended.append((sitting, played))
+    def written(self, sitting: Sitting, played: Played) -> None:
+        """It is on record."""
+        self._ended.remove((sitting, played))
+
+    def _end(self, sitting: Sitting) -> None:
+        self._ended.append((sitting, self._open.pop(sitting)))
+        if len(self._ended) > MOST_PLAYED:
+            dropped, _ = self._ended.pop(0)
+            _log.error(
+                "playback_dropped", exhibit=dropped.exhibit, account=dropped.account, why="the log is not written"
+            )
 
 
 class Failures:
@@ -103,16 +111,19 @@ async def write_failures(custody: CustodyLog, failures: Failures, now: datetime)
         return
     try:
         await custody.record(act)
-    except GatewayError as problem:
+    except BaseException as problem:
+        failures.put_back(act)  # told of twice, if need be, and not lost
+        if not isinstance(problem, GatewayError):
+            raise
         _log.error("login_failed_not_recorded", problem=str(problem))
-        failures.put_back(act)
 
 
 async def write_playbacks(custody: CustodyLog, playbacks: Playbacks, now: datetime | None) -> None:
-    """Put on record what sittings that have ended were sent; without a time, all of them."""
-    for sitting, played in playbacks.take(now):
+    """Put on record what sittings that have ended were sent; without a time, all. What fails comes next time."""
+    for sitting, played in playbacks.over(now):
         try:
             await custody.record(played.act(sitting))
         except GatewayError as problem:
             _log.error("playback_not_recorded", exhibit=sitting.exhibit, problem=str(problem))
-            playbacks.put_back(sitting, played)
+            return
+        playbacks.written(sitting, played)

@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 import msgspec
 from aiohttp import web
 
-from gateway.api import settling, work
+from gateway.api import facets as asked_for
+from gateway.api import settling
 from gateway.api.afterwards import PLAYBACKS, SITTING, Playbacks
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import EvidenceRoom, evidence_of
@@ -152,7 +153,7 @@ async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
     facets = {name: part for name, part in msgspec.to_builtins(asked).items() if name not in ("limit", "after")}
-    chosen = settling.chosen(call.who, work.narrowed(facets, datetime.now(UTC).date()))
+    chosen = settling.chosen(call.who, asked_for.narrowed(facets, datetime.now(UTC).date()))
     said = {name: part for name, part in facets.items() if part is not None}
     await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
     call.request.config_dict[SITTINGS].browsed(call.who.account, call.who.session, datetime.now(UTC))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
-from gateway.api import settling
+from gateway.api import evidence, settling
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
-from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.routing import Answer, Call, Routes, as_json
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.work.acts import Amendable, Amendment, Categorisation, Review, Transfer
 from gateway.evidence.work.desk import Desk, HoldWords
-from gateway.evidence.work.holds import IncidentHold, incident_ref
+from gateway.evidence.work.holds import ExhibitHold, IncidentHold
 from gateway.evidence.work.refusals import ConflictError, NoneSuchError
 from gateway.evidence.work.rules import Worker
 
@@ -116,22 +116,18 @@ class HeldExhibit(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+class HoldsOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All, or those to be looked at again before a day."""
+
+    until_before: date | None = None
+
+
 class Holds(msgspec.Struct, frozen=True):
-    """Holds by incident."""
+    """Holds by incident, released ones too, and those that stand on single exhibits."""
 
     holds: list[IncidentHold]
+    exhibits: list[ExhibitHold]
     v: int = 1
-
-
-def narrowed(facets: dict[str, Any], today: date) -> dict[str, Any]:
-    """Facets of a list as the catalogue takes them; what is due or to be reviewed is not what is gone."""
-    asked = {name: part for name, part in facets.items() if name != "review_due"}
-    if asked.get("incident") is not None:
-        asked["incident"] = incident_ref(asked["incident"])
-    if facets.get("review_due"):
-        asked["review_before"] = (today + timedelta(days=1)).isoformat()
-    dated = asked.get("due_before") is not None or facets.get("review_due")
-    return asked | ({"present": True} if dated else {})
 
 
 def desk_of(call: Call[Any]) -> tuple[Desk, Worker]:
@@ -222,12 +218,13 @@ async def transfer(call: Call[Transferred]) -> web.StreamResponse:
         return as_json(await desk.transfer(who, name, Transfer(**msgspec.structs.asdict(call.asked))))
 
 
-@ROUTES.add("GET /v1/holds", "evidence:read", Answer("Holds by incident", shape=Holds))
-async def holds(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer every hold by incident, released ones too; holds of one exhibit stand on the exhibit."""
+@ROUTES.add("GET /v1/holds", "evidence:read", Answer("Holds", shape=Holds), HoldsOf)
+async def holds(call: Call[HoldsOf]) -> web.StreamResponse:
+    """Answer holds by incident and of exhibits; those to be looked at again, where a day is given."""
     desk, _ = desk_of(call)
-    await desk.look()
-    return as_json(Holds(sorted(desk.books.holds.all.values(), key=lambda each: each.hold)))
+    said = {"until_before": None if (day := call.asked.until_before) is None else day.isoformat()}
+    await evidence.seen(call, "browse", f"holds {said}", None, {"what": "holds", "facets": said})
+    return as_json(Holds(*await desk.holds(call.asked.until_before)))
 
 
 @ROUTES.add("POST /v1/holds", WORK, Answer("The hold", shape=Held, status=201), HoldIncident)

@@ -125,18 +125,19 @@ def release(
 
 
 @click.command("holds")
+@click.option("--until-before", type=Day(), metavar="DAY", help="Those to be looked at again before it.")
 @of_store
 @as_json_option
-def holds(config: str | None, data: str | None, *, as_json: bool) -> None:
-    """List holds by incident."""
+def holds(until_before: date | None, config: str | None, data: str | None, *, as_json: bool) -> None:
+    """List holds by incident, and those of exhibits."""
     with at_desk(config, data) as desk:
-        asyncio.run(desk.look())
-        found = sorted(desk.books.holds.all.values(), key=lambda each: each.hold)
+        found, placed = asyncio.run(desk.holds(until_before))
     if as_json:
-        show.json({"v": 1, "holds": found})
+        show.json({"v": 1, "holds": found, "exhibits": placed})
         return
     lines = [(e.hold, e.incident, e.reason, e.until, "stands" if e.stands else "released") for e in found]
-    show.rows(("hold", "incident", "reason", "look again", ""), lines)
+    lines += [(e.hold, e.exhibit, str(e.reason), e.until, "stands") for e in placed]
+    show.rows(("hold", "of", "reason", "look again", ""), lines)
 
 
 @click.command("review")

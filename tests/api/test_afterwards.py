@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from gateway.api import afterwards
 from gateway.api.afterwards import Failures, Playbacks
@@ -196,12 +197,30 @@ def test_open_sittings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     sittings = [Sitting("ann", "s", str(ExhibitId(f"X-{n}"))) for n in range(3)]
     for sitting in sittings:
         playbacks.sent(sitting, row, 0, 1)
-    assert [sitting for sitting, _ in playbacks.take(datetime.now(UTC))] == sittings[:1]
+    (oldest,) = playbacks.over(datetime.now(UTC))
+    assert oldest[0] == sittings[0]
+    playbacks.written(*oldest)
     for n in range(5000):
         playbacks.sent(sittings[2], row, 10 * n, 10 * n + 1)
-    ((sitting, played),) = playbacks.take(datetime.now(UTC))
+    ((sitting, played),) = playbacks.over(datetime.now(UTC))
     assert (sitting, len(played.spans)) == (sittings[2], 4096)
-    assert sum(len(played.spans) for _, played in playbacks.take(None)) == 1 + 5000 - 4096
+    playbacks.written(sitting, played)
+    assert sum(len(played.spans) for _, played in playbacks.over(None)) == 1 + 5000 - 4096
+
+
+def test_what_waits_for_a_broken_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are dropped, loudly."""
+    monkeypatch.setattr(afterwards, "MOST_PLAYED", 3)
+    playbacks, row = Playbacks(), Exhibit(id="X", size=100)
+    with structlog.testing.capture_logs() as said:
+        for n in range(5):
+            playbacks.sent(Sitting("ann", "s", f"X-{n}"), row, 0, 1)
+            playbacks.over(None)
+    assert [sitting.exhibit for sitting, _ in playbacks.over(None)] == ["X-2", "X-3", "X-4"]
+    assert [(each["event"], each["exhibit"]) for each in said] == [
+        ("playback_dropped", "X-0"),
+        ("playback_dropped", "X-1"),
+    ]
 
 
 # --- the audit

@@ -6,8 +6,8 @@ import threading
 from typing import Any, Protocol
 
 from gateway.crypto.canonical import parse_canonical
-from gateway.evidence.rows import ActFilter, CustodyEntry
-from gateway.evidence.work.holds import HoldBook
+from gateway.evidence.rows import ActFilter, CustodyEntry, Exhibit
+from gateway.evidence.work.holds import ExhibitHold, HoldBook
 from gateway.evidence.work.rules import RuleBook
 from gateway.evidence.work.terms import Rule
 
@@ -54,10 +54,27 @@ class Books:
                     self._take(each.log_index)
                     self.seen = each.log_index
 
+    def placed_on(self, row: Exhibit) -> list[ExhibitHold]:
+        """The holds of its own that stand on an exhibit, with why and until when. Blocks."""
+        own = [name for name in row.holds if name not in self.holds.all]
+        said: dict[str, dict[str, Any]] = {}
+        if own:
+            for each in self._listing.acts(ActFilter(kinds=("hold",), exhibit=row.id), PAGE):
+                facts, detail = self._read(each.log_index)
+                said[str(facts.get("hold"))] = detail or {}
+        return [_placed(name, row.id, said.get(name, {})) for name in own]
+
+    def _read(self, index: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        kept = self._log.detail(index)
+        return parse_canonical(self._log.leaf(index)), None if kept is None else kept[0]
+
     def _take(self, index: int) -> None:
-        facts, kept = parse_canonical(self._log.leaf(index)), self._log.detail(index)
-        detail = None if kept is None else kept[0]
+        facts, detail = self._read(index)
         if facts["kind"] == "rule_change":
             self.rules.take(facts, detail)
         else:
             self.holds.take(facts, detail)
+
+
+def _placed(name: str, exhibit: str, said: dict[str, Any]) -> ExhibitHold:
+    return ExhibitHold(name, exhibit, said.get("reason"), said.get("reference"), said.get("until"), said.get("actor"))

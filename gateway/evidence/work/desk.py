@@ -15,7 +15,7 @@ from gateway.evidence.upload import exhibit_id
 from gateway.evidence.work import acts
 from gateway.evidence.work.acts import Amendment, Categorisation, Review, Transfer
 from gateway.evidence.work.books import Books, Listing, Log
-from gateway.evidence.work.holds import IncidentHold, held, incident_ref
+from gateway.evidence.work.holds import ExhibitHold, IncidentHold, held, incident_ref
 from gateway.evidence.work.refusals import ConflictError, NoneSuchError, UnfitError
 from gateway.evidence.work.rules import Worker
 from gateway.evidence.work.terms import UNCATEGORISED, Decision, Rule, decided, ruled
@@ -182,6 +182,18 @@ class Desk:
             row = await self.row(exhibit)
             await self.register.record_many([acts.transferred(row, who, said)])
             return await self.row(exhibit)
+
+    async def holds(self, until_before: date | None = None) -> tuple[list[IncidentHold], list[ExhibitHold]]:
+        """Holds by incident, and those that stand on exhibits; of a day, what is to be looked at again before it."""
+        await self.look()
+        by_incident = sorted(self.books.holds.all.values(), key=lambda each: each.hold)
+        rows = await self.every(ExhibitFilter(held=True, present=True))
+        placed = [each for row in rows for each in await asyncio.to_thread(self.books.placed_on, row)]
+        if until_before is None:
+            return by_incident, placed
+        day = until_before.isoformat()
+        standing = [each for each in by_incident if each.stands and each.until is not None and each.until < day]
+        return standing, [each for each in placed if each.until is not None and each.until < day]
 
     async def row(self, exhibit: str) -> Exhibit:
         """An exhibit that can be worked on; NoneSuchError, ConflictError."""

@@ -23,6 +23,17 @@ class IncidentHold(msgspec.Struct, frozen=True):
     stands: bool = True
 
 
+class ExhibitHold(msgspec.Struct, frozen=True):
+    """A hold that stands on one exhibit; reason is null where the detail was erased."""
+
+    hold: str
+    exhibit: str
+    reason: str | None = None
+    reference: str | None = None
+    until: str | None = None
+    by: str | None = None
+
+
 class HoldBook:
     """The incident holds as `hold` and `release` entries without an exhibit leave them."""
 

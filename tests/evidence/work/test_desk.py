@@ -285,3 +285,21 @@ def test_the_work_lists(lab: WorkLab) -> None:
     run(lab.log.record_many([Act("dispose", "system", ExhibitId(fresh))]))
     assert sorted(asked(present=True)) == sorted([soon, filed])
     assert asked(present=False) == [fresh]
+
+
+def test_holds_to_be_looked_at_again(lab: WorkLab) -> None:
+    """Each with why and until when; by day; an incident's is listed once, whatever it holds."""
+    first, second = lab.seal("a"), lab.seal("b")
+    run(lab.desk.categorise(ANN, first, EVIDENTIAL))
+    plain, _ = run(lab.desk.hold(ANN, first, WHY))
+    dated, _ = run(lab.desk.hold(BOB, second, HoldWords(reason="SAR", reference="S-9", until=date(2027, 1, 1))))
+    whole, _ = run(lab.desk.hold_incident(ANN, "cc 12/26", HoldWords(reason="trial", until=date(2027, 2, 1))))
+    incidents, exhibits = run(lab.desk.holds())
+    assert [(each.hold, each.stands) for each in incidents] == [(whole, True)]
+    found = {each.hold: (each.exhibit, each.reason, each.until, each.by) for each in exhibits}
+    assert found == {plain: (first, "court order", None, "ann"), dated: (second, "SAR", "2027-01-01", "bob")}
+    assert [[each.hold for each in part] for part in run(lab.desk.holds(date(2027, 1, 2)))] == [[], [dated]]
+    assert [[each.hold for each in part] for part in run(lab.desk.holds(date(2027, 2, 2)))] == [[whole], [dated]]
+    run(lab.desk.release_incident(ANN, whole, "over"))
+    assert run(lab.desk.holds(date(2027, 2, 2)))[0] == []
+    assert run(lab.desk.holds())[0][0].stands is False
