@@ -96,6 +96,7 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
     devices: DevicesHalf | None = None
+    server: Server | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -161,9 +162,9 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         )
         gateway.drivers, gateway.devices = inputs, devices
         _metrics(gateway)
-        await _api(stack, gateway, store)
+        gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run)
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -243,14 +244,14 @@ def _metrics(gateway: Gateway) -> None:
     )
 
 
-async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: RosterStore) -> None:
+async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: RosterStore) -> Server:
     settings, half = gateway.settings, gateway.evidence
     room = None
     if half is not None:
         kept = half.records
         want = half.recordings.shares.want
         told = (kept.custody, kept.catalogue, kept.reader, kept.thumbnails)
-        room = EvidenceRoom(*told, want, half.witnesses, disposing=half.disposing, copies=half.copies)
+        room = EvidenceRoom(*told, want, half.desk, half.witnesses, half.disposing, half.copies)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,
@@ -271,6 +272,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)
     stack.push_async_callback(server.close)
+    return server
 
 
 async def serve(

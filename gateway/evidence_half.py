@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,18 +15,18 @@ from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.disposing import Disposing, disposing
 from gateway.domain.evidence import Recorded
-from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.copies.copies import Copies
 from gateway.evidence.copies.receipts import NewReceipts
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
-from gateway.evidence.needs import Needs, Terms
+from gateway.evidence.needs import Needs
 from gateway.evidence.recordings import Recordings
 from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
+from gateway.evidence.work.desk import Desk
 from gateway.media import examiner
 from gateway.media.examiner import Examiner
 from gateway.observe import Gauges, SystemClock
@@ -36,8 +35,8 @@ from gateway.settings import Settings
 from gateway.store.catalogue import Catalogue
 from gateway.store.keyring import Keyring
 from gateway.witnessing import kept_running, witnessed
+from gateway.working import AgencyTerms, desk_of, keep_up
 
-NO_CONTROLLER = "unassigned"
 CHORES_EVERY_S = 30.0
 LOOK_EVERY_S = 1.0
 
@@ -60,6 +59,7 @@ class EvidenceHalf:
 
     records: Records
     recordings: Recordings
+    desk: Desk
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
     disposing: Disposing | None = None
@@ -104,20 +104,6 @@ class EvidenceHalf:
         if self.witnesses is None:
             return self.records.custody.checkpoint_text
         return (await self.witnesses.wait_cosigned(index, patience_s)).note
-
-
-class AgencyTerms:
-    """An exhibit's controller is its device's agency; the uncategorised rule of the settings holds."""
-
-    def __init__(self, people: Directory, days: int, rule_version: int) -> None:
-        self._people, self._days, self._version = people, days, rule_version
-
-    def terms(self, device: DeviceId, at: datetime) -> Terms:
-        """Whose, under which rule, due when."""
-        known = self._people.device(device)
-        controller = known.agency if known else NO_CONTROLLER
-        rule = f"{controller}/uncategorised@{self._version}"
-        return Terms(controller, rule, (at + timedelta(days=self._days)).date())
 
 
 class LogEntries:
@@ -177,14 +163,16 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
+        desk = desk_of(settings.retention, opened.custody, opened.catalogue, clock)
+        await desk.look()
         copies = copies_beside(settings.store, opened, clock)
-        needs = _needs(settings, opened, (people, clock, rights), copies)
+        needs = _needs(opened, (people, clock, rights), desk, copies)
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
-                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
+                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses), keep_up(desk)]
                 receipts = NewReceipts(opened.catalogue, recordings.receipt_of)
                 lasting.append(kept_copying(copies, receipts))
                 if examining is not None:
@@ -197,6 +185,7 @@ async def evidence_half(
                 yield EvidenceHalf(
                     opened,
                     recordings,
+                    desk,
                     examining,
                     witnesses,
                     disposing=removals,
@@ -210,11 +199,10 @@ async def evidence_half(
 
 
 def _needs(
-    settings: Settings, opened: Records, known: tuple[Directory, Clock, DeviceRights | None], copies: Copies | None
+    opened: Records, known: tuple[Directory, Clock, DeviceRights | None], desk: Desk, copies: Copies | None
 ) -> Needs:
     """What recordings stand on."""
     people, clock, rights = known
-    retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
     return Needs(
         custody=opened.custody,
         entries=LogEntries(opened.custody),
@@ -222,7 +210,7 @@ def _needs(
         keyring=opened.keyring,
         keks=opened.keystore,
         people=people,
-        retention=retention,
+        retention=AgencyTerms(people, desk.books),
         clock=clock,
         rights=rights,
         details=opened.custody,

@@ -22,6 +22,7 @@ from gateway.evidence.settings import (
     Seconds,
     StoreSection,
     check_copies,
+    check_retention,
     check_shares,
     check_witnesses,
 )
@@ -103,6 +104,7 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:content",
         "evidence:expected",
         "disposal:request",
+        "evidence:work",
         "log:read",
         "roster:read",
         "health:read",
@@ -114,11 +116,14 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:settle",
         "disposal:request",
         "disposal:approve",
+        "evidence:work",
+        "evidence:supervise",
+        "evidence:download",
         "log:read",
         "roster:read",
         "health:read",
     ],
-    "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
+    "auditor": ["evidence:read", "audit:read", "log:read", "log:entries", "roster:read", "health:read"],
 }
 
 
@@ -246,6 +251,7 @@ def _consistent(settings: Settings) -> Settings:
         raise ConfigError("broker.key", "cert and key go together")
     check_shares(settings.store)
     check_copies(settings.store)
+    check_retention(settings.retention)
     return settings
 
 

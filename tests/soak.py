@@ -3,7 +3,8 @@
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
-LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600);
+LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_ACTS (300),
+LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -46,6 +47,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   (crash or refusal, kept or lost) or the power goes; the store verifies before and after the next start, which ends it.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
+- **custody acts**: any run of categorisations, holds, reviews, rule changes and disposals of two people at two desks;
+  the catalogue is the rebuilt one, the verifier agrees, holds are as a model has them.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **second places**: the gateway is killed while copies are made, the second disk cut from power while it is written,
   each file operation of a turn failed once; the copy verifies each time, and takes over when the first store is gone.
@@ -65,6 +68,7 @@ LENGTHS = (
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
     "LAPEL_COPY_KILLS",
+    "LAPEL_ACTS",
 )
 Figures = list[dict[str, Any]]
 
@@ -156,6 +160,12 @@ def disposals(stride: int) -> Outcome:
     return tests("disposal", f"every step / {stride}", paths, LAPEL_DISPOSAL_STRIDE=stride)
 
 
+def acts(number: int) -> Outcome:
+    """So many runs of custody acts against a rebuilt catalogue and the verifier."""
+    paths = ["tests/evidence/work/test_machine.py", "--timeout=0"]
+    return tests("custody acts", f"{number} runs", paths, LAPEL_ACTS=number)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -217,6 +227,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_COPY_KILLS", 30, second_places),
     ("LAPEL_DEMO_S", 600, demonstration),
+    ("LAPEL_ACTS", 300, acts),
 ]
 
 

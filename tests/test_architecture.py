@@ -79,6 +79,14 @@ gateway/evidence/export/faults.py
 gateway/evidence/disposal/certificate.py
 gateway/evidence/disposal/law.py
 gateway/evidence/disposal/record.py
+gateway/evidence/work/acts.py
+gateway/evidence/work/comparison.py
+gateway/evidence/work/holds.py
+gateway/evidence/work/playback.py
+gateway/evidence/work/refusals.py
+gateway/evidence/work/rules.py
+gateway/evidence/work/terms.py
+gateway/evidence/work/verbs.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -49,6 +49,10 @@ class Doorkeeper:
         account, token = found
         return identity(account, self._granted(account, token.scopes), session or f"token {token.id}")
 
+    def named(self, text: str) -> str | None:
+        """Whose token a text claims to be, good or not; None where nobody's is called so."""
+        return self._accounts.claimed(text)
+
     def _granted(self, account: Account, scopes: tuple[str, ...]) -> frozenset[str]:
         allowed = {permission for role in account.roles for permission in self._roles.get(role, [])}
         if not scopes:

@@ -7,24 +7,26 @@ import base64
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, cast
 from weakref import WeakValueDictionary
 
 import msgspec
 from aiohttp import web
 
+from gateway.api import facets as asked_for
 from gateway.api import settling
+from gateway.api.afterwards import PLAYBACKS, SITTING, Playbacks
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
+from gateway.evidence.export.masters import master_name
 from gateway.evidence.rows import CustodyEntry, Exhibit
+from gateway.evidence.work.playback import Sitting
 
 ROUTES = Routes()
-SITTING = timedelta(minutes=15)
-"""Viewings of one person, exhibit and session nearer than this are one entry (contracts section 5)."""
 MOST_SITTINGS = 100_000
 
 
@@ -42,6 +44,12 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     complete: bool | None = None
     playable: Playable | None = None
     settle: bool | None = None
+    exhibit_ref: str | None = None
+    incident: str | None = None
+    held: bool | None = None
+    hold: str | None = None
+    review_due: bool | None = None
+    due_before: date | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
 
@@ -158,8 +166,8 @@ def listed(call: Call[Any], row: Exhibit) -> Listed:
 async def exhibits(call: Call[Asked]) -> web.StreamResponse:
     """Answer exhibits by facet; one `browse` entry a sitting."""
     asked, catalogue = call.asked, _room(call).catalogue
-    facets = {name: part for name, part in msgspec.structs.asdict(asked).items() if name not in ("limit", "after")}
-    chosen = settling.chosen(call.who, facets)
+    facets = {name: part for name, part in msgspec.to_builtins(asked).items() if name not in ("limit", "after")}
+    chosen = settling.chosen(call.who, asked_for.narrowed(facets, datetime.now(UTC).date()))
     said = {name: part for name, part in facets.items() if part is not None}
     await seen(call, "browse", f"browse {sorted(said.items())}", None, {"facets": said})
     call.request.config_dict[SITTINGS].browsed(call.who.account, call.who.session, datetime.now(UTC))
@@ -222,9 +230,24 @@ PLAYABLE = re.compile(r"(?:video|audio)/[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|image/(?
 """A camera says what it sends: called a page or a script, it would run in the session of whoever looks at it."""
 
 
-@ROUTES.add("GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA))
-async def content(call: Call[Nothing]) -> web.StreamResponse:
-    """Answer the recording or a Range of it, decrypted on the way; a `play` entry precedes the first byte."""
+DOWNLOAD = "evidence:download"
+
+
+class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the recording is wanted: to be played, or as a file to be kept, and then for what purpose."""
+
+    download: bool = False
+    purpose: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+
+
+@ROUTES.add(
+    "GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA), Fetch
+)
+async def content(call: Call[Fetch]) -> web.StreamResponse:
+    """Answer the recording or a Range of it, decrypted on the way; `play` or `download` precedes the first byte.
+
+    At the end of a sitting a second `play` says what of it was sent.
+    """
     row = await one_exhibit(call)
     settling.may_see(call.who, row)
     if row.gone:
@@ -234,7 +257,7 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     etag = f'"{row.sha256}"'
     ranged = _span(call.request.headers, etag, row.size)
     start, end = ranged or (0, row.size)
-    await seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
+    sitting = await _begun(call, row, start)
     response = web.StreamResponse(status=206 if ranged else 200)
     said = row.content_type or ""
     response.content_type = said if PLAYABLE.fullmatch(said) else OCTETS
@@ -244,15 +267,49 @@ async def content(call: Call[Nothing]) -> web.StreamResponse:
     response.headers["ETag"] = etag
     if ranged:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size}"
+    if sitting is None:
+        suffix = master_name(row).removeprefix("master")
+        response.headers["Content-Disposition"] = f'attachment; filename="{row.id}{suffix}"'
+    await _sent(call, response, row, (start, end), sitting)
+    return response
+
+
+async def _begun(call: Call[Fetch], row: Exhibit, start: int) -> Sitting | None:
+    """Put the playing, or the download, on record; None for a download, whose entry says all."""
+    who, asked = call.who, call.asked
+    if not asked.download:
+        await seen(call, "play", f"play {row.id}", row.id, {"from_byte": start})
+        return Sitting(who.account, who.session, row.id)
+    if not who.may(DOWNLOAD):
+        raise ProblemError(403, f"a download needs the permission {DOWNLOAD!r}", permission=DOWNLOAD)
+    if asked.purpose is None or not asked.purpose.strip():
+        raise ProblemError(400, "purpose: a download is asked for one")
+    said: dict[str, object] = {"purpose": asked.purpose, "bytes": row.size}
+    await seen(call, "download", f"download {row.id} {asked.purpose}", row.id, said)
+    return None
+
+
+async def _sent(
+    call: Call[Any], response: web.StreamResponse, row: Exhibit, span: tuple[int, int], sitting: Sitting | None
+) -> None:
+    """Send a span; what was handed over counts as seen, whether or not the viewer stays to the end."""
+    playbacks, at = call.request.config_dict[PLAYBACKS], span[0]
     # An early end (the viewer has gone) closes the file with the generator, not some time later.
-    async with contextlib.aclosing(_pieces(call, row.id, start, end)) as pieces:
+    async with contextlib.aclosing(_pieces(call, row.id, *span)) as pieces:
         first = await anext(pieces, b"")
         await response.prepare(call.request)
         await response.write(first)
+        at = _counted(playbacks, sitting, row, at, first)
         async for piece in pieces:
             await response.write(piece)
+            at = _counted(playbacks, sitting, row, at, piece)
     await response.write_eof()
-    return response
+
+
+def _counted(playbacks: Playbacks, sitting: Sitting | None, row: Exhibit, at: int, piece: bytes) -> int:
+    if sitting is not None:
+        playbacks.sent(sitting, row, at, at + len(piece))
+    return at + len(piece)
 
 
 def _pieces(call: Call[Any], exhibit: str, start: int, end: int) -> AsyncGenerator[bytes, None]:

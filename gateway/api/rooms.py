@@ -17,6 +17,7 @@ from gateway.evidence.expected import Expectations
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
+from gateway.evidence.work.desk import Desk
 from gateway.feed.feed import Feed
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
@@ -34,6 +35,7 @@ class EvidenceRoom:
     reader: Reader
     thumbnails: Thumbnails
     want: Callable[[RecordingKey], bool]
+    desk: Desk
     witnesses: Witnesses | None = None
     disposing: Disposing | None = None
     copies: Copies | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from gateway.api import (
+    audit,
     cameras,
     copies,
     disposals,
@@ -18,12 +20,15 @@ from gateway.api import (
     health,
     log,
     messages,
+    retention,
     roster,
     session,
     settling,
     tasks,
     units,
+    work,
 )
+from gateway.api.afterwards import FAILURES, PLAYBACKS, Failures, Playbacks, write_failures, write_playbacks
 from gateway.api.identity import NOBODY, OPEN, Identity
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
@@ -33,6 +38,7 @@ from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20
 CLOSE_PATIENCE_S = 3.0
+AFTERWARDS_EVERY_S = 5.0
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -45,22 +51,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    for part in (
-        health,
-        session,
-        units,
-        emergencies,
-        messages,
-        tasks,
-        roster,
-        evidence,
-        copies,
-        settling,
-        cameras,
-        log,
-    ):
+    public = (health, session, units, emergencies, messages, tasks, roster, log)
+    kept = (evidence, settling, cameras, work, retention, disposals, copies, audit)
+    for part in (*public, *kept):
         routes.include(part.ROUTES)
-    routes.include(disposals.ROUTES)
     routes.include(pages)
     return routes
 
@@ -72,6 +66,7 @@ class Server:
         self._rooms, self._version = rooms, version
         self._runner: web.AppRunner | None = None
         self._document: bytes | None = None
+        self._failures, self._playbacks = Failures(), Playbacks()
         self.routes = table(pages)
         self.routes.add("GET /openapi.json", OPEN, Answer("This document", shape={"type": "object"}))(self._openapi)
 
@@ -83,7 +78,7 @@ class Server:
     def application(self) -> web.Application:
         """The aiohttp application."""
         app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_guard])
-        app[session.FAILURES] = session.Failures()
+        app[FAILURES], app[PLAYBACKS] = self._failures, self._playbacks
         app[evidence.SITTINGS] = evidence.Sittings()
         app[units.FOLLOWERS] = set()
         app.on_response_prepare.append(_headed)
@@ -104,6 +99,8 @@ class Server:
         try:
             who = await asyncio.to_thread(self._rooms.doorkeeper.who, request)
         except ProblemError as wrong:
+            if wrong.status == 401 and "Authorization" in request.headers:
+                await session.failed(request, self._rooms, request.headers["Authorization"].partition(" ")[2].strip())
             if wrong.status != 401 or route.permission != OPEN:
                 raise
             who = NOBODY  # a session whose token was revoked must not lock anybody out of the page
@@ -132,6 +129,23 @@ class Server:
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
+            await self._put_on_record(None)
+
+    async def run(self) -> None:
+        """Put on record what is to be told afterwards, for as long as it runs."""
+        while True:
+            await asyncio.sleep(AFTERWARDS_EVERY_S)
+            try:
+                await self._put_on_record(datetime.now(UTC))
+            except Exception:  # noqa: BLE001 - a defect here must not take the feed along: the next turn tries again
+                structlog.get_logger().exception("not_put_on_record")
+
+    async def _put_on_record(self, now: datetime | None) -> None:
+        """What is due now; without a time, everything: nothing more will come."""
+        if self._rooms.evidence is not None:
+            custody = self._rooms.evidence.custody
+            await write_failures(custody, self._failures, now or datetime.max.replace(tzinfo=UTC))
+            await write_playbacks(custody, self._playbacks, now)
 
 
 @web.middleware

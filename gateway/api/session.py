@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import structlog
 from aiohttp import web
 
+from gateway.api.afterwards import FAILURES, write_failures
 from gateway.api.auth import COOKIE, own_site
 from gateway.api.identity import OPEN
 from gateway.api.problem import ProblemError
+from gateway.api.rooms import Rooms
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
+from gateway.errors import GatewayError
 
 ROUTES = Routes()
-LOGGED_EVERY_S = 10.0
-"""Failed sign-ins enter the log at most this often, with their count: a flood must not fill it."""
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,16 +36,6 @@ class Who(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Failures:
-    """Counts failed sign-ins between log entries."""
-
-    def __init__(self) -> None:
-        self.count, self.last_s = 0, float("-inf")
-
-
-FAILURES = web.AppKey("failures", Failures)
-
-
 @ROUTES.add("POST /v1/session", OPEN, Answer("Sign in", shape=Who), SignIn)
 async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
     """Set the session cookie for a token; a wrong one is 401 and on record."""
@@ -52,9 +45,10 @@ async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
         key = await asyncio.to_thread(door.sign_in, call.asked.token)
     except ProblemError as wrong:
         if wrong.status == 401:
-            await _on_record(call)
+            await failed(call.request, call.rooms, call.asked.token)
         raise
     who = await asyncio.to_thread(door.bearer, call.asked.token)
+    await _on_record(call, who.account, "session")
     response = as_json(Who(who.account, sorted(who.permissions)))
     response.set_cookie(
         COOKIE, key, httponly=True, samesite="Strict", secure=call.request.secure, path="/", max_age=door.session_s
@@ -62,16 +56,25 @@ async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
     return response
 
 
-async def _on_record(call: Call[SignIn]) -> None:
-    failures = call.request.config_dict.get(FAILURES)
-    if failures is None or call.rooms.evidence is None:
+async def failed(request: web.Request, rooms: Rooms, presented: str) -> None:
+    """Count a log-in that failed; the first is on record at once, more of them once a minute."""
+    if rooms.evidence is None:
         return
-    failures.count += 1
-    if time.monotonic() - failures.last_s < LOGGED_EVERY_S:
+    account = await asyncio.to_thread(rooms.doorkeeper.named, presented)
+    failures = request.config_dict[FAILURES]
+    failures.note(presented, account, request.remote)
+    await write_failures(rooms.evidence.custody, failures, datetime.now(UTC))
+
+
+async def _on_record(call: Call[Any], account: str, act: str) -> None:
+    """A session's beginning or end; a log that will not now keeps nobody away from the feed."""
+    if call.rooms.evidence is None:
         return
-    count, failures.count, failures.last_s = failures.count, 0, time.monotonic()
-    detail = {"remote": call.request.remote, "attempts": count}
-    await call.rooms.evidence.custody.record(Act("login_failed", "unknown", detail=detail))
+    said = {"act": act, "account": account, "from": call.request.remote}
+    try:
+        await call.rooms.evidence.custody.record(Act("account", account, detail=said))
+    except GatewayError as problem:
+        structlog.get_logger().error("session_not_recorded", account=account, act=act, problem=str(problem))
 
 
 @ROUTES.add("GET /v1/session", "", Answer("Who is signed in", shape=Who))
@@ -85,6 +88,8 @@ async def session(call: Call[Nothing]) -> web.StreamResponse:
 @ROUTES.add("DELETE /v1/session", OPEN, Answer("Sign out", status=204))
 async def sign_out(call: Call[Nothing]) -> web.StreamResponse:
     """End the session."""
+    if call.who.account:
+        await _on_record(call, call.who.account, "session_end")
     call.rooms.doorkeeper.sign_out(call.request)
     response = web.Response(status=204)
     response.del_cookie(COOKIE, path="/")

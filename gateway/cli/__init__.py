@@ -26,6 +26,7 @@ VERBS = {
     "trust": "gateway.cli.trust:trust",
     "fault-record": "gateway.cli.fault_record:fault_record",
     "evidence": "gateway.cli.evidence:evidence",
+    "retention": "gateway.cli.retention:retention",
     "dock": "gateway.cli.dock:dock",
     "log": "gateway.cli.log:log",
     "keys": "gateway.cli.keys:keys",

@@ -15,9 +15,11 @@ from gateway.cli.places import as_json_option
 
 def _toml(content: Any) -> str:  # noqa: ANN401 - whatever a setting can be
     if isinstance(content, dict):
-        pairs = ", ".join(f"{json.dumps(str(key))} = {_toml(part)}" for key, part in content.items())
+        pairs = ", ".join(
+            f"{json.dumps(str(key))} = {_toml(part)}" for key, part in content.items() if part is not None
+        )
         return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(content, list):
+    if isinstance(content, (list, tuple)):
         return f"[{', '.join(map(_toml, content))}]"
     return json.dumps(content, ensure_ascii=False)
 

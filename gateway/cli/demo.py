@@ -25,7 +25,11 @@ from gateway.cli.demo_witness import DemoWitness
 from gateway.cli.shift import Shift
 from gateway.domain.evidence import Act, RecordingKey
 from gateway.domain.ids import DeviceId
+from gateway.errors import GatewayError
 from gateway.evidence.rows import Exhibit, ExhibitFilter
+from gateway.evidence.work.acts import Categorisation
+from gateway.evidence.work.desk import HoldWords
+from gateway.evidence.work.rules import Worker
 from gateway.observe import set_up_logs
 from gateway.store.accounts import Account as UserAccount
 from gateway.store.accounts import Accounts
@@ -171,6 +175,8 @@ class Demonstration:
             picture.quarantined = counts["quarantined"]
             picture.cameras = list(shift.now.get("cameras", []))
             await _look(gateway, picture)
+            if picture.seals and not picture.worked:
+                picture.worked = await _worked_on(gateway, picture.seals[-1][0])
             refresh()
 
     async def _settled(self, sent: dict[str, Any], gateway: Gateway) -> Account:
@@ -223,6 +229,19 @@ async def _look(gateway: Gateway, picture: Picture) -> None:
     ]
 
 
+async def _worked_on(gateway: Gateway, exhibit: str) -> str:
+    """What an evidence officer would do with the first recording: a category, and a hold by its incident."""
+    assert gateway.evidence is not None
+    desk, officer = gateway.evidence.desk, Worker("demo")
+    said = Categorisation(category="evidential", exhibit_ref="DEMO/1", incident="DEMO 1")
+    try:
+        row = await desk.categorise(officer, exhibit, said)
+        hold, _ = await desk.hold_incident(officer, "DEMO 1", HoldWords(reason="demonstration of a hold by incident"))
+    except GatewayError as problem:  # an exhibit of an earlier demonstration may be past work
+        return f"{exhibit}: {problem}"
+    return f"{exhibit} is {row.category}, to be reviewed {row.review_due}, held by {hold}"
+
+
 def _sealed(gateway: Gateway) -> int:
     """Recordings sealed complete."""
     assert gateway.evidence is not None
@@ -267,7 +286,8 @@ class _screen:  # noqa: N801 - reads as a function, is a context
         self._said_s = now.seconds
         self._console.print(
             f"{now.seconds:.0f} s: {now.units_seen} of {now.units} units seen, {now.positions} positions "
-            f"({now.positions_per_s:.0f}/s), {len(now.seals)} newest seals, log {now.log_entries} entries",
+            f"({now.positions_per_s:.0f}/s), {len(now.seals)} newest seals, log {now.log_entries} entries"
+            f"{f'; {now.worked}' if now.worked else ''}",
             soft_wrap=True,
         )
 

@@ -30,6 +30,7 @@ class Picture(msgspec.Struct):
     log_entries: int = 0
     witnessed: int = 0
     log_root: str = ""
+    worked: str = ""
     cameras: list[dict[str, Any]] = msgspec.field(default_factory=list)
     seals: list[tuple[str, str, int, int]] = msgspec.field(default_factory=list)
 
@@ -81,6 +82,8 @@ def _seals(now: Picture) -> Table:
     table = Table("sealed", "recording", "bytes", "log index", box=None, pad_edge=False, header_style="dim")
     for exhibit, recording, size, index in now.seals[:8]:
         table.add_row(exhibit, recording, f"{size:,}", str(index))
+    if now.worked:
+        table.add_row(Text("evidence work", style="dim"), Text(now.worked))
     table.add_row(Text("log root", style="dim"), Text(now.log_root, style="cyan", no_wrap=True))
     return table
 

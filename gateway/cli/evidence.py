@@ -1,4 +1,4 @@
-"""`lapel evidence list | show`, and the group that the other verbs of evidence work are added to."""
+"""`lapel evidence`: list and show here; every other verb of evidence work is in a module beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_audit import audit
 from gateway.cli.evidence_copies import copies, promote
 from gateway.cli.evidence_dispose import certificate, dispose
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
@@ -15,6 +16,7 @@ from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
+from gateway.cli.evidence_work import COMMANDS
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
@@ -39,6 +41,9 @@ evidence.add_command(dispose)
 evidence.add_command(certificate)
 evidence.add_command(copies)
 evidence.add_command(promote)
+evidence.add_command(audit)
+for command in COMMANDS:
+    evidence.add_command(command)
 
 
 @evidence.command("list")

@@ -12,7 +12,7 @@ import click
 from gateway import settings as configuration
 from gateway.cli import show
 from gateway.cli.places import as_json_option, of_store, places
-from gateway.copying import copies_beside
+from gateway.copying import second_places, store_of_command
 from gateway.disposing import Disposing, disposing
 from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError
@@ -38,8 +38,8 @@ def _opened(config: str | None, data: str | None, *, grace: bool = False) -> Ite
     settings = Settings() if config is None else configuration.load(config)
     clock = SystemClock()
     with records_at(found.evidence, found.keys, found.origin) as store:
-        beside = copies_beside(settings.store, store, clock)
-        yield store, disposing(store, settings.retention, clock, copies=lambda: beside.places() if beside else [])
+        beside = second_places(settings.store, store_of_command(store, settings.store))
+        yield store, disposing(store, settings.retention, clock, copies=lambda: beside)
 
 
 @dispose.command()

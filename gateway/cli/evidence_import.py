@@ -23,9 +23,10 @@ from gateway.evidence.importing import Imported, Refused, Store, Told, import_fi
 from gateway.evidence.settings import RetentionSection, StoreSection
 from gateway.evidence.vault.files import DiskFiles
 from gateway.evidence.vault.room import Room
-from gateway.evidence_half import AgencyTerms, records_at
+from gateway.evidence_half import records_at
 from gateway.observe import SystemClock
 from gateway.store.roster import RosterStore
+from gateway.working import AgencyTerms, desk_of
 
 
 @click.command("import")
@@ -96,6 +97,8 @@ def _store(config: str | None, data: str | None) -> Iterator[Store]:
         roster = RosterStore(found.data / "roster.db")
         stack.callback(roster.close)
         people, files = roster.roster(), DiskFiles()
+        books = desk_of(rules, opened.custody, opened.catalogue, clock).books
+        books.look()
         yield Store(
             root=found.evidence,
             files=files,
@@ -103,7 +106,7 @@ def _store(config: str | None, data: str | None) -> Iterator[Store]:
             keyring=opened.keyring,
             keks=opened.keystore,
             shelf=opened.catalogue,
-            retention=AgencyTerms(people, rules.uncategorised_days, rules.rule_version),
+            retention=AgencyTerms(people, books),
             record=lambda acts: asyncio.run(opened.custody.record_many(acts)),
             attribute=people.attribute,
             now=clock.now,

@@ -1,4 +1,4 @@
-"""`lapel user add|disable|list`: accounts."""
+"""`lapel user add|roles|disable|list`: accounts."""
 
 from __future__ import annotations
 
@@ -43,13 +43,31 @@ def add(
 ) -> None:
     """Create the account NAME."""
     found = places(config, data)
-    for role in roles:
-        if role not in known_roles(config):
-            raise click.UsageError(f"role {role!r} is not one of {', '.join(known_roles(config))}")
+    _check_roles(roles, config)
     accounts(found).add(Account(name, full_name or name, roles, person))
     detail = {"act": "add", "account": name, "roles": list(roles), "person": person}
     on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
     click.echo(f"{name}: added; give it a token with: lapel token create --user {name}")
+
+
+@user.command("roles")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, required=True, help="A role from [auth] roles; may be repeated.")
+@of_store
+def roles_(name: str, roles: tuple[str, ...], config: str | None, data: str | None) -> None:
+    """Give NAME these roles in place of those it has."""
+    found = places(config, data)
+    _check_roles(roles, config)
+    before = accounts(found).set_roles(name, roles)
+    detail = {"act": "roles", "account": name, "was": list(before), "roles": list(roles)}
+    on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
+    click.echo(f"{name}: {' '.join(roles)} (was {' '.join(before)})")
+
+
+def _check_roles(roles: tuple[str, ...], config: str | None) -> None:
+    for role in roles:
+        if role not in known_roles(config):
+            raise click.UsageError(f"role {role!r} is not one of {', '.join(known_roles(config))}")
 
 
 @user.command("disable")

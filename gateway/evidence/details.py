@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,12 +76,15 @@ class Details:
         self.directory = directory
         self._keyring, self._disk = keyring, disk
         self._files: OrderedDict[Path, _File] = OrderedDict()
+        # What is known of the files is for one thread at a time: others read while the log's writes.
+        self._guard = threading.RLock()
 
     def append(self, batch: Sequence[Composed]) -> None:
         """Write the details of a batch, durable on return; OSError leaves none of them in the way."""
         waiting = list(batch)
         while waiting:
-            file = self._open_end()
+            with self._guard:
+                file = self._open_end()
             taken = waiting[: RECORDS_MAX - len(file.places)]
             waiting = waiting[len(taken) :]
             self._write(file, taken)
@@ -115,12 +119,17 @@ class Details:
                 self._disk.fsync(self.directory)
         except OSError:
             # Nothing commits to what was written; where it cannot be cut off, the next file is used.
-            self._files.pop(file.path, None)
+            with self._guard:
+                self._files.pop(file.path, None)
             with contextlib.suppress(OSError):
                 self._disk.truncate(file.path, start)
             raise
-        for composed, record in zip(batch, records, strict=True):
-            file.add(composed.hmac, len(record) - _FIXED)
+        with self._guard:
+            if file.end != max(start, len(HEADER)):
+                file.scan()  # somebody who read meanwhile has taken note of some already
+                return
+            for composed, record in zip(batch, records, strict=True):
+                file.add(composed.hmac, len(record) - _FIXED)
 
     def _open_end(self) -> _File:
         """The file to write into: the newest while it is whole and not full, else a new one."""
@@ -143,7 +152,8 @@ class Details:
         """Look where an entry of this index would lie, then further and further away."""
         near = index // RECORDS_MAX
         for path in sorted(self._paths(), key=lambda path: abs(int(path.stem) - near)):
-            place = self._scanned(path).places.get(digest)
+            with self._guard:
+                place = self._scanned(path).places.get(digest)
             if place is not None:
                 return place
         raise IntegrityError(f"{self.directory} has no detail for the commitment {digest.hex()}")

@@ -21,6 +21,8 @@ CHANGEABLE = frozenset(
         *("exhibit_ref", "incident", "review_due"),
     },
 )
+# An entry that says null of these takes away what was there.
+CLEARABLE = ("holder", "due", "review_due", "exhibit_ref", "incident")
 # Each of these is set by kinds of its own, whatever an entry of another kind says.
 OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
 # What a disposal that erases details takes out of the row: all that only details told, and what leads to a person.
@@ -118,9 +120,7 @@ def _described(said: dict[str, Any]) -> dict[str, Any]:
     seconds = said.get("duration_s")
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and math.isfinite(seconds):
         changes["duration_s"] = float(seconds)
-    if "holder" in said and said["holder"] is None:
-        changes["holder"] = None
-    return changes
+    return changes | {name: None for name in CLEARABLE if name in said and said[name] is None}
 
 
 def _by_kind(exhibit: Exhibit, entry: Entry) -> dict[str, Any]:

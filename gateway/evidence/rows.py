@@ -108,6 +108,27 @@ class ExhibitFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     flags: tuple[str, ...] | None = None
     """Any of these."""
+    exhibit_ref: str | None = None
+    incident: str | None = None
+    hold: str | None = None
+    """The id of a hold that stands."""
+    due_before: str | None = None
+    """Due before this day."""
+    review_before: str | None = None
+    """To be reviewed before this day."""
+    present: bool | None = None
+    """Neither disposed of nor its key destroyed."""
+
+
+class ActFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which acts to list; general: those about no exhibit; until is exclusive."""
+
+    kinds: tuple[str, ...] | None = None
+    actor: str | None = None
+    exhibit: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    general: bool = False
 
 
 class Chain(msgspec.Struct, frozen=True):

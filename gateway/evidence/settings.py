@@ -49,12 +49,77 @@ class EvidenceSection(Closed, frozen=True):
     clock_sync_days: Positive = 7
 
 
+class CategorySection(Closed, frozen=True):
+    """[[retention.category]]: due or to be reviewed so many days after the recording; what has to be said of it."""
+
+    name: Name
+    title: str = ""
+    controller: Name | None = None
+    days: Natural | None = None
+    review_days: Natural | None = None
+    required: tuple[str, ...] = ()
+    version: Positive = 1
+
+
+class DecisionSection(Closed, frozen=True):
+    """[[retention.decision]]: what a review can decide: due, to be reviewed again, so many days after its date."""
+
+    name: Name
+    title: str = ""
+    days: Natural | None = None
+    review_days: Natural | None = None
+
+
+# Figures to begin with, no statement of law: every force has a schedule of its own.
+DEFAULT_CATEGORIES = (
+    CategorySection("non_evidential", "Nothing that anybody needs", days=31),
+    CategorySection(
+        "penalty_notice", "Fixed penalty or penalty charge notice", review_days=183, required=("incident",)
+    ),
+    CategorySection("evidential", "Relevant to an offence", review_days=365, required=("exhibit_ref", "incident")),
+    CategorySection("complaint", "Complaint or conduct matter", review_days=365, required=("reference",)),
+)
+DEFAULT_DECISIONS = (
+    DecisionSection("retain", "Still needed; look again", review_days=365),
+    DecisionSection("retain_long", "Retained for policing purposes; look again after six years", review_days=2192),
+    DecisionSection("case_closed", "No further action, or acquittal, on the date given", days=0),
+    DecisionSection("convicted", "Conviction or release on the date given", days=183),
+    DecisionSection("not_needed", "No longer needed", days=0),
+)
+
+
 class RetentionSection(Closed, frozen=True):
-    """[retention]: the rule for what nobody has categorised yet; how long an approved disposal can be taken back."""
+    """[retention]: the first table of rules; once one is used the log has it, and a change takes two people.
+
+    due_grace_days: nothing becomes due sooner after the act that makes it so. grace_days: how long an approved
+    disposal can be taken back.
+    """
 
     uncategorised_days: Positive = 31
     rule_version: Positive = 1
+    due_grace_days: Natural = 14
     grace_days: Natural = 7
+    category: tuple[CategorySection, ...] = DEFAULT_CATEGORIES
+    decision: tuple[DecisionSection, ...] = DEFAULT_DECISIONS
+
+
+def check_retention(retention: RetentionSection) -> None:
+    """Each category once a controller, each decision once; none without an end or a review."""
+    seen: set[tuple[str, str | None]] = set()
+    for number, each in enumerate(retention.category):
+        key = f"retention.category[{number}]"
+        if (each.name, each.controller) in seen or each.name == "uncategorised":
+            raise ConfigError(f"{key}.name", f"{each.name!r} stands twice")
+        if each.days is None and each.review_days is None:
+            raise ConfigError(f"{key}.review_days", "what is never due by itself has to be reviewed")
+        seen.add((each.name, each.controller))
+    names: set[str] = set()
+    for number, decision in enumerate(retention.decision):
+        if decision.name in names:
+            raise ConfigError(f"retention.decision[{number}].name", f"{decision.name!r} stands twice")
+        if decision.days is None and decision.review_days is None:
+            raise ConfigError(f"retention.decision[{number}].review_days", "nothing would ever follow from this")
+        names.add(decision.name)
 
 
 class WitnessSection(Closed, frozen=True):

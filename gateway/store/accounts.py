@@ -149,6 +149,23 @@ class Accounts:
             return None
         return account, token
 
+    def claimed(self, text: str) -> str | None:
+        """The account whose token a bearer text names, whether or not its secret is right."""
+        parts = text.split("_", 2)
+        with self._engine.connect() as connection:
+            query = select(TOKENS.c.account).where(TOKENS.c.id == (parts[1] if len(parts) == 3 else ""))
+            found = connection.execute(query).scalar_one_or_none()
+        return None if found is None else str(found)
+
+    def set_roles(self, name: str, roles: tuple[str, ...]) -> tuple[str, ...]:
+        """Give an account other roles; those it had. GatewayError for an unknown one."""
+        before = self.account(name)
+        if before is None:
+            raise GatewayError(f"user {name!r} is not known")
+        with storing(self._engine) as connection:
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == name).values(roles=" ".join(roles)))
+        return before.roles
+
 
 def _token(row: object) -> Token:
     get = dict(row)  # type: ignore[call-overload]

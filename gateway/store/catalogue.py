@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from gateway.domain.time import from_rfc3339
 from gateway.errors import MisuseError
 from gateway.evidence.fold import LISTS, apply_to, custody_entry, named_exhibits
-from gateway.evidence.rows import CustodyEntry, Entry, Exhibit, ExhibitFilter
+from gateway.evidence.rows import ActFilter, CustodyEntry, Entry, Exhibit, ExhibitFilter
 from gateway.store.schema_evidence import custody, exhibit, meta, metadata
 from gateway.store.sqlite import open_engine, storing
 
 LIMIT_MAX = 1000
 _TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at", "media_created_at", "shredded_at")
-_EQUAL = ("device", "recording", "controller", "category", "holder", "held", "complete", "playable")
+_EQUAL = (
+    *("device", "recording", "controller", "category", "holder", "held", "complete", "playable"),
+    *("exhibit_ref", "incident"),
+)
 _UNEXAMINED = (
     exhibit.c.sealed_at.is_not(None),
     exhibit.c.disposed_at.is_(None),
@@ -203,6 +206,15 @@ class Catalogue:
         with self._opened.connect() as link:
             return int(link.execute(query).scalar_one())
 
+    def acts(self, asked: ActFilter, limit: int, after: int | None = None) -> list[CustodyEntry]:
+        """Acts that match, oldest first; `after` is the log_index of the last one of the page before."""
+        query = _acts(sa.select(custody), asked)
+        if after is not None:
+            query = query.where(custody.c.log_index > after)
+        with self._opened.connect() as link:
+            rows = link.execute(query.order_by(custody.c.log_index).limit(min(limit, LIMIT_MAX)))
+            return [_entry(row) for row in rows]
+
     def custody(self, exhibit_id: str) -> list[CustodyEntry]:
         """The exhibit's whole chain, oldest first."""
         query = sa.select(custody).where(custody.c.exhibit == exhibit_id).order_by(custody.c.n)
@@ -270,14 +282,44 @@ def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select
     if filters.sealed is not None:
         query = query.where(exhibit.c.sealed_at.is_not(None) == filters.sealed)
     if filters.flags is not None:
-        flag = sa.func.json_each(exhibit.c.flags).table_valued("value")
-        found = sa.exists(sa.select(1).select_from(flag).where(flag.c.value.in_(filters.flags)))
-        query = query.where(found)
+        query = query.where(_any_of(exhibit.c.flags, filters.flags))
     if filters.since is not None:
         query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= _print(filters.since))
     if filters.until is not None:
         query = query.where(exhibit.c.started_at <= _print(filters.until))
-    return query
+    return query.where(*_work(filters))
+
+
+def _work(filters: ExhibitFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """What evidence officers ask of their work."""
+    if filters.hold is not None:
+        yield _any_of(exhibit.c.holds, (filters.hold,))
+    if filters.due_before is not None:
+        yield exhibit.c.due < filters.due_before
+    if filters.review_before is not None:
+        yield exhibit.c.review_due < filters.review_before
+    if filters.present is not None:
+        present = sa.and_(exhibit.c.disposed_at.is_(None), exhibit.c.shredded_at.is_(None))
+        yield present if filters.present else sa.not_(present)
+
+
+def _any_of(column: sa.ColumnElement[Any], wanted: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    each = sa.func.json_each(column).table_valued("value")
+    return sa.exists(sa.select(1).select_from(each).where(each.c.value.in_(wanted)))
+
+
+def _acts(query: sa.Select[Any], asked: ActFilter) -> sa.Select[Any]:
+    """Narrow a query over custody to what is asked for."""
+    if asked.kinds is not None:
+        query = query.where(custody.c.kind.in_(asked.kinds))
+    for name in ("actor", "exhibit"):
+        if (wanted := getattr(asked, name)) is not None:
+            query = query.where(custody.c[name] == wanted)
+    if asked.since is not None:
+        query = query.where(custody.c.at >= _print(asked.since))
+    if asked.until is not None:
+        query = query.where(custody.c.at < _print(asked.until))
+    return query.where(custody.c.exhibit.is_(None)) if asked.general else query
 
 
 def _exhibit(row: sa.Row[Any]) -> Exhibit:

@@ -16,6 +16,7 @@ from gateway.api.server import table
 from gateway.console import page
 from gateway.evidence.disposal.desk import Asked
 from tests.api.site import Site, noise
+from tests.api.work_calls import prepared, work_calls
 
 JSON_MEDIA = ("application/json", "application/geo+json")
 
@@ -55,6 +56,7 @@ def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     held = {"exhibit": exhibit, "doubtful": doubtful, "tracked": tracked}
     desk = site.gateway.evidence.disposing.desk  # type: ignore[union-attr]
     held["disposal"] = desk.request(Asked((tracked,), "order", "order 7", "somebody else")).id
+    held["work"] = prepared(site, client)
     return {**held, "emergency": emergency, "booking": made["id"]}
 
 
@@ -76,6 +78,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
+        *work_calls(known["work"]),
         ("get", "/v1/expected", "/v1/expected", None),
         ("get", "/v1/expected/counts", "/v1/expected/counts?from=2026-11-20&to=2026-11-22", None),
         ("post", "/v1/expected/{number}/settle", "/v1/expected/1/settle", {"reason": "crushed"}),

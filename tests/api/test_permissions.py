@@ -257,7 +257,7 @@ def test_failed_sign_ins_are_on_record_and_do_not_flood(site: Site) -> None:
             assert client.post("/v1/session", json={"token": "lpl_000000000000_guess"}).status_code == 401
     assert custody.size == before + 1
     detail, _ = custody.detail(before)
-    assert detail["remote"] == "127.0.0.1"
+    assert detail["from"] == {"127.0.0.1": 1}
     assert b"login_failed" in custody.leaf(before)
     assert "guess" not in str(detail)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,47 @@ def test_changed_bytes_are_found(tmp_path: Path, keyring: Keyring) -> None:
     keyring.delete("details/000000")
     with pytest.raises(IntegrityError, match="is gone"):
         details.read(one.hmac, 0)
+
+
+class Watched(Disk):
+    """A disk on which somebody looks for a detail just when others are being synced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = lambda: None
+
+    def fsync(self, path: Path) -> None:
+        """With a look before it."""
+        self.look()
+        super().fsync(path)
+
+
+def test_a_reader_between_write_and_sync(tmp_path: Path, keyring: Keyring) -> None:
+    """What it has taken note of is not counted twice: what is written afterwards is found where it lies."""
+    disk = Watched()
+    details = Details(tmp_path / "d", keyring, disk)
+    batch = [composed(number) for number in range(9)]
+
+    def look() -> None:
+        with pytest.raises(IntegrityError, match="no detail"):
+            details.read(bytes(32), 0)
+
+    details.append(batch[:1])
+    disk.look = look
+    for number in range(1, 9, 2):
+        details.append(batch[number : number + 2])
+    assert marks(details, batch) == list(range(9))
+    assert len(list((tmp_path / "d").iterdir())) == 1
+
+
+def test_readers_beside_a_writer(tmp_path: Path, keyring: Keyring) -> None:
+    """Three threads read what is there while a fourth goes on writing."""
+    details = Details(tmp_path / "d", keyring, Disk())
+    batch = [composed(number) for number in range(200)]
+    details.append(batch[:1])
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(marks, details, batch[:1] * 100) for _ in range(3)]
+        for number in range(1, 200, 3):
+            details.append(batch[number : number + 3])
+    assert all(each.result() == [0] * 100 for each in asked)
+    assert marks(details, batch) == list(range(200))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import MisuseError, StoreBusyError
-from gateway.evidence.rows import Entry, Exhibit, ExhibitFilter
+from gateway.evidence.rows import ActFilter, Entry, Exhibit, ExhibitFilter
 from gateway.store.catalogue import Catalogue
 
 START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
@@ -200,6 +200,28 @@ def test_acts_of_a_span(catalogue: Catalogue, writer: Writer) -> None:
     assert [row.log_index for row in listed] == [2, 4]
     assert [row.log_index for row in catalogue.of_kinds(("view", "seal"), second(0), second(9), 2)] == [0, 1]
     assert catalogue.kinds_between(second(10), second(20)) == {}
+
+
+def test_acts_that_match(catalogue: Catalogue, writer: Writer) -> None:
+    """By kind, actor, exhibit, span (its end exclusive) and whether they are about one; paged by index."""
+    catalogue.apply(
+        [
+            writer.entry("seal", detail={}),
+            writer.entry("hold", None, detail={}),
+            writer.entry("view"),
+            writer.entry("hold"),
+        ]
+    )
+
+    def listed(limit: int = 10, after: int | None = None, **asked: object) -> list[int]:
+        return [row.log_index for row in catalogue.acts(ActFilter(**asked), limit, after)]
+
+    assert listed() == [0, 1, 2, 3]
+    assert (listed(2), listed(2, 1), listed(2, 3)) == ([0, 1], [2, 3], [])
+    assert (listed(kinds=("hold", "seal")), listed(kinds=())) == ([0, 1, 3], [])
+    assert (listed(kinds=("hold",), general=True), listed(exhibit="X-1")) == ([1], [0, 2, 3])
+    assert (listed(actor="P-1"), listed(actor="nobody")) == ([0, 1], [])
+    assert listed(since=START + timedelta(seconds=1), until=START + timedelta(seconds=3)) == [1, 2]
 
 
 def test_apply_is_all_or_nothing_and_in_order(catalogue: Catalogue, writer: Writer) -> None:

@@ -21,6 +21,7 @@ from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.rules import check_rules
 from gateway.evidence.verify.second_places import Claims, Mark, check_copies, check_mark, read_mark
 from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.thumbnails import check_thumbnail
@@ -146,6 +147,7 @@ class _Run:
                 if exhibit.disposed is None and exhibit.said.get("thumbnail") is not None:
                     check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
+            check_rules(self._leaves.values(), self._details.found, self.report)
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
             self._count_staging()
