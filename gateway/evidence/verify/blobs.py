@@ -14,7 +14,7 @@ from gateway.evidence.verify.leaves import Leaf
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.unwrap import Keyring
 
-_BLOB = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28})\.age")
+BLOB = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28})\.age")
 _DRAIN = 1 << 20
 
 
@@ -96,7 +96,7 @@ def count_orphans(evidence: Path, known: set[str], report: Report) -> None:
     """Count blobs that no leaf names: renamed into place, then no seal (or not yet one)."""
     with report.collecting():
         for name in walk(evidence / "blobs", "blobs"):
-            match = _BLOB.fullmatch(name)
+            match = BLOB.fullmatch(name)
             if match is None:
                 report.note(f"blobs/{shown(name)}: not a blob's name")
             elif match[3] not in known:
