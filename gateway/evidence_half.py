@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.checking import Checks, checks
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
@@ -58,13 +59,18 @@ class EvidenceHalf:
     recordings: Recordings
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
+    checks: Checks | None = None
 
     @property
     def condition(self) -> str:
-        """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
+        """`ok`; `degraded` while footage is refused for want of room, or something is missing or not what was sealed.
+
+        `down` while the log is not what was written.
+        """
         contradicted = self.witnesses is not None and self.witnesses.problem is not None
         broken = contradicted or self.records.custody.problem is not None
-        return "down" if broken else self.recordings.condition
+        checked = "ok" if self.checks is None else self.checks.condition
+        return "down" if broken else self.recordings.condition if checked == "ok" else checked
 
     def add_gauges(self, gauges: Gauges) -> None:
         """Show what is counted here among the metrics."""
@@ -74,6 +80,8 @@ class EvidenceHalf:
             gauges.add("media", lambda: examiner.counters)
         if self.witnesses is not None:
             gauges.add("witness", self.witnesses.counts)
+        if self.checks is not None:
+            self.checks.add_gauges(gauges)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -175,16 +183,17 @@ async def evidence_half(
             rights=rights,
             details=opened.custody,
         )
+        checking = stack.enter_context(checks(settings, opened.custody, opened.catalogue, clock))
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
             async with asyncio.TaskGroup() as group:
                 examining = _examiner(settings, opened, recordings, clock)
-                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses)]
+                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses), checking.run()]
                 if examining is not None:
                     lasting.append(examining.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                yield EvidenceHalf(opened, recordings, examining, witnesses, checking)
                 for chore in chores:
                     chore.cancel()
         finally:

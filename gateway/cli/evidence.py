@@ -11,6 +11,7 @@ from gateway.cli import show
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
+from gateway.cli.evidence_reconcile import reconcile_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
 from gateway.cli.places import as_json_option, of_store, places
@@ -33,6 +34,7 @@ evidence.add_command(seal_incomplete)
 evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
+evidence.add_command(reconcile_)
 
 
 @evidence.command("list")
