@@ -1,4 +1,4 @@
-"""`lapel evidence list | show | verify | export | import | settle | expected | settle-expected | seal-incomplete`."""
+"""`lapel evidence`: list and show; the other verbs have a module each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gateway.cli import show
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
+from gateway.cli.evidence_rebuild import rebuild_
 from gateway.cli.evidence_reconcile import reconcile_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
@@ -35,6 +36,7 @@ evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
 evidence.add_command(reconcile_)
+evidence.add_command(rebuild_)
 
 
 @evidence.command("list")

@@ -24,7 +24,10 @@ CHANGEABLE = frozenset(
 # Each of these is set by kinds of its own, whatever an entry of another kind says.
 OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
 # What a disposal that erases details takes out of the row: all that only details told, and what leads to a person.
-PERSONAL = ("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident", "flags")
+PERSONAL = (
+    *("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident", "flags"),
+    *("content_type", "container", "codecs", "duration_s", "media_created_at", "playable", "media_reason"),
+)
 DETAIL_ERASED = "detail-erased"
 """The hold that an exhibit comes back with where a detail of it is gone and nobody disposed of it."""
 # What an examination of the master found: only a `derive` that says so sets it, and nothing else sets it.

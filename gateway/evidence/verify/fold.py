@@ -20,7 +20,10 @@ CHANGEABLE = frozenset(
 # Set by kinds of their own and by no other.
 OWN = frozenset({"holds", "disposal", "shredded_at", "copies"})
 # What a `dispose` whose fact `details` is `erased` takes away.
-PERSONAL = ("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident")
+PERSONAL = (
+    *("device", "recording", "name", "holder", "started_at", "ended_at", "exhibit_ref", "incident"),
+    *("content_type", "container", "duration_s", "media_created_at", "playable", "media_reason"),
+)
 # A `derive` that says "what": "media" sets these anew, all of them, and nothing else sets any of them.
 MEDIA = frozenset({"container", "codecs", "duration_s", "media_created_at", "playable", "media_reason", "thumbnail"})
 DISPOSING = frozenset({"dispose", "key_destroy"})
@@ -76,7 +79,7 @@ class Exhibit(msgspec.Struct):
             return
         self.said["disposed_at"] = leaf.at
         if leaf.facts.get("details") == "erased":
-            self.said |= {**dict.fromkeys(PERSONAL), "flags": []}
+            self.said |= {**dict.fromkeys(PERSONAL), "flags": [], "codecs": []}
 
     def _forget_media(self, detail: Mapping[str, Any] | None) -> None:
         for name in MEDIA:
