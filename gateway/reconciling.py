@@ -42,7 +42,7 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class Reconciling:
-    """`run` until cancelled; `report` is the last reconciliation, also over a restart."""
+    """`run` until cancelled; `read` gives the last report, also over a restart."""
 
     def __init__(self, where: Where, custody: CustodyLog, clock: Clock) -> None:
         """Nothing happens before `run`."""
@@ -50,8 +50,7 @@ class Reconciling:
         self._tried: datetime | None = None
         self.failures = 0
 
-    @property
-    def report(self) -> Account | None:
+    def read(self) -> Account | None:
         """The last report, whoever made it; read anew, since a command may have made one. Blocks."""
         return last(self._where.evidence)
 
@@ -75,7 +74,7 @@ class Reconciling:
     async def run(self) -> None:
         """Reconcile once a day; one that fell due while nobody was there is made up for."""
         while True:
-            self._known = await asyncio.to_thread(lambda: self.report)
+            self._known = await asyncio.to_thread(self.read)
             try:
                 if self._is_due():
                     await self.once()

@@ -110,11 +110,19 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:content",
         "evidence:expected",
         "evidence:settle",
+        "evidence:reconciliation",
         "log:read",
         "roster:read",
         "health:read",
     ],
-    "auditor": ["evidence:read", "log:read", "log:entries", "roster:read", "health:read"],
+    "auditor": [
+        "evidence:read",
+        "evidence:reconciliation",
+        "log:read",
+        "log:entries",
+        "roster:read",
+        "health:read",
+    ],
 }
 
 

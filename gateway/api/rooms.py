@@ -12,6 +12,7 @@ from gateway.dispatch.dispatch import Dispatch
 from gateway.domain.evidence import RecordingKey
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
+from gateway.evidence.reconciled import Account
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
@@ -21,6 +22,7 @@ from gateway.ports import InputHealth
 from gateway.roster.directory import Roster
 from gateway.store.catalogue import Catalogue
 from gateway.store.roster import RosterStore
+from gateway.store.scrubs import Scrubs
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class EvidenceRoom:
     thumbnails: Thumbnails
     want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
+    scrubs: Scrubs | None = None
+    reconciled: Callable[[], Account | None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,20 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.api import cameras, emergencies, evidence, health, log, messages, roster, session, settling, tasks, units
+from gateway.api import (
+    cameras,
+    emergencies,
+    evidence,
+    health,
+    integrity,
+    log,
+    messages,
+    roster,
+    session,
+    settling,
+    tasks,
+    units,
+)
 from gateway.api.identity import NOBODY, OPEN, Identity
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
@@ -31,7 +44,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    for part in (health, session, units, emergencies, messages, tasks, roster, evidence, settling, cameras, log):
+    for part in (
+        health,
+        session,
+        units,
+        emergencies,
+        messages,
+        tasks,
+        roster,
+        evidence,
+        settling,
+        cameras,
+        log,
+        integrity,
+    ):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes
