@@ -43,7 +43,7 @@ def account(told: Reconciliation, at: datetime, ended_at: datetime) -> Account:
 def act(made: Account, actor: str) -> Act:
     """The entry: counts in clear, names in the detail."""
     facts = {"what": "reconcile", "counts": made.counts, "faults": made.faults, "unread": made.unread}
-    names = [f"{item.state} {item.thing} {item.name}" for item in made.items[:DETAIL_MAX]]
+    names = [f"{item.state} {item.thing} {item.name[:150]}" for item in made.items[:DETAIL_MAX]]
     whose = sorted({item.exhibit for item in made.items[:DETAIL_MAX] if item.exhibit is not None})
     detail = {"named": names, "exhibits": whose, "began_at": made.at.isoformat(), "checkpoint": made.checkpoint}
     return Act("verify_pass" if made.ok else "verify_fail", actor, facts=facts, detail=detail)
