@@ -207,9 +207,9 @@ class Scrub:
         facts = parse_canonical(self._needs.log.leaf(row.log_index))
         if facts.get("kind") != "seal" or facts.get("exhibit") != exhibit:
             return row, "its seal is not where the catalogue says", 0
-        problem, octets = self._read(str(facts["blob"]), str(facts["blob_sha256"]))
+        problem, octets = self.read(str(facts["blob"]), str(facts["blob_sha256"]))
         if problem is not None and not self._stopping.is_set() and self._repaired(exhibit, facts):
-            problem, more = self._read(str(facts["blob"]), str(facts["blob_sha256"]))
+            problem, more = self.read(str(facts["blob"]), str(facts["blob_sha256"]))
             octets += more
         again = self._needs.shelf.exhibit(ExhibitId(exhibit))
         if self._stopping.is_set() or again is None or again.shredded_at is not None:
@@ -220,7 +220,8 @@ class Scrub:
         repair = self._needs.repair
         return repair is not None and repair(exhibit, str(facts["blob"]), str(facts["blob_sha256"]))
 
-    def _read(self, blob: str, wanted: str) -> tuple[str | None, int]:
+    def read(self, blob: str, wanted: str) -> tuple[str | None, int]:
+        """What is wrong with a blob (None: nothing), and how many bytes were read. Blocks."""
         path = self._needs.evidence / "blobs" / blob[:2] / blob[2:4] / f"{blob}.age"
         octets = 0
         try:
