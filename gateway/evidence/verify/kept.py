@@ -156,20 +156,18 @@ def _judge_staged(seen: Seen, names: Mapping[str, str]) -> None:
 
 
 def _judge_key(seen: Seen, name: str, owner: str) -> None:
-    """A key that is there: whether anything may still need it."""
+    """A key that is there: whether an entry says that it is gone."""
     exhibit = seen.folded.get(owner)
-    if exhibit is None or owner in seen.uploads:
-        if owner not in seen.uploads:
-            seen.told.count("keys_of_no_entry")  # of an upload that began and never became anything
+    if owner in seen.uploads:
         return
-    if exhibit.disposed is not None:
+    if exhibit is None or (exhibit.seal is None and exhibit.disposed is None):
+        seen.told.count("keys_of_no_seal")  # of an upload that became nothing: its files go first
+    elif exhibit.disposed is not None:
         why = f"{exhibit.disposed.where} ({exhibit.disposed.kind}): it was destroyed"
-    elif exhibit.seal is None or name != f"identity/{owner}":
-        last = exhibit.seal or exhibit.last
-        why = f"{last.where} ({last.kind}): it was deleted"
-    else:
-        return
-    seen.told.add("surplus", f"{KEYS} {name}", owner, known_from=why, found="it is there")
+        seen.told.add("surplus", f"{KEYS} {name}", owner, known_from=why, found="it is there")
+    elif exhibit.seal is not None and name != f"identity/{owner}":
+        why = f"{exhibit.seal.where} (seal): it was deleted"
+        seen.told.add("surplus", f"{KEYS} {name}", owner, known_from=why, found="it is there")
 
 
 def _judge_keks(seen: Seen, keyring: Keyring) -> None:

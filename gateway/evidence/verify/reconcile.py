@@ -87,7 +87,15 @@ class _Run:
             judge_copies(seen, self._copies)
             if copy is not None and not custody:
                 self._compare(copy, details, seen)
+            self._look_again()
             _count_states(seen, self.told)
+
+    def _look_again(self) -> None:
+        """A key that is being destroyed now is not one that came back."""
+        surplus = [item for item in self.told.items if item.state == "surplus" and item.thing == "key"]
+        if surplus and self._keys is not None:
+            names = {f"{KEYS} {name}" for name in read_keyring(self._evidence, self._keys, Report("keys")).names}
+            self.told.items = [item for item in self.told.items if item not in surplus or item.name in names]
 
     def _read_log(self, origin: str | None) -> None:
         with self._report.collecting():

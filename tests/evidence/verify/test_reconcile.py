@@ -12,8 +12,6 @@ from gateway.domain.ids import ExhibitId
 from gateway.evidence.verify.reconcile import reconcile
 from tests.evidence.verify.real_store import RealStore
 
-ORPHANED = (("identity", ""), ("run", "/0"))
-
 
 @pytest.fixture(scope="module")
 def pattern(tmp_path_factory: pytest.TempPathFactory) -> RealStore:
@@ -215,6 +213,17 @@ def test_a_key_deleted(store: RealStore) -> None:
     assert store.named() == {("missing", "key", f"keys.db {name}", store.exhibits[0])}
 
 
+def test_a_run_key_that_its_seal_deleted(store: RealStore) -> None:
+    """Back from somewhere: it would open what staging held, and is named."""
+    name = f"run/{store.exhibits[0]}/0"
+    ((kek, sealed),) = store.sql("SELECT kek, sealed FROM wrapped WHERE name LIKE 'run/%'", file="keys.db")
+    store.sql("INSERT INTO wrapped VALUES (?, ?, ?)", name, kek, sealed, file="keys.db")
+    assert store.named() == {
+        ("surplus", "key", f"keys.db {name}", store.exhibits[0]),
+        ("differs", "key", f"keys.db {name}", store.exhibits[0]),
+    }
+
+
 def test_keys_exchanged(store: RealStore) -> None:
     """A key wrapped for another name does not open; the blob is not blamed."""
     first, second = (f"identity/{name}" for name in store.exhibits[2:4])
@@ -295,10 +304,8 @@ def test_an_upload_deleted(store: RealStore) -> None:
     """Footage that was received, and is neither sealed nor in staging, is missing; its exhibit is named."""
     upload = next((store.evidence / "staging").iterdir())
     shutil.rmtree(upload)
-    assert store.named() == {
-        ("missing", "upload", f"staging/{upload.name}", upload.name),
-        *(("surplus", "key", f"keys.db {key}/{upload.name}{more}", upload.name) for key, more in ORPHANED),
-    }
+    assert store.named() == {("missing", "upload", f"staging/{upload.name}", upload.name)}
+    assert store.reconcile().counts["keys_of_no_seal"] == 2
 
 
 def test_an_upload_of_which_nothing_came(store: RealStore) -> None:
