@@ -25,6 +25,7 @@ _THINGS = (
     ("thumbnails", "thumbnail"),
     ("evidence.db exhibit", "row"),
     ("evidence.db custody", "row"),
+    ("evidence.db meta", "row"),
     ("evidence.db", "catalogue"),
     ("staging", "upload"),
 )

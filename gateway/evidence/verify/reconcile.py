@@ -57,7 +57,7 @@ class _Run:
         self._report = Report("log")
         self._files = LogFiles(evidence, self._report)
         self._leaves: dict[int, Leaf] = {}
-        self._size = self._owed = -1
+        self._size = -1
 
     @property
     def log_moved(self) -> bool:
@@ -67,13 +67,14 @@ class _Run:
     def run(self, origin: str | None) -> None:
         """Look at everything once."""
         with ExitStack() as stack:
+            # Before the log, which only grows: so it is never ahead of it by what was written meanwhile.
+            copy = self._catalogue(stack)
             under_way = uploads(self._evidence, self._report)
             self._read_log(origin)
             found = uploads(self._evidence, self._report)
             for name, keys in under_way.items():
                 found.setdefault(name, keys)
             keyring = self._keyring()
-            copy = self._catalogue(stack)
             self._take_log()
             if self._size < 0:
                 return
@@ -139,12 +140,17 @@ class _Run:
         return keyring if len(self._report.findings) + len(self._report.unread) == before else None
 
     def _catalogue(self, stack: ExitStack) -> Connection | None:
-        """The catalogue as it is, taken after the look at what it may lag behind by."""
         with self._report.collecting():
-            batch = self._files.being_applied()
-            self._owed = self._size if batch is None else min(self._size, batch)
             return stack.enter_context(catalogue(self._evidence))
         return None
+
+    def _lag(self) -> int:
+        """From which entry on the catalogue lacks what no batch under way explains; the log's size: nothing."""
+        batch = self._files.being_applied()
+        owed = self._size if batch is None else min(self._size, batch)
+        with catalogue(self._evidence) as copy:
+            applied = self._applied(copy)
+        return self._size if applied >= owed else applied
 
     def _details(self, seen: Seen) -> Details:
         report = Report("details")
@@ -169,7 +175,7 @@ class _Run:
         unknown = [act for act in listed if act.log_index not in self._leaves]
         seen.skipped |= {act.exhibit for act in unknown if act.exhibit is not None}
         beyond = [act for act in unknown if act.log_index >= self._size]
-        if beyond and not self._grew(max(act.log_index for act in beyond)):
+        if beyond:
             last = max(act.log_index for act in beyond)
             found = f"{self._size} entries: {last + 1 - self._size} behind"
             self.told.add("stale", CHECKPOINT, None, known_from=f"{NAME}: {last + 1} entries", found=found)
@@ -181,22 +187,24 @@ class _Run:
             return unknown or listed
         return beyond
 
-    def _grew(self, index: int) -> bool:
-        """Whether the log has this entry by now: it was written while we looked."""
-        if not self._files.moved():
-            return False
-        return LogFiles(self._evidence, Report("log")).open(None).size > index
+    def _applied(self, copy: Connection) -> int:
+        """How many entries it has applied; where that row alone is gone, how many it lists."""
+        applied, listed = applied_size(copy), max((act.log_index + 1 for act in acts(copy)), default=0)
+        if applied == 0 and listed:
+            self.told.missing(f"{NAME} meta applied_size", None, f"{NAME} custody: {listed} entries")
+            return listed
+        return applied
 
     def _compare(self, copy: Connection, details: Details, seen: Seen) -> None:
         """Every row of the catalogue against what log and details say."""
         report = Report("catalogue")
         with report.collecting():
-            applied = applied_size(copy)
-            if applied < self._owed:
-                behind = [self._leaves[index] for index in range(applied, self._size)]
+            applied = self._applied(copy)
+            if applied < self._size and (lag := self._lag()) < self._size:
+                behind = [self._leaves[index] for index in range(lag, self._size)]
                 names = sorted({leaf.exhibit for leaf in behind if leaf.exhibit is not None})
                 about = f": {', '.join(names[:20])}" + (" …" if len(names) > 20 else "") if names else ""
-                found = f"{applied} entries: {len(behind)} behind{about}"
+                found = f"{lag} entries: {len(behind)} behind{about}"
                 self.told.add("stale", NAME, None, known_from=f"{CHECKPOINT}: {self._size} entries", found=found)
             CatalogueCheck(copy, self._leaves, report, None).compare(applied, details.found)
             seen.told.count("rows", sum(1 for _ in copy.execute("SELECT 1 FROM exhibit")))

@@ -119,6 +119,12 @@ def test_a_row_of_nobody(store: RealStore) -> None:
     }
 
 
+def test_its_own_size_deleted(store: RealStore) -> None:
+    """The row that says how much was applied is one row: the others are not blamed."""
+    store.sql("DELETE FROM meta")
+    assert store.named() == {("missing", "row", "evidence.db meta applied_size", None)}
+
+
 def test_every_tile_deleted_in_turn(store: RealStore) -> None:
     """Each is named by its path and alone, also the one that holds the entries themselves."""
     tiles = list((store.evidence / "log/tile").rglob("15"))
