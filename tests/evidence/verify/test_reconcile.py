@@ -359,3 +359,25 @@ def test_hostile_databases(store: RealStore) -> None:
         assert len(named) == 1
         assert name in next(iter(named))[2]
         store.put_back(name)
+
+
+NOT_OWED = ("log/lock", "keys.db-wal", "keys.db-shm", "evidence.db-wal", "evidence.db-shm")
+
+
+def test_any_one_file_deleted(store: RealStore) -> None:
+    """Every file of the store in turn: it is named, by its own name or its exhibit's, or nothing is owed by it."""
+    narrower = [path for path in (store.evidence / "log/tile").rglob("*") if path.is_file() and path.name != "15"]
+    unseen = []
+    for path in sorted(path for path in store.evidence.rglob("*") if path.is_file()):
+        raw, mode = path.read_bytes(), path.stat().st_mode
+        name = below(store, path)
+        path.unlink()
+        named = store.named()
+        path.write_bytes(raw)
+        path.chmod(mode)
+        if path in narrower or name in NOT_OWED or name.startswith("staging/"):
+            continue
+        if len(named) != 1 or next(iter(named))[0] != "missing" or next(iter(named))[2] != name:
+            unseen.append((name, named))
+    assert unseen == []
+    assert store.named() == set()
