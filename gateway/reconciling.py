@@ -90,13 +90,15 @@ class Reconciling:
         now = self._clock.now().utc
         if not self._where.at or (self._tried is not None and (now - self._tried).total_seconds() < AGAIN_S):
             return False
-        if self._known is None:
-            return self._tried is not None or self._hour_has_come(now)
-        return self._known.at < latest(self._where.at, now)
+        since = self._made_at() if self._known is None else self._known.at
+        return since is not None and since < latest(self._where.at, now)
 
-    def _hour_has_come(self, now: datetime) -> bool:
-        """A store that was never reconciled waits for its hour, so that a first start is not one."""
-        return now - latest(self._where.at, now) < timedelta(seconds=AGAIN_S)
+    def _made_at(self) -> datetime | None:
+        """When the log was begun: a store that was never reconciled is so at the first hour after that."""
+        try:
+            return datetime.fromtimestamp((self._where.evidence / "log" / "log.vkey").stat().st_mtime, UTC)
+        except OSError:
+            return None
 
     async def once(self) -> Account:
         """Reconcile now; what was found is on record, kept and, where something is missing, alarm."""

@@ -2,7 +2,8 @@
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
-LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600),
+LAPEL_REBUILD_EXHIBITS (10000);
 LAPEL_SEED varies the moments.
 """
 
@@ -43,6 +44,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
+- **rebuild**: the catalogue of that many exhibits, with acts of every kind in any order, made anew and compared row
+  by row; reconciliation beside cameras that upload names nothing.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
@@ -58,6 +61,7 @@ LENGTHS = (
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
+    "LAPEL_REBUILD_EXHIBITS",
 )
 Figures = list[dict[str, Any]]
 
@@ -143,6 +147,14 @@ def properties(number: int) -> Outcome:
     return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
 
 
+def rebuilds(number: int) -> Outcome:
+    """The catalogue made anew at scale, and reconciliation beside a gateway at work."""
+    paths = ["tests/test_rebuilding.py", "tests/evidence/verify/test_reconcile_live.py", "--timeout=3600"]
+    some = max(24, number // 20)
+    lengths = {"LAPEL_REBUILD_EXAMPLES": some, "LAPEL_RECONCILE_RECORDINGS": some, "LAPEL_REBUILD_EXHIBITS": number}
+    return tests("rebuild", f"{number} exhibits", paths, **lengths)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -193,6 +205,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_EMERGENCIES", 1, emergencies),
+    ("LAPEL_REBUILD_EXHIBITS", 10_000, rebuilds),
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_DEMO_S", 600, demonstration),
 ]

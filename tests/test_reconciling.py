@@ -68,7 +68,11 @@ class Site:
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch, at: str = "03:30") -> None:
         self.root, self.clock, self.log = root, HandClock(), FakeLog()
-        (root / "evidence").mkdir(parents=True)
+        (root / "evidence/log").mkdir(parents=True)
+        vkey = root / "evidence/log/log.vkey"
+        vkey.touch()
+        began_s = self.clock.start.timestamp()
+        os.utime(vkey, (began_s, began_s))
         self.answer, self.asked = root / "answer", root / "asked"
         double = root / "python"
         double.write_text(f'#!/bin/sh\necho "$@" >> {self.asked}\ncat {self.answer} || exit 7\n')
@@ -108,7 +112,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def test_a_first_start_waits_for_the_hour(site: Site) -> None:
-    """A store that was never reconciled is not reconciled at once, but at its hour, and once."""
+    """A store that was never reconciled is so at the first hour after it was begun, and once."""
     site.says(made(NOON))
     site.run(0.1)
     assert site.times() == 0
