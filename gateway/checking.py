@@ -7,6 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import structlog
+
+from gateway.errors import GatewayError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.scrub import Needs, Pace, Repair, Scrub
 from gateway.observe import Gauges
@@ -21,11 +24,11 @@ FILE = "scrub.db"
 
 @dataclass(frozen=True)
 class Checks:
-    """Both, and what the scrub remembers; scrub is None where it is off."""
+    """Both, and what the scrub remembers; scrub is None where it is off, scrubs where that can't be opened."""
 
     reconciling: Reconciling
-    scrubs: Scrubs
-    scrub: Scrub | None
+    scrubs: Scrubs | None = None
+    scrub: Scrub | None = None
 
     @property
     def condition(self) -> str:
@@ -54,12 +57,17 @@ def checks(
 ) -> Iterator[Checks]:
     """What [evidence] wants checked, not yet running; repair puts a blob back from a copy."""
     evidence, section = settings.data / "evidence", settings.evidence
+    reconciling = Reconciling(Where(settings.data, settings.keys, section.reconcile_at), custody, clock)
     memory = Scrubs(evidence / FILE)
-    memory.open()
+    try:
+        memory.open()
+    except (GatewayError, OSError) as wrong:  # it is needed for nothing else: footage comes in all the same
+        structlog.get_logger().critical("scrub_off", problem=str(wrong))
+        yield Checks(reconciling)
+        return
     try:
         needs = Needs(evidence, memory, catalogue, custody, clock, repair)
         scrub = Scrub(needs, Pace(mb_s=section.scrub_mb_s, days=section.scrub_days)) if section.scrub_mb_s else None
-        where = Where(settings.data, settings.keys, section.reconcile_at)
-        yield Checks(Reconciling(where, custody, clock), memory, scrub)
+        yield Checks(reconciling, memory, scrub)
     finally:
         memory.close()

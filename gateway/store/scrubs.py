@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from gateway.domain.time import from_rfc3339, rfc3339
-from gateway.errors import MisuseError
+from gateway.errors import MisuseError, StoreBusyError
 from gateway.evidence.scrub import Checked
+from gateway.store.catalogue_swap import remove
 from gateway.store.sqlite import open_engine, storing
 
+_PRAGMAS = {"synchronous": "NORMAL"}
+_log = structlog.get_logger()
 _metadata = sa.MetaData()
 blob = sa.Table(
     "blob",
@@ -35,9 +39,17 @@ class Scrubs:
         self._engine: sa.Engine | None = None
 
     def open(self) -> None:
-        """Open or make the file; idempotent."""
-        if self._engine is None:
-            self._engine = open_engine(self.path, _metadata, {"synchronous": "NORMAL"})
+        """Open or make the file, anew where it is no database any more; idempotent. StoreBusyError: it can't be."""
+        if self._engine is not None:
+            return
+        try:
+            self._engine = open_engine(self.path, _metadata, _PRAGMAS)
+        except sa.exc.OperationalError as wrong:
+            raise StoreBusyError(f"{self.path}: {wrong.orig}") from wrong
+        except sa.exc.DatabaseError as wrong:
+            _log.error("scrub_begun_anew", problem=str(wrong.orig))
+            remove(self.path)
+            self._engine = open_engine(self.path, _metadata, _PRAGMAS)
 
     def close(self) -> None:
         """Close; idempotent."""

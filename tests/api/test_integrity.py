@@ -168,3 +168,12 @@ def test_the_loop_is_free_meanwhile(tmp_path: Path) -> None:
                 answered += 1
         assert answered > 3
         assert future.result().ok
+
+
+def test_a_memory_that_cannot_be_opened(tmp_path: Path) -> None:
+    """A folder in the place of scrub.db: the gateway keeps evidence all the same, and says `not checked`."""
+    (tmp_path / "store/evidence/scrub.db").mkdir(parents=True)
+    with Site(tmp_path) as site:
+        exhibit = site.seal(noise(1000)).exhibit
+        assert site.gateway.evidence.checks.scrubs is None  # type: ignore[union-attr]
+        assert states(verdicts(site, exhibit))["file"] == "not checked"

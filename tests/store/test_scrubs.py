@@ -61,3 +61,13 @@ def test_closed(tmp_path: Path) -> None:
     """Asked before it is open: our own fault, said so."""
     with pytest.raises(MisuseError):
         Scrubs(tmp_path / "scrub.db").next_due(0.0)
+
+
+def test_damaged_it_begins_anew(scrubs: Scrubs) -> None:
+    """It is only a memory: garbage in its place keeps nobody from opening, and every blob is due again."""
+    scrubs.close()
+    scrubs.path.write_bytes(b"no database" * 500)
+    scrubs.open()
+    assert (scrubs.seen, scrubs.next_due(0.0)) == (0, None)
+    scrubs.take_up(["X-1"], 3)
+    assert scrubs.next_due(0.0) == "X-1"
