@@ -28,6 +28,7 @@ _THINGS = (
     ("evidence.db meta", "row"),
     ("evidence.db", "catalogue"),
     ("staging", "upload"),
+    ("copy ", "copy"),
 )
 
 

@@ -227,7 +227,8 @@ def _count_states(seen: Seen, told: Reconciliation) -> None:
 def _count_missing(told: Reconciliation) -> None:
     for item in told.items:
         told.count(f"{item.state}_{item.thing.replace(' ', '_')}")
-    told.count("lost_exhibits", len({item.exhibit for item in told.items if item.thing == "blob" and item.exhibit}))
+    lost = {item.exhibit for item in told.items if item.thing == "blob" and item.state in {"missing", "differs"}}
+    told.count("lost_exhibits", len(lost))
 
 
 def _state(exhibit: Exhibit, *, empty: bool) -> str:

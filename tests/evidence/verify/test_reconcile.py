@@ -338,7 +338,7 @@ def test_copies(store: RealStore, tmp_path: Path) -> None:
     lost = place / below(store, store.blob(exhibit))
     lost.unlink()
     assert store.named(copies=[place]) == {
-        ("missing", "file", f"copy {place}: {below(store, store.blob(exhibit))}", exhibit)
+        ("missing", "copy", f"copy {place}: {below(store, store.blob(exhibit))}", exhibit)
     }
 
 
