@@ -82,8 +82,7 @@ class RealStore:
         lab = Lab(self.root)
         try:
             with lab.opened() as log:
-                for act in acts:
-                    log.record_now(act)
+                log._ask(acts).result()
         finally:
             lab.close()
 
