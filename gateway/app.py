@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -252,6 +252,8 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         want = half.recordings.shares.want
         told = (kept.custody, kept.catalogue, kept.reader, kept.thumbnails)
         room = EvidenceRoom(*told, want, half.desk, half.witnesses, half.disposing, half.copies)
+        if half.checks is not None:
+            room = replace(room, scrubs=half.checks.scrubs, reconciled=half.checks.reconciling.read)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

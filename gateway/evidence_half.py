@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.checking import Checks, checks
 from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.disposing import Disposing, disposing
@@ -65,13 +66,18 @@ class EvidenceHalf:
     disposing: Disposing | None = None
     copies: Copies | None = None
     receipts: NewReceipts | None = None
+    checks: Checks | None = None
 
     @property
     def condition(self) -> str:
-        """`ok`, `degraded` while footage is refused for want of room, `down` while the log is not what was written."""
+        """`ok`; `degraded` while footage is refused for want of room, or something is missing or not what was sealed.
+
+        `down` while the log is not what was written.
+        """
         contradicted = self.witnesses is not None and self.witnesses.problem is not None
         broken = contradicted or self.records.custody.problem is not None
-        return "down" if broken else self.recordings.condition
+        checked = "ok" if self.checks is None else self.checks.condition
+        return "down" if broken else self.recordings.condition if checked == "ok" else checked
 
     def add_gauges(self, gauges: Gauges) -> None:
         """Show what is counted here among the metrics."""
@@ -89,6 +95,8 @@ class EvidenceHalf:
         if self.receipts is not None:
             receipts = self.receipts
             gauges.add("receipts", lambda: receipts.counters)
+        if self.checks is not None:
+            self.checks.add_gauges(gauges)
 
     def figures(self) -> dict[str, int]:
         """Counters for the metrics; footage_waits is 1 while footage is refused for want of room."""
@@ -167,6 +175,8 @@ async def evidence_half(
         await desk.look()
         copies = copies_beside(settings.store, opened, clock)
         needs = _needs(opened, (people, clock, rights), desk, copies)
+        repair = None if copies is None else copies.repair
+        checking = stack.enter_context(checks(settings, opened.custody, opened.catalogue, clock, repair))
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
         try:
@@ -175,6 +185,7 @@ async def evidence_half(
                 lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses), keep_up(desk)]
                 receipts = NewReceipts(opened.catalogue, recordings.receipt_of)
                 lasting.append(kept_copying(copies, receipts))
+                lasting.append(checking.run())
                 if examining is not None:
                     lasting.append(examining.run())
                 removals = disposing(
@@ -191,6 +202,7 @@ async def evidence_half(
                     disposing=removals,
                     copies=copies,
                     receipts=receipts,
+                    checks=checking,
                 )
                 for chore in chores:
                     chore.cancel()

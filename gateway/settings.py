@@ -119,11 +119,20 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "evidence:work",
         "evidence:supervise",
         "evidence:download",
+        "evidence:reconciliation",
         "log:read",
         "roster:read",
         "health:read",
     ],
-    "auditor": ["evidence:read", "audit:read", "log:read", "log:entries", "roster:read", "health:read"],
+    "auditor": [
+        "evidence:read",
+        "evidence:reconciliation",
+        "audit:read",
+        "log:read",
+        "log:entries",
+        "roster:read",
+        "health:read",
+    ],
 }
 
 

@@ -4,7 +4,7 @@ Each part's length comes from the environment, 0 leaves it out, so that it can b
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
 LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_ACTS (300),
-LAPEL_DEMO_S (600);
+LAPEL_REBUILD_EXHIBITS (10000), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -49,6 +49,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
 - **custody acts**: any run of categorisations, holds, reviews, rule changes and disposals of two people at two desks;
   the catalogue is the rebuilt one, the verifier agrees, holds are as a model has them.
+- **rebuild**: the catalogue of that many exhibits, with acts of every kind in any order, made anew and compared row
+  by row; reconciliation beside cameras that upload names nothing.
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **second places**: the gateway is killed while copies are made, the second disk cut from power while it is written,
   each file operation of a turn failed once; the copy verifies each time, and takes over when the first store is gone.
@@ -69,6 +71,7 @@ LENGTHS = (
     "LAPEL_DEMO_S",
     "LAPEL_COPY_KILLS",
     "LAPEL_ACTS",
+    "LAPEL_REBUILD_EXHIBITS",
 )
 Figures = list[dict[str, Any]]
 
@@ -166,6 +169,14 @@ def acts(number: int) -> Outcome:
     return tests("custody acts", f"{number} runs", paths, LAPEL_ACTS=number)
 
 
+def rebuilds(number: int) -> Outcome:
+    """The catalogue made anew at scale, and reconciliation beside a gateway at work."""
+    paths = ["tests/test_rebuilding.py", "tests/evidence/verify/test_reconcile_live.py", "--timeout=3600"]
+    some = max(24, number // 20)
+    lengths = {"LAPEL_REBUILD_EXAMPLES": some, "LAPEL_RECONCILE_RECORDINGS": some, "LAPEL_REBUILD_EXHIBITS": number}
+    return tests("rebuild", f"{number} exhibits", paths, **lengths)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -224,6 +235,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_DISPOSAL_STRIDE", 1, disposals),
     ("LAPEL_EMERGENCIES", 1, emergencies),
+    ("LAPEL_REBUILD_EXHIBITS", 10_000, rebuilds),
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_COPY_KILLS", 30, second_places),
     ("LAPEL_DEMO_S", 600, demonstration),

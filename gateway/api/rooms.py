@@ -14,6 +14,7 @@ from gateway.domain.evidence import RecordingKey
 from gateway.evidence.copies.copies import Copies
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.expected import Expectations
+from gateway.evidence.reconciled import Account
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
@@ -24,6 +25,7 @@ from gateway.ports import InputHealth
 from gateway.roster.directory import Roster
 from gateway.store.catalogue import Catalogue
 from gateway.store.roster import RosterStore
+from gateway.store.scrubs import Scrubs
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class EvidenceRoom:
     witnesses: Witnesses | None = None
     disposing: Disposing | None = None
     copies: Copies | None = None
+    scrubs: Scrubs | None = None
+    reconciled: Callable[[], Account | None] = lambda: None
 
 
 @dataclass(frozen=True)

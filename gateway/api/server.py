@@ -18,6 +18,7 @@ from gateway.api import (
     emergencies,
     evidence,
     health,
+    integrity,
     log,
     messages,
     retention,
@@ -52,7 +53,7 @@ def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
     public = (health, session, units, emergencies, messages, tasks, roster, log)
-    kept = (evidence, settling, cameras, work, retention, disposals, copies, audit)
+    kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
     routes.include(pages)

@@ -14,6 +14,8 @@ from gateway.cli.evidence_dispose import certificate, dispose
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
+from gateway.cli.evidence_rebuild import rebuild_
+from gateway.cli.evidence_reconcile import reconcile_
 from gateway.cli.evidence_settle import settle
 from gateway.cli.evidence_verify import verify
 from gateway.cli.evidence_work import COMMANDS
@@ -44,6 +46,8 @@ evidence.add_command(promote)
 evidence.add_command(audit)
 for command in COMMANDS:
     evidence.add_command(command)
+evidence.add_command(reconcile_)
+evidence.add_command(rebuild_)
 
 
 @evidence.command("list")

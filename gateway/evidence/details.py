@@ -151,6 +151,9 @@ class Details:
     def _find(self, digest: bytes, index: int) -> Place:
         """Look where an entry of this index would lie, then further and further away."""
         near = index // RECORDS_MAX
+        known = self._files.get(self.directory / f"{near:06d}.dtl")
+        if known is not None and digest in known.places:
+            return known.places[digest]
         for path in sorted(self._paths(), key=lambda path: abs(int(path.stem) - near)):
             with self._guard:
                 place = self._scanned(path).places.get(digest)

@@ -47,6 +47,9 @@ class EvidenceSection(Closed, frozen=True):
     battery_low_pct: Annotated[int, msgspec.Meta(ge=0, le=100)] = 15
     storage_low_mb: Annotated[int, msgspec.Meta(ge=0)] = 1024
     clock_sync_days: Positive = 7
+    reconcile_at: Annotated[str, msgspec.Meta(pattern=r"^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?$")] = "03:30"
+    scrub_mb_s: Annotated[float, msgspec.Meta(ge=0)] = 20.0
+    scrub_days: Positive = 30
 
 
 class CategorySection(Closed, frozen=True):

@@ -129,6 +129,13 @@ class Catalogue:
         with self._opened.connect() as link:
             return int(link.execute(_filtered(sa.select(sa.func.count()).select_from(exhibit), filters)).scalar_one())
 
+    def exhibits_held(self, hold: str) -> int:
+        """How many exhibits this hold stands on."""
+        each = sa.func.json_each(exhibit.c.holds).table_valued("value")
+        found = sa.exists(sa.select(1).select_from(each).where(each.c.value == hold))
+        with self._opened.connect() as link:
+            return int(link.execute(sa.select(sa.func.count()).select_from(exhibit).where(found)).scalar_one())
+
     def unexamined(self, limit: int, before: int | None = None) -> list[Exhibit]:
         """Sealed exhibits whose master nobody has examined, newest first; before as `after` of a page."""
         query = sa.select(exhibit).where(*_UNEXAMINED)

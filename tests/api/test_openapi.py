@@ -75,6 +75,8 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
+        ("get", "/v1/exhibits/{exhibit}/integrity", f"/v1/exhibits/{exhibit}/integrity", None),
+        ("get", "/v1/evidence/reconciliation", "/v1/evidence/reconciliation", None),
         ("get", "/v1/exhibits/{exhibit}/thumbnail", f"/v1/exhibits/{exhibit}/thumbnail", None),
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
@@ -167,6 +169,7 @@ def validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Dr
 def test_what_is_answered_is_what_is_promised(lively, known) -> None:
     """Status, media type and body of a real call of every operation."""
     site, client, document = lively
+    site.awaited(site.gateway.evidence.checks.reconciling.once())
     seen = set()
     for method, template, pattern, body in calls(known):
         path = pattern

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.errors import VerificationError
 from gateway.evidence.verify.agefile import file_key, payload, read_header
+from gateway.evidence.verify.digest import Digest
 from gateway.evidence.verify.files import opened, walk
 from gateway.evidence.verify.leaves import Leaf
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.unwrap import Keyring
 
-_BLOB = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28})\.age")
+BLOB = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28})\.age")
 _DRAIN = 1 << 20
 
 
 class _Hashing:
     """A file that is hashed as it is read, so that one pass gives both hashes."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
+    def __init__(self, file: BinaryIO, digest: Digest) -> None:
+        self._file, self._hash = file, digest
         self.size = 0
 
     def read(self, size: int, /) -> bytes:
@@ -59,8 +58,8 @@ def check_blob(evidence: Path, seal: Leaf, keyring: Keyring | None, report: Repo
                 raise VerificationError(f"{seal.where} (seal)", f"a fact {name}", "none")
         name = blob_path(seal.facts["blob"])
         identity = None if keyring is None else _identity(seal, keyring, report)
-        with opened(evidence / name, name) as file:
-            source = _Hashing(file)
+        with opened(evidence / name, name) as file, Digest() as whole:
+            source = _Hashing(file, whole)
             if identity is not None:
                 with report.collecting():
                     _check_plaintext(source, identity, seal, name)
@@ -82,21 +81,23 @@ def _check_plaintext(source: _Hashing, identity: bytes, seal: Leaf, name: str) -
     types = [stanza.arguments[0] for stanza in header.stanzas]
     if types != ["X25519"]:
         raise VerificationError(name, "one X25519 recipient", shown(", ".join(types)))
-    digest, size = hashlib.sha256(), 0
-    for chunk in payload(source, file_key(header, identity, name), name):
-        digest.update(chunk)
-        size += len(chunk)
+    with Digest() as digest:
+        size = 0
+        for chunk in payload(source, file_key(header, identity, name), name):
+            digest.update(chunk)
+            size += len(chunk)
+        found = digest.hexdigest()
     if size != seal.facts["size"]:
         raise VerificationError(name, f"size {seal.facts['size']} of {seal.where}", str(size))
-    if digest.hexdigest() != seal.facts["sha256"]:
-        raise VerificationError(name, f"sha256 {seal.facts['sha256']} of {seal.where}", digest.hexdigest())
+    if found != seal.facts["sha256"]:
+        raise VerificationError(name, f"sha256 {seal.facts['sha256']} of {seal.where}", found)
 
 
 def count_orphans(evidence: Path, known: set[str], report: Report) -> None:
     """Count blobs that no leaf names: renamed into place, then no seal (or not yet one)."""
     with report.collecting():
         for name in walk(evidence / "blobs", "blobs"):
-            match = _BLOB.fullmatch(name)
+            match = BLOB.fullmatch(name)
             if match is None:
                 report.note(f"blobs/{shown(name)}: not a blob's name")
             elif match[3] not in known:

@@ -23,7 +23,7 @@ MAGIC = b"LAPELDTL1\n"
 HEAD = 49
 RECORDS_MAX = 4096
 CIPHERTEXT_MAX = 1 << 24
-_FILE = re.compile(r"[0-9]{6}\.dtl")
+FILE = re.compile(r"[0-9]{6}\.dtl")
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -88,10 +88,13 @@ class Details:
 
     known maps the HMAC of every leaf to whether it is to be opened. What ends a file early, and
     records of no leaf behind the last of one, are traces of a crash, noted only; but where a leaf
-    lacks its detail, they are findings.
+    lacks its detail, they are findings. owed False: what is lacking is somebody else's to name.
     """
 
-    def __init__(self, known: Mapping[str, bool], keyring: Keyring | None, report: Report) -> None:
+    def __init__(
+        self, known: Mapping[str, bool], keyring: Keyring | None, report: Report, *, owed: bool = True
+    ) -> None:
+        self._owed = owed
         self._known = known
         self._keyring = keyring
         self._report = report
@@ -107,13 +110,13 @@ class Details:
         """Read the whole directory."""
         with self._report.collecting():
             names = list(walk(top, "details"))
-            good = [name for name in names if _FILE.fullmatch(name)]
+            good = [name for name in names if FILE.fullmatch(name)]
             for name in sorted(set(names) - set(good)):
                 self._report.note(f"details/{shown(name)}: not a details file")
             wanted = [f"{number:06d}.dtl" for number in range(int(good[-1][:6]) + 1)] if good else []
-            for name in wanted:
+            for name in wanted if self._owed else good:
                 self._read_file(top / name, f"details/{name}")
-        missing = any(self._known[one] and not self.has(one) for one in self._known)
+        missing = self._owed and any(self._known[one] and not self.has(one) for one in self._known)
         self._doubtful += self._cut
         self._settle(as_findings=missing)
 

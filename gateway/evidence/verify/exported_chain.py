@@ -76,7 +76,7 @@ def _line(raw: bytes, where: str) -> Line:
 
 def _proved(line: Line, checkpoint: Checkpoint, where: str) -> Proved:
     raw = from_base64(line.leaf, None, where, "a leaf")
-    _check_proof(from_base64(line.proof, None, where, "a proof"), line.index, raw, checkpoint, where)
+    check_proof(from_base64(line.proof, None, where, "a proof"), line.index, raw, checkpoint, where)
     leaf = parse_leaf(raw, line.index)
     if line.detail is None or line.salt is None:
         if line.detail != line.salt:
@@ -88,10 +88,11 @@ def _proved(line: Line, checkpoint: Checkpoint, where: str) -> Proved:
     return Proved(leaf, canonical_object(detail, where))
 
 
-def _check_proof(raw: bytes, index: int, leaf: bytes, checkpoint: Checkpoint, where: str) -> None:
+def check_proof(raw: bytes, index: int, leaf: bytes, checkpoint: Checkpoint, where: str) -> None:
+    """Whether a `.tlog-proof` leads from this entry to this checkpoint; VerificationError where it does not."""
     head, _, note = raw.partition(b"\n\n")
     if note != checkpoint.raw:
-        raise VerificationError(where, "a proof under trust/checkpoint", "one under another")
+        raise VerificationError(where, "a proof under the checkpoint", "one under another")
     lines = head.decode("utf-8", "replace").split("\n")
     if lines[:2] != [HEADER, f"index {index}"]:
         raise VerificationError(where, f"{HEADER} of index {index}", shown(lines[:2]))

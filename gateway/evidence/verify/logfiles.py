@@ -57,6 +57,11 @@ class LogFiles:
         """Whether a writer has replaced the checkpoint since it was opened."""
         return self.checkpoint is not None and not self._is_still(self.checkpoint)
 
+    def being_applied(self) -> int | None:
+        """From where on a batch is being applied to the catalogue; None where none is."""
+        pending = None if self.vkey is None else self._read_pending()
+        return None if pending is None else pending.old_size
+
     def scan(self, sink: Sink) -> None:
         """Verify every bundle and tile, hand each entry to the sink, derive the root."""
         assert self.checkpoint is not None

@@ -72,6 +72,23 @@ class Keyring:
         self._keks = keks
         self._wrapped = wrapped
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Every name that has a wrapped key, with the KEK that it is wrapped under."""
+        return {name: kek for name, (kek, _sealed) in self._wrapped.items()}
+
+    def has_kek(self, kek: str) -> bool:
+        """Whether there is a key file of this id."""
+        return kek in self._keks
+
+    def opens(self, name: str) -> bool:
+        """Whether the key of this name is there and opens."""
+        try:
+            self.open(name)
+        except VerificationError:
+            return False
+        return True
+
     def open(self, name: str) -> bytes:
         """The 32-byte key of this name; VerificationError when it is missing or does not open."""
         where = f"{KEYS} {shown(name)}"
