@@ -29,7 +29,7 @@ from gateway.backup.manifest import (
     sign_label,
 )
 from gateway.backup.moment import Moment, Wanted, moment, wanted
-from gateway.backup.objects import SETTLED_NS, Kept, Objects
+from gateway.backup.objects import SETTLED_NS, Kept, Objects, digest
 from gateway.backup.survey import staged, survey
 from gateway.crypto.notes import Signer
 from gateway.domain.evidence import Act
@@ -149,7 +149,10 @@ class Making:
         """Erasing writes into a file without making it longer: a file of details is read each time."""
         for name, octets in taken.details.items():
             path = f"evidence/details/{name}"
-            self._enter(path, self._objects.keep_file(self._store.data / path, octets))
+            kept = digest(self._store.data / path, octets)
+            if not self._objects.has(kept):
+                kept = self._objects.keep_file(self._store.data / path, octets)
+            self._enter(path, kept)
 
     def _vault(self, asked: Wanted) -> None:
         for blob, (_, sha256) in asked.blobs.items():

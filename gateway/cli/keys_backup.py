@@ -1,0 +1,65 @@
+"""`lapel keys backup -o DIR`: the wrapped keys in a file of their own, on the list of their copies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from gateway.backup.key_backups import forget, keep_newest, known, make, places
+from gateway.cli import show
+from gateway.cli.places import as_json_option, of_store
+from gateway.cli.places import places as store_places
+from gateway.evidence_half import origin_of
+
+KEPT = 2
+
+
+@click.command("backup")
+@of_store
+@click.option("-o", "--output", "folder", type=click.Path(file_okay=False), help="Where the new file goes.")
+@click.option("--keep", type=click.IntRange(min=1), default=KEPT, show_default=True, help="How many stay in DIR.")
+@click.option("--list", "listing", is_flag=True, help="List the backups of keys that there are.")
+@click.option("--destroyed", metavar="ID", help="Take a backup off the list whose medium was destroyed.")
+@as_json_option
+def keys_backup(
+    config: str | None,
+    data: str | None,
+    folder: str | None,
+    keep: int,
+    *,
+    listing: bool,
+    destroyed: str | None,
+    as_json: bool,
+) -> None:
+    """Back up the wrapped keys; the key-encryption keys that open them are not in it.
+
+    Every backup is on the list of its store (key-backups.json), so that destroying a key reaches it.
+    """
+    if sum((folder is not None, listing, destroyed is not None)) != 1:
+        raise click.UsageError("give one of -o DIR, --list or --destroyed ID")
+    store = store_places(config, data)
+    if listing:
+        _list(store.data, as_json=as_json)
+    elif destroyed is not None:
+        if not forget(store.data, destroyed):
+            raise click.UsageError(f"{destroyed}: no such backup is on the list")
+    elif folder is not None:
+        made, file = make(store.data, origin_of(store.evidence), Path(folder), datetime.now(UTC))
+        removed = keep_newest(store.data, Path(folder), keep)
+        body = {"v": 1, **msgspec.to_builtins(made), "keys": len(file.rows), "removed": [each.id for each in removed]}
+        if as_json:
+            show.json(body)
+        else:
+            click.echo(f"{made.id}: {len(file.rows)} wrapped keys in {made.path}; {len(removed)} older removed")
+
+
+def _list(store: Path, *, as_json: bool) -> None:
+    found = [(each, place.reachable) for each, place in zip(known(store), places(store), strict=True)]
+    if as_json:
+        show.json({"v": 1, "backups": [{**msgspec.to_builtins(one), "reachable": near} for one, near in found]})
+    else:
+        lines = [(one.id, one.at, one.path, "yes" if near else "no") for one, near in found]
+        show.rows(("id", "made", "file", "reachable"), lines)
