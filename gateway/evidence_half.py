@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.backup.restored import clear_mark, read_mark, refuse_restored
 from gateway.crypto.keys import KeyStore
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
@@ -146,8 +147,12 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
 
 
 @contextlib.contextmanager
-def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterator[Records]:
-    """Open the records of an existing store, for a command."""
+def records_at(
+    evidence: Path, keys: Path, origin: str | None = None, *, even_restored: bool = False
+) -> Iterator[Records]:
+    """Open the records of an existing store, for a command; ConfigError where it is a restored one, never started."""
+    if not even_restored:
+        refuse_restored(evidence.parent)
     with records(evidence, keys, origin or origin_of(evidence), SystemClock()) as opened:
         yield opened
 
@@ -162,6 +167,7 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
+        await _restore_on_record(settings, opened.custody)
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
         needs = Needs(
             custody=opened.custody,
@@ -189,6 +195,15 @@ async def evidence_half(
                     chore.cancel()
         finally:
             await recordings.close()
+
+
+async def _restore_on_record(settings: Settings, custody: CustodyLog) -> None:
+    """A store that was put back from a backup says so, first of all, in its own log."""
+    mark = read_mark(settings.data)
+    if mark is not None:
+        recorded = await custody.record(mark.act)
+        await asyncio.to_thread(clear_mark, settings.data)
+        structlog.get_logger().warning("restored", backup=mark.backup, size=mark.size, log_index=recorded.index)
 
 
 def _recording_settings(settings: Settings) -> RecordingSettings:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.backup.ids import backup_id
-from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove
+from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove, remove_unfinished
 from gateway.domain.time import rfc3339
 from gateway.errors import ConfigError, IntegrityError
 from gateway.evidence.log.disk import Disk
@@ -119,6 +119,7 @@ class KeyBackupPlace:
         """Write the file anew without this key, durable on return; whether it held it. OSError: not now."""
         path = Path(self._backup.path)
         with turn(self._store):
+            remove_unfinished(path, self._disk)
             file = read_keys(path)
             fewer = file.without(name)
             if len(fewer.rows) == len(file.rows):

@@ -96,17 +96,26 @@ def put(path: Path, file: KeysFile, disk: Disk) -> None:
 
 def remove(path: Path, disk: Disk) -> None:
     """Overwrite a file with zeros and take its name away; one that is gone already is no error."""
-    for left in (path, fresh(path)):
-        try:
-            descriptor = os.open(left, os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        try:
-            _blank(descriptor)
-        finally:
-            os.close(descriptor)
-        disk.unlink(left)
+    remove_unfinished(path, disk)
+    _take_away(path, disk)
     disk.fsync(path.parent)
+
+
+def remove_unfinished(path: Path, disk: Disk) -> None:
+    """What a write that was killed left beside its place holds keys as well."""
+    _take_away(fresh(path), disk)
+
+
+def _take_away(path: Path, disk: Disk) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        _blank(descriptor)
+    finally:
+        os.close(descriptor)
+    disk.unlink(path)
 
 
 def _blank(descriptor: int) -> None:

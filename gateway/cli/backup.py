@@ -29,9 +29,7 @@ INTEGRITY = 3
 @click.option("--verify", is_flag=True, help="Hash the backup there anew; nothing is written.")
 @click.option("--vkey", metavar="VKEY", help="With --verify: the log's verifier key as published elsewhere.")
 @as_json_option
-def backup(
-    config: str | None, data: str | None, *, folder: str, verify: bool, vkey: str | None, as_json: bool
-) -> None:
+def backup(config: str | None, data: str | None, *, folder: str, verify: bool, vkey: str | None, as_json: bool) -> None:
     """Back up the store into DIR, or bring the backup there up to date; the gateway may run.
 
     Keys are not in it: see `lapel keys backup`. Exit 3 where something that should be in the store is missing.
