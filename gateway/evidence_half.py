@@ -14,12 +14,13 @@ import structlog
 
 from gateway.backup.restored import clear_mark, read_mark, refuse_restored
 from gateway.crypto.keys import KeyStore
-from gateway.domain.evidence import Recorded
+from gateway.domain.evidence import Recall, Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs, Terms
+from gateway.evidence.recall import recall_of
 from gateway.evidence.recordings import Recordings
 from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
@@ -59,6 +60,7 @@ class EvidenceHalf:
     recordings: Recordings
     examiner: Examiner | None = None
     witnesses: Witnesses | None = None
+    recall: Recall | None = None
 
     @property
     def condition(self) -> str:
@@ -169,6 +171,7 @@ async def evidence_half(
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         await _restore_on_record(settings, opened.custody)
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)
+        recall = await asyncio.to_thread(_recall, opened.custody, settings.evidence.resume_days)
         needs = Needs(
             custody=opened.custody,
             entries=LogEntries(opened.custody),
@@ -180,6 +183,7 @@ async def evidence_half(
             clock=clock,
             rights=rights,
             details=opened.custody,
+            recall=recall,
         )
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
@@ -190,7 +194,7 @@ async def evidence_half(
                 if examining is not None:
                     lasting.append(examining.run())
                 chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(opened, recordings, examining, witnesses)
+                yield EvidenceHalf(opened, recordings, examining, witnesses, recall)
                 for chore in chores:
                     chore.cancel()
         finally:
@@ -204,6 +208,11 @@ async def _restore_on_record(settings: Settings, custody: CustodyLog) -> None:
         recorded = await custody.record(mark.act)
         await asyncio.to_thread(clear_mark, settings.data)
         structlog.get_logger().warning("restored", backup=mark.backup, size=mark.size, log_index=recorded.index)
+
+
+def _recall(custody: CustodyLog, days: int) -> Recall | None:
+    """What a restore lost: cameras are asked for it for as long as a resume works."""
+    return recall_of(custody.leaf, custody.size, custody.vkey, days)
 
 
 def _recording_settings(settings: Settings) -> RecordingSettings:

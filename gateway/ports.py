@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.domain.evidence import (
         Act,
         Attribution,
+        Recall,
         Recorded,
         RecordingFin,
         RecordingKey,
@@ -313,6 +314,8 @@ class DriverContext(msgspec.Struct, frozen=True):
     recordings: RecordingSink | None = None
     broker: BrokerAddress | None = None
     instance: str = "lapel"
+    recall: Callable[[], Recall | None] | None = None
+    """Which recordings cameras are to offer again; None where nothing was lost."""
 
 
 class Driver(Protocol):
