@@ -169,19 +169,19 @@ class Making:
             if not self._objects.has(kept):
                 kept = self._objects.keep_file(source, octets)
         except FileNotFoundError:
-            self._missing(path, sha256)
+            self._lacking(path, sha256, "missing from the store")
             return
         if kept.sha256 == sha256:
             self._enter(path, kept)
         else:
-            self._gaps.append(Gap(path, f"it is not what was sealed: {kept.sha256}, not {sha256}"))
+            self._lacking(path, sha256, f"not what was sealed: {kept.sha256}, not {sha256}")
 
-    def _missing(self, path: str, sha256: str) -> None:
-        """It is gone from the store; an earlier backup may have it yet."""
+    def _lacking(self, path: str, sha256: str, why: str) -> None:
+        """The store does not have it any more; an earlier backup may have it yet, and then keeps it."""
         old = self._before.get(path)
         if old is not None and old.sha256 == sha256 and self._objects.has(Kept(sha256, old.size)):
             self._files[path] = old
-        self._gaps.append(Gap(path, "missing from the store"))
+        self._gaps.append(Gap(path, why))
 
     def _rest(self) -> None:
         for found in survey(self._store.data, (self._store.keys, self._root)):
