@@ -166,5 +166,5 @@ def test_from_a_lost_store_to_a_successor_that_has_it_all(town: Town) -> None:
     assert (leaf["formerly"]["exhibit"], leaf["formerly"]["index"]) == (lost["exhibit"], lost["log_index"])
     told = json.loads(town.gateway.told("evidence", "verify", "--json"))
     assert told["ok"]
-    assert (told["counts"]["sealed"], told["counts"]["blobs"]) == (2, 2)
+    assert (told["counts"]["sealed"], told["counts"]["blobs"], told["counts"]["proved_by_receipts"]) == (2, 2, 1)
     assert not (town.data / "restored.json").exists()
