@@ -74,6 +74,10 @@ gateway/evidence/numbering.py
 gateway/evidence/track.py
 gateway/crypto/der.py
 gateway/evidence/export/faults.py
+gateway/evidence/monitor/frontier.py
+gateway/evidence/monitor/items.py
+gateway/evidence/recall.py
+gateway/evidence/shown.py
 """.split()
 """Bytes in, events out, time as an argument."""
 
