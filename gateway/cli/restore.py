@@ -134,6 +134,8 @@ def _tell(put: Put, known: Known) -> None:
         click.echo(line, err=True)
     if len(missing) > SHOWN:
         click.echo(f"and {len(missing) - SHOWN} more (--json names all)", err=True)
+    for name in () if found is None else found.sealed_since:
+        click.echo(f"note: upload {name}: sealed after this backup, and before that of the keys: its camera has it")
     for note in put.report.notes:
         click.echo(f"note: {note}")
     if known.missing:

@@ -125,6 +125,19 @@ def test_keys_that_are_missing_are_named(small: Small) -> None:
     ]
 
 
+def test_uploads_under_way_and_their_keys(small: Small) -> None:
+    """One with its run key; one that was sealed before the keys were saved; one whose keys nobody saved."""
+    for name in ("X-A7", "X-A8", "X-A9"):
+        (small.evidence / "staging" / name).mkdir(parents=True)
+        (small.evidence / "staging" / name / "run-0.rec").write_bytes(b"LAPELRUN1\n")
+    small.lab.keyring.put("run/X-A7/0", b"1" * 32)
+    small.lab.keyring.put("identity/X-A8", b"2" * 32)
+    small.backup()
+    put = put_back(small, keys_of(small))
+    assert put.found is not None
+    assert (put.found.staged, put.found.sealed_since, put.found.missing_keys) == (3, ["X-A8"], ["run/X-A9/0"])
+
+
 def test_a_key_that_came_back_is_seen(small: Small) -> None:
     """Completeness names a key of an exhibit that has ended, whoever put it there."""
     small.dispose("X-A1")

@@ -30,6 +30,7 @@ class Completeness(msgspec.Struct):
     missing_blobs: list[str] = msgspec.field(default_factory=list)
     missing_keys: list[str] = msgspec.field(default_factory=list)
     ended_keys: list[str] = msgspec.field(default_factory=list)
+    sealed_since: list[str] = msgspec.field(default_factory=list)
 
     @property
     def whole(self) -> bool:
@@ -53,9 +54,18 @@ def completeness(evidence: Path) -> Completeness:
     found.missing_keys += sorted(details - names)
     staged = {name.split("/")[0] for name in walk(evidence / "staging", "staging")}
     found.staged = len(staged)
-    open_ones = (name for name in sorted(staged) if name not in folded or folded[name].seal is None)
-    found.missing_keys += [key for name in open_ones if (key := f"run/{name}/0") not in names]
+    for name in sorted(staged):
+        if (name not in folded or folded[name].seal is None) and f"run/{name}/0" not in names:
+            _closed(found, name, names)
     return found
+
+
+def _closed(found: Completeness, name: str, names: set[str]) -> None:
+    """An upload whose run keys are not there: with its identity there, it was sealed before the keys were saved."""
+    if f"identity/{name}" in names:
+        found.sealed_since.append(name)
+    else:
+        found.missing_keys.append(f"run/{name}/0")
 
 
 def _count(found: Completeness, evidence: Path, name: str, exhibit: Exhibit, names: set[str]) -> None:
