@@ -17,8 +17,9 @@ import msgspec
 from gateway.backup.ids import backup_id
 from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove, remove_unfinished
 from gateway.domain.time import rfc3339
-from gateway.errors import ConfigError, IntegrityError
+from gateway.errors import ConfigError, IntegrityError, VerificationError
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.generations import generation_of
 from gateway.store.wrapped import read_wrapped
 
 LIST, LOCK = "key-backups.json", "key-backups.lock"
@@ -73,11 +74,32 @@ def make(store: Path, origin: str, folder: Path, at: datetime, disk: Disk | None
     with turn(store):
         name = backup_id(at, "K")
         made = KeyBackup(name, str(folder / f"{name}.keys"), rfc3339(at))
-        _write(store, [*known(store), made], disk)
+        _write(store, [*known(store), *_unlisted(store, folder, origin), made], disk)
         rows = tuple(read_wrapped(store / "evidence" / "keys.db"))
         file = KeysFile(KeysHead(name, origin, made.at, len(rows)), rows)
         put(Path(made.path), file, disk)
     return made, file
+
+
+def _unlisted(store: Path, folder: Path, origin: str) -> list[KeyBackup]:
+    """Files of this log in the folder that are not on the list: it is older than they are, since it was restored."""
+    listed, found = {each.path for each in known(store)}, []
+    for path in sorted(folder.glob("K-*.keys")):
+        if str(path) not in listed:
+            try:
+                head = read_keys(path).head
+            except VerificationError:
+                continue  # whoever restores from it is told
+            if generation_of(head.origin)[0] == generation_of(origin)[0]:
+                found.append(KeyBackup(head.keys, str(path), head.at))
+    return found
+
+
+def enlist(store: Path, file: Path, head: KeysHead, disk: Disk | None = None) -> None:
+    """Put a file on the list where it is not yet."""
+    with turn(store):
+        if all(each.path != str(file) for each in known(store)):
+            _write(store, [*known(store), KeyBackup(head.keys, str(file), head.at)], disk or Disk())
 
 
 def keep_newest(store: Path, folder: Path, most: int, disk: Disk | None = None) -> list[KeyBackup]:

@@ -198,32 +198,30 @@ class Making:
     def _staging(self) -> None:
         """An upload that ends while it is copied is left out: its camera has no receipt from before this moment."""
         for files in staged(self._evidence):
-            taken: dict[str, Kept] = {}
             try:
-                for source in files:
-                    path = source.relative_to(self._store.data).as_posix()
-                    taken[path] = self._objects.keep_file(source, source.stat().st_size)
-                whole = all(source.exists() for source in files)
+                taken = [self._file(source.relative_to(self._store.data).as_posix()) for source in files]
             except FileNotFoundError:
-                whole = False
-            for path, kept in taken.items() if whole else ():
-                self._enter(path, kept)
+                continue
+            if all(source.exists() for source in files):
+                self._files |= {file.path: file for file in taken}
 
     def _copy(self, path: str) -> None:
+        self._files[path] = self._file(path)
+
+    def _file(self, path: str) -> File:
         """Take a file along; one that is as it was last time is not read again."""
         source = self._store.data / path
         found = source.stat()
         old = self._before.get(path)
         unchanged = old is not None and (old.size, old.mtime_ns) == (found.st_size, str(found.st_mtime_ns))
         if old is not None and unchanged and self._objects.has(Kept(old.sha256, old.size)):
-            self._files[path] = old
-            return
+            return old
         kept = self._objects.keep_file(source, found.st_size)
         settled = self._store.clock.now().utc.timestamp() * 1e9 - found.st_mtime_ns > SETTLED_NS
-        self._enter(path, kept, str(found.st_mtime_ns) if settled else None)
+        return File(path, kept.sha256, kept.size, str(found.st_mtime_ns) if settled else None)
 
-    def _enter(self, path: str, kept: Kept, mtime_ns: str | None = None) -> None:
-        self._files[path] = File(path, kept.sha256, kept.size, mtime_ns)
+    def _enter(self, path: str, kept: Kept) -> None:
+        self._files[path] = File(path, kept.sha256, kept.size)
 
     def _judge_gaps(self, taken: Moment) -> None:
         """What was disposed of since the moment is not missing; nor is a thumbnail, which can be made again."""

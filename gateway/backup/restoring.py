@@ -19,6 +19,7 @@ from gateway.backup.objects import BLOCK
 from gateway.backup.restored import MARK, Restored, print_mark
 from gateway.errors import ConfigError, EvidenceError, IntegrityError
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.generations import generation_of
 from gateway.evidence.verify.completeness import Completeness, completeness
 from gateway.evidence.verify.report import Finding, Report
 from gateway.evidence.verify.store import verify_store
@@ -140,7 +141,7 @@ def _is_told(finding: Finding, named: set[str]) -> bool:
 
 def restore(backup: Opened, target: Path, keys: KeysFile | None, kek_folder: Path | None, mark: Restored) -> Put:
     """Put a backup back into a place that is empty or not there."""
-    if keys is not None and keys.head.origin.split("/g")[0] != backup.label.origin.split("/g")[0]:
+    if keys is not None and generation_of(keys.head.origin)[0] != generation_of(backup.label.origin)[0]:
         raise ConfigError("--keys-backup", f"is of {keys.head.origin}, the backup of {backup.label.origin}")
     try:
         return Restoring(backup, target.absolute(), Disk()).run(keys, kek_folder, mark)

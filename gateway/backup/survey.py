@@ -10,7 +10,7 @@ import msgspec
 
 LEFT_OUT = frozenset(
     {
-        *("keys", "gateway.lock", "key-backups.json", "key-backups.lock", "restored.json"),
+        *("keys", "gateway.lock", "key-backups.lock", "restored.json"),
         *("evidence/log", "evidence/log.next", "evidence/details", "evidence/blobs", "evidence/thumbnails"),
         *("evidence/evidence.db", "evidence/keys.db", "evidence/imports", "evidence/staging"),
     }

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway import settings as configuration
 from gateway.backup.checking import Opened, opened
+from gateway.backup.key_backups import enlist
 from gateway.backup.keys_file import read_keys
 from gateway.backup.known import Known, judge
 from gateway.backup.restored import Restored
@@ -67,6 +68,8 @@ def restore_command(backup: str, target: str, **words: Any) -> None:  # noqa: AN
     keys = None if given.keys_backup is None else read_keys(Path(given.keys_backup))
     mark = _mark(found, known)
     put = restore(found, Path(target), keys, _kek_folder(given.keys, settings), mark)
+    if given.keys_backup is not None and keys is not None:
+        enlist(Path(target), Path(given.keys_backup).absolute(), keys.head)
     if given.as_json:
         _as_json(put, known)
     else:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backup.key_backups import LIST, KeyBackup, forget, keep_newest, known, make, places, turn
+from gateway.backup.key_backups import LIST, KeyBackup, enlist, forget, keep_newest, known, make, places, turn
 from gateway.backup.keys_file import KeysFile, KeysHead, parse_keys, print_keys, read_keys, remove
 from gateway.errors import ConfigError, IntegrityError, VerificationError
 from gateway.evidence.log.disk import Disk
@@ -102,6 +102,21 @@ def test_one_that_cannot_be_reached_is_named(small: Small) -> None:
     assert forget(small.data, made.id)
     assert not forget(small.data, made.id)
     assert places(small.data) == []
+
+
+def test_a_list_that_is_older_than_the_files(small: Small) -> None:
+    """A restored store's list: what lies in the folder is put on it again, but nothing of another log."""
+    first, second = back_up(small), back_up(small)
+    forget(small.data, second.id)
+    other = read_keys(Path(first.path))
+    foreign = KeysFile(KeysHead("K-OTHER", "else.test/log", first.at, other.head.names), other.rows)
+    (small.folder / "keys/K-OTHER.keys").write_bytes(print_keys(foreign))
+    (small.folder / "keys/K-BROKEN.keys").write_bytes(b"{}")
+    third = back_up(small)
+    assert {each.id for each in known(small.data)} == {first.id, second.id, third.id}
+    enlist(small.data, small.folder / "keys/K-OTHER.keys", foreign.head)
+    enlist(small.data, small.folder / "keys/K-OTHER.keys", foreign.head)
+    assert [each.id for each in known(small.data)].count("K-OTHER") == 1
 
 
 def test_a_short_cycle(small: Small) -> None:

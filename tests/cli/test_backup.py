@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.site import Site, noise
 from tests.cli.conftest import ROOT, Lapel
 from tests.scenarios.gateway_process import until
 
@@ -46,6 +47,8 @@ def test_there_and_back(lapel: Lapel, store: Path, tmp_path: Path) -> None:
     assert "log size" in back.out
     assert "complete: everything that the log speaks of is here" in back.out
     assert lapel(*words).code == 2
+    listed = lapel("keys", "backup", "--data", target, "--list", "--json").json["backups"]
+    assert [each["path"] for each in listed] == [str(keys)]
     shutil.copytree(store / "keys", target / "keys")
     refused = lapel("evidence", "list", "--data", target)
     assert (refused.code, "asks the witnesses" in refused.err) == (2, True)
@@ -157,6 +160,20 @@ def test_a_monitor_once(lapel: Lapel, store: Path, tmp_path: Path) -> None:
     assert lapel("log", "monitor", "-c", file, "--once").code == 3
     proof.unlink()
     assert lapel("log", "monitor", "-c", file, "--once").code == 0
+
+
+def test_a_monitor_over_http(lapel: Lapel, tmp_path: Path) -> None:
+    """A running gateway's log, with a token; without one it is out of reach."""
+    (tmp_path / "site").mkdir()
+    with Site(tmp_path / "site") as site:
+        site.seal(noise(1_000), "20261121T210503Z-0017")
+        (tmp_path / "token").write_text(site.token())
+        head = f'[[log]]\nname = "pcc"\nvkey = ["{vkey(site.data)}"]\nurl = "{site.url}/v1/log"\n'
+        (tmp_path / "with.toml").write_text(f'state = "a"\nmetrics_file = "m"\n{head}token_file = "token"\n')
+        (tmp_path / "without.toml").write_text(f'state = "b"\n{head}')
+        assert lapel("log", "monitor", "-c", tmp_path / "with.toml", "--once").code == 0
+        assert lapel("log", "monitor", "-c", tmp_path / "without.toml", "--once").code == 1
+    assert "lapel_monitor_pcc_entries 2.0" in (tmp_path / "m").read_text()
 
 
 def test_a_monitor_compares_the_catalogue(lapel: Lapel, store: Path, tmp_path: Path) -> None:

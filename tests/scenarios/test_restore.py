@@ -168,3 +168,14 @@ def test_from_a_lost_store_to_a_successor_that_has_it_all(town: Town) -> None:
     assert told["ok"]
     assert (told["counts"]["sealed"], told["counts"]["blobs"], told["counts"]["proved_by_receipts"]) == (2, 2, 1)
     assert not (town.data / "restored.json").exists()
+
+    # The next backup into the same directory is of the successor, what it succeeded included.
+    town.gateway.told("backup", "-o", str(store))
+    town.gateway.told("keys", "backup", "-o", str(keys.parent))
+    newest = max(keys.parent.glob("*.keys"), key=lambda path: path.stat().st_mtime_ns)
+    shutil.rmtree(town.data)
+    back = town.gateway.lapel("restore", str(store), "-o", str(town.data), "--keys-backup", str(newest), "--json")
+    assert back.returncode == 0, back.stderr
+    proof = json.loads(back.stdout)
+    assert (proof["verified"]["ok"], proof["completeness"]["sealed"], proof["gaps"]) == (True, 2, [])
+    assert (town.data / "evidence/former/1/checkpoint").exists()
