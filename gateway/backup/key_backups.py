@@ -17,7 +17,7 @@ import msgspec
 from gateway.backup.ids import backup_id
 from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove, remove_unfinished
 from gateway.domain.time import rfc3339
-from gateway.errors import ConfigError, IntegrityError, VerificationError
+from gateway.errors import ConfigError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of
 from gateway.store.wrapped import read_wrapped
@@ -138,11 +138,17 @@ class KeyBackupPlace:
         return os.access(self._backup.path, os.R_OK | os.W_OK)
 
     def forget_key(self, name: str) -> bool:
-        """Write the file anew without this key, durable on return; whether it held it. OSError: not now."""
+        """Write the file anew without this key, durable on return; whether it held it.
+
+        OSError or StoreBusyError: not now; it is out of reach, or nobody knows what a damaged file holds.
+        """
         path = Path(self._backup.path)
         with turn(self._store):
             remove_unfinished(path, self._disk)
-            file = read_keys(path)
+            try:
+                file = read_keys(path)
+            except VerificationError as wrong:
+                raise StoreBusyError(str(wrong)) from wrong
             fewer = file.without(name)
             if len(fewer.rows) == len(file.rows):
                 return False

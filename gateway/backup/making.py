@@ -14,12 +14,14 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.backup.checking import opened
 from gateway.backup.ids import backup_id
 from gateway.backup.manifest import (
     CURRENT,
     File,
     Gap,
     Head,
+    Label,
     former_key,
     label_of,
     parse_manifest,
@@ -37,6 +39,7 @@ from gateway.domain.time import rfc3339
 from gateway.errors import ConfigError, IntegrityError, VerificationError
 from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.generations import generation_of
 from gateway.ports import Clock
 from gateway.store.snapshot import snapshot
 
@@ -96,6 +99,8 @@ class Making:
         """Do it all; `note` records the entry once the backup is complete. Blocks."""
         began = self._store.clock.now().utc
         taken = moment(self._evidence)
+        if self._store.signer.public != taken.key.public:
+            raise ConfigError("keys", f"the key that signs is not that of {taken.key}")
         self._before = self._known(taken)
         self._log(taken)
         self._details(taken)
@@ -125,7 +130,7 @@ class Making:
         raw = read_current(self._root)
         if raw is None:
             return {}
-        label = read_label(raw, former_key(raw, taken.key), str(self._root / CURRENT))
+        label = self._label(raw, taken)
         if label.origin == taken.key.name and label.size > taken.checkpoint.size:
             raise IntegrityError(
                 f"{self._root} holds {label.size} entries of this log, which has {taken.checkpoint.size}: "
@@ -135,6 +140,16 @@ class Making:
             return parse_manifest(self._objects.path(label.manifest).read_bytes(), label.manifest).files
         except (OSError, VerificationError):
             return {}  # all is read anew: the backup mends itself
+
+    def _label(self, raw: bytes, taken: Moment) -> Label:
+        """The label of the backup here: by the log's key, or by one that it had before, which lies in that backup."""
+        try:
+            return read_label(raw, former_key(raw, taken.key), str(self._root / CURRENT))
+        except VerificationError:
+            label = opened(self._root).label
+            if generation_of(label.origin)[0] != generation_of(taken.key.name)[0]:
+                raise
+            return label
 
     def _log(self, taken: Moment) -> None:
         for path, content in taken.small.items():

@@ -16,7 +16,7 @@ from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, levels, tile_path, tile_width
 from gateway.evidence.log.writer import LogWriter
 
-SMALL = ("log.vkey", "checkpoint", "cosigned", "halted")
+SMALL = ("log.vkey", "keys.jsonl", "checkpoint", "cosigned", "halted")
 ENDED = frozenset({"key_destroy", "dispose"})
 
 

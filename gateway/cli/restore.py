@@ -74,7 +74,7 @@ def restore_command(backup: str, target: str, **words: Any) -> None:  # noqa: AN
         _as_json(put, known)
     else:
         _tell(put, known)
-    sys.exit(0 if put.whole and not known.missing else INTEGRITY)
+    sys.exit(0 if put.whole and not known.missing and not known.unjudged else INTEGRITY)
 
 
 def _mark(found: Opened, known: Known) -> Restored:
@@ -114,7 +114,7 @@ async def _asked(settings: Settings, origin: str) -> list[tuple[str, bytes]]:
 def _as_json(put: Put, known: Known) -> None:
     body = {
         "v": 1,
-        "whole": put.whole and not known.missing,
+        "whole": put.whole and not known.missing and not known.unjudged,
         "restored": msgspec.to_builtins(put.restored),
         "known": msgspec.to_builtins(known),
         "completeness": msgspec.to_builtins(put.found),
@@ -132,14 +132,14 @@ def _tell(put: Put, known: Known) -> None:
         with_both = f"{found.blobs} have their blob and {found.keys} their key"
         rest = f"{found.ended} ended; {found.under_way} not sealed; {found.staged} uploads under way"
         click.echo(f"{found.exhibits} exhibits: {found.sealed} sealed, of which {with_both}; {rest}")
-    missing = _missing(put)
+    missing = _missing(put, known)
     for line in missing[:SHOWN]:
         click.echo(line, err=True)
     if len(missing) > SHOWN:
         click.echo(f"and {len(missing) - SHOWN} more (--json names all)", err=True)
-    for name in () if found is None else found.sealed_since:
-        click.echo(f"note: upload {name}: sealed after this backup, and before that of the keys: its camera has it")
-    for note in put.report.notes:
+    since = [] if found is None else found.sealed_since
+    notes = [f"upload {name}: sealed after this backup, before that of the keys: its camera has it" for name in since]
+    for note in [*notes, *put.report.notes]:
         click.echo(f"note: {note}")
     if known.missing:
         spans = ", ".join(f"{start} to {end - 1}" for start, end in known.missing)
@@ -149,9 +149,10 @@ def _tell(put: Put, known: Known) -> None:
         click.echo("complete: everything that the log speaks of is here")
 
 
-def _missing(put: Put) -> list[str]:
+def _missing(put: Put, known: Known) -> list[str]:
     """Whatever is not there or not as it should be, a line each."""
-    lines = [f"{gap.path}: {gap.why}" for gap in put.gaps]
+    lines = [f"not compared: {problem}" for problem in known.unjudged]
+    lines += [f"{gap.path}: {gap.why}" for gap in put.gaps]
     if put.found is not None:
         lines += [f"blob of {name}: missing" for name in put.found.missing_blobs]
         lines += [f"key {name}: missing" for name in put.found.missing_keys]

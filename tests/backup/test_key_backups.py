@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.backup.key_backups import LIST, KeyBackup, enlist, forget, keep_newest, known, make, places, turn
 from gateway.backup.keys_file import KeysFile, KeysHead, parse_keys, print_keys, read_keys, remove
-from gateway.errors import ConfigError, IntegrityError, VerificationError
+from gateway.errors import ConfigError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.store.wrapped import Wrapped, read_wrapped, write_wrapped
 from tests.backup.lab import FaultyDisk, Small
@@ -98,6 +98,10 @@ def test_one_that_cannot_be_reached_is_named(small: Small) -> None:
     assert made.id in place.name
     assert made.path in place.name
     with pytest.raises(OSError, match="No such file"):
+        place.forget_key("identity/X-A1")
+    (small.folder / "away").rename(made.path)
+    Path(made.path).write_bytes(b"{}")
+    with pytest.raises(StoreBusyError, match="as it was written"):
         place.forget_key("identity/X-A1")
     assert forget(small.data, made.id)
     assert not forget(small.data, made.id)

@@ -15,11 +15,14 @@ import pytest
 from gateway.backup.checking import check, opened
 from gateway.backup.making import claimed
 from gateway.backup.manifest import CURRENT
+from gateway.crypto.notes import VerifierKey
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from gateway.errors import ConfigError, IntegrityError, VerificationError
+from gateway.evidence.log.checkpoint import Checkpoint
+from gateway.evidence.log.reader import TileReader
 from tests.backup.lab import FaultyDisk, Small, objects
-from tests.evidence.log.lab import CrashError
+from tests.evidence.log.lab import ORIGIN, CrashError
 
 STRIDE = int(os.environ.get("LAPEL_BACKUP_STRIDE", "13"))
 """Every how manieth step is interrupted; 1 is all of them."""
@@ -204,6 +207,35 @@ def test_a_rolled_back_store_does_not_overwrite_its_backup(small: Small) -> None
     with pytest.raises(IntegrityError, match="rolled back"):
         old.backup(noted=False)
     assert (small.folder / "backup" / CURRENT).read_bytes() == label
+
+
+def test_a_backup_by_an_earlier_key_of_the_log(small: Small) -> None:
+    """The log's key was changed: what lies there counts by its own key, and is brought up to date under the new one."""
+    small.backup(noted=False)
+    before = objects(small.folder / "backup")
+    (small.data / "keys/log.key").unlink()
+    for name in ("checkpoint", "log.vkey"):
+        (small.evidence / "log" / name).unlink()
+    small.lab.keystore.load(create=True)
+    key = VerifierKey(ORIGIN, small.lab.keystore.log_signer.public)
+    (small.evidence / "log/log.vkey").write_text(f"{key}\n")
+    size = len([path for path in small.data.rglob("*.age") if "blobs" in path.parts]) * 2
+    edge = TileReader(small.evidence / "log").edge(size)
+    note = Checkpoint(ORIGIN, size, edge.root()).sign(small.lab.keystore.log_signer)
+    (small.evidence / "log/checkpoint").write_text(note)
+    made = small.backup(noted=False)
+    assert made.gaps == ()
+    assert len(before & objects(small.folder / "backup")) > 6
+    assert check(small.folder / "backup", key).pinned
+
+
+def test_a_key_that_is_not_the_logs(small: Small) -> None:
+    """Nothing is signed by a key that nobody would check it with."""
+    (small.data / "keys/log.key").unlink()
+    small.lab.keystore.load(create=True)
+    with pytest.raises(ConfigError, match="is not that of"):
+        small.backup(noted=False)
+    assert not (small.folder / "backup" / CURRENT).exists()
 
 
 def test_uploads_under_way_go_along(small: Small) -> None:
