@@ -231,9 +231,10 @@ class Making:
         unchanged = old is not None and (old.size, old.mtime_ns) == (found.st_size, str(found.st_mtime_ns))
         if old is not None and unchanged and self._objects.has(Kept(old.sha256, old.size)):
             return old
-        kept = self._objects.keep_file(source, found.st_size)
+        kept = self._objects.keep_file(source)
         settled = self._store.clock.now().utc.timestamp() * 1e9 - found.st_mtime_ns > SETTLED_NS
-        return File(path, kept.sha256, kept.size, str(found.st_mtime_ns) if settled else None)
+        same = settled and source.stat().st_mtime_ns == found.st_mtime_ns
+        return File(path, kept.sha256, kept.size, str(found.st_mtime_ns) if same else None)
 
     def _enter(self, path: str, kept: Kept) -> None:
         self._files[path] = File(path, kept.sha256, kept.size)

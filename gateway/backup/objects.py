@@ -13,7 +13,7 @@ import msgspec
 from gateway.errors import StoreBusyError
 from gateway.evidence.log.disk import Disk
 
-BLOCK = 1 << 20
+BLOCK = 4 << 20
 TRIES = 5
 SETTLED_NS = 2_000_000_000
 """A write since then would show in a file's time, however coarse the file system counts it."""
@@ -55,16 +55,18 @@ class Objects:
             self._place(part, kept)
         return kept
 
-    def keep_file(self, source: Path, octets: int) -> Kept:
-        """Keep the beginning of a file; one that somebody changes meanwhile is read until two readings agree.
+    def keep_file(self, source: Path, octets: int | None = None) -> Kept:
+        """Keep a file, or its beginning; one that somebody changes meanwhile is read until two readings agree.
 
-        A file that is not changed but at its end costs one reading more, and nothing is kept half erased.
+        A file that is not changed but at its end costs one reading more, and nothing is kept half erased; one that
+        is replaced meanwhile, by a shorter one perhaps, is taken as it is then.
         """
         part = self._part()
         for _ in range(TRIES):
             before = source.stat()
-            kept = self._copy(source, part, octets)
-            if _agrees(source, before, octets, kept):
+            length = before.st_size if octets is None else octets
+            kept = self._copy(source, part, length)
+            if _agrees(source, before, length, kept):
                 break
         else:
             raise StoreBusyError(f"{source}: changes each time that it is read")
