@@ -2,7 +2,8 @@
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
-LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_DEMO_S (600);
+LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_BACKUPS (40), LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600),
+LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -55,6 +56,7 @@ LENGTHS = (
     "LAPEL_FAIR_S",
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
+    "LAPEL_BACKUPS",
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
@@ -149,6 +151,12 @@ def radio_faults(number: int) -> Outcome:
     return tests("radio faults", f"{number} faults", paths, LAPEL_RADIO_FAULTS=number)
 
 
+def backups(number: int) -> Outcome:
+    """Every step of a backup and a restore interrupted; backups under load, some of them killed."""
+    paths = ["tests/backup", "tests/scenarios/test_backup_load.py", "--timeout=1800"]
+    return tests("backups", f"{number} recordings", paths, LAPEL_BACKUP_STRIDE=1, LAPEL_BACKUP_RECORDINGS=number)
+
+
 def emergencies(_number: int) -> Outcome:
     """The tight bound, in the worst of company."""
     return tests("emergencies", "99 % in 100 ms", ["-m", "soak", "tests/scenarios", "--timeout=600"])
@@ -192,6 +200,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_CUTS", 50, cuts),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
+    ("LAPEL_BACKUPS", 40, backups),
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_FUZZ_S", 600, fuzz),
     ("LAPEL_DEMO_S", 600, demonstration),
