@@ -18,7 +18,9 @@ from firmware_stubs.habits import NAMED, Habits, named
 from firmware_stubs.jsonline import say
 from firmware_stubs.line import Line, News, Tiding
 from firmware_stubs.mqtt import Broker
+from firmware_stubs.phrases import parse_answer
 from firmware_stubs.proof import VerifierKey
+from firmware_stubs.recall import recalled, successor_key
 from firmware_stubs.receipt import LAST_DAY
 from firmware_stubs.signing import signer_in
 from firmware_stubs.upload import Command, Memory, Phase, Upload
@@ -27,6 +29,7 @@ WAIT_S = 0.25
 BACK_OFF_S = 0.2
 BACK_OFF_CAP_S = 2.0
 STATUS_EVERY_S = 15.0
+HELD_MAX = 4096
 
 Report = Callable[[Mapping[str, object]], None]
 
@@ -38,6 +41,7 @@ class Camera(threading.Thread):
         super().__init__(name=f"camera {device}", daemon=True)
         self.device = device
         self.uploads: list[Upload] = []
+        self.held: deque[Footage] = deque(maxlen=HELD_MAX)
         self.told: Counter[str] = Counter()
         self._broker, self._vkey, self._report = broker, vkey, report
         self._habits = habits or Habits()
@@ -46,6 +50,7 @@ class Camera(threading.Thread):
         self._offered: queue.SimpleQueue[Footage] = queue.SimpleQueue()
         self._current: tuple[Footage, Upload] | None = None
         self._beginning = False
+        self._key: VerifierKey | None = None
         self._telemetry: deque[tuple[str, bytes, bool]] = deque()
         self._unacknowledged: dict[int, tuple[str, bytes, bool]] = {}
         self._ended = threading.Event()
@@ -142,9 +147,26 @@ class Camera(threading.Thread):
                 self._current[1].connected(now)
         elif news.tiding is Tiding.ACKNOWLEDGED:
             self._unacknowledged.pop(news.mid, None)
-        elif self._current is not None:
-            self._current[1].receive(news.payload, now)
+        else:
+            if self._current is not None:
+                self._current[1].receive(news.payload, now)
+            self._asked_again(news.payload)
         return self._up
+
+    def _asked_again(self, payload: bytes) -> None:
+        """What the gateway lost, and is held here still, is offered once more with the receipt that it had."""
+        answer = parse_answer(payload)
+        if answer is None or "recall" not in answer or not self._vkey.exists():
+            return
+        key = successor_key(answer, VerifierKey.parse(self._vkey.read_text()))
+        if key is None:
+            return
+        self._key = key
+        for footage in recalled(answer, self.held):
+            footage.keep()
+            self._report({"event": "recalled", "recording": footage.recording.name, "device": self.device})
+            self.held.remove(footage)
+            self.offer(footage)
 
     def work(self, line: Line) -> None:
         """Send what may be sent now; nothing while there is no connection."""
@@ -204,11 +226,12 @@ class Camera(threading.Thread):
             return
         self._beginning = True  # neither offered any more nor on its way yet: still not idle
         footage = self._offered.get_nowait()
-        key = VerifierKey.parse(self._vkey.read_text())
+        key = self._key or VerifierKey.parse(self._vkey.read_text())
         upload = Upload(footage.recording, footage.memory, key, self._habits)
         if self._signer is not None:
             upload.manifest = self._signer.manifest(footage.recording)
         self._current = (footage, upload)
+        self.held.append(footage)
         self.uploads.append(upload)
         self._fate.begin(footage.recording.size)
         self._beginning = False

@@ -60,7 +60,7 @@ class Footage:
             return
         kept = json.loads(self.state.read_text())
         if kept.get("recording") == asdict(self.recording):
-            self.memory = Memory(pairs(kept["ever_durable"]), kept["exhibit"], kept["receipt"])
+            self.memory = Memory(pairs(kept["ever_durable"]), kept["exhibit"], kept["receipt"], kept.get("shown"))
 
     def keep(self) -> None:
         """Write the state file whole or not at all."""
@@ -73,6 +73,7 @@ class Footage:
             "ever_durable": self.memory.ever.listed(),
             "exhibit": self.memory.exhibit,
             "receipt": receipt,
+            "shown": self.memory.shown,
             "deletable_from": receipt["keep_until"] if receipt else None,
         }
         fresh = self.state.with_name(self.state.name + ".new")

@@ -12,8 +12,11 @@ RESPONSE_CAP = 1024 * 1024
 UNKNOWN_LIVE = frozenset({"size", "checksum", "ended_at"})
 
 
-def offer_payload(recording: Recording, *, live: bool = False) -> bytes:
-    """The init command's JSON; of a recording that is still being made nobody knows size, checksum and end."""
+def offer_payload(recording: Recording, *, live: bool = False, shown: Mapping[str, object] | None = None) -> bytes:
+    """The init command's JSON; of a recording that is still being made nobody knows size, checksum and end.
+
+    shown: the receipt that it had, where the gateway lost what that names and asks for the recording again.
+    """
     offer = {
         "v": 1,
         "name": f"{recording.name}.mp4",
@@ -25,6 +28,8 @@ def offer_payload(recording: Recording, *, live: bool = False) -> bytes:
         "user_data": {"trigger": recording.trigger},
     }
     known = {name: value for name, value in offer.items() if not live or name not in UNKNOWN_LIVE}
+    if shown is not None:
+        known["receipt"] = {name: shown.get(name) for name in ("exhibit", "log_index", "entry", "proof")}
     return json.dumps(known, separators=(",", ":")).encode()
 
 

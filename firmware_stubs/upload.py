@@ -46,6 +46,7 @@ class Memory:
     ever: Ranges = field(default_factory=Ranges)
     exhibit: str | None = None
     receipt: Mapping[str, object] | None = None
+    shown: Mapping[str, object] | None = None
 
 
 class Upload:
@@ -325,7 +326,10 @@ class Upload:
         self.phase = Phase.OFFERING
         self._heard_at = now
         self._fin_sent = False
-        self._queries = [Command("init", offer_payload(self.recording, live=self._habits.live_pace > 0))]
+        self._queries = [Command("init", self._offer_payload())]
+
+    def _offer_payload(self) -> bytes:
+        return offer_payload(self.recording, live=self._habits.live_pace > 0, shown=self.memory.shown)
 
     def _made(self, now: float) -> Ranges:
         """What there is of the recording by now: a live one grows, a dying camera sends no more than its battery."""

@@ -151,8 +151,10 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
-        receipts = None if half is None else half.receipts
-        context = DriverContext("", clock, intake, sink, broker, settings.gateway.instance, receipts)
+        receipts, recall = (half.receipts, half.recall) if half else (None, None)
+        context = DriverContext(
+            "", clock, intake, sink, broker, settings.gateway.instance, receipts=receipts, recall=lambda: recall
+        )
         inputs.update(_drivers(settings, drivers, context))
         await asyncio.to_thread(devices.open)
         inputs.update(_broker_watch(devices, context))

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import structlog
 
+from gateway.backup import key_backups
+from gateway.backup.restored import clear_mark, read_mark, refuse_restored
 from gateway.checking import Checks, checks
 from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
 from gateway.disposing import Disposing, disposing
-from gateway.domain.evidence import Recorded
+from gateway.domain.evidence import Recall, Recorded
 from gateway.errors import ConfigError
 from gateway.evidence.copies.copies import Copies
 from gateway.evidence.copies.receipts import NewReceipts
 from gateway.evidence.custody import CustodyLog
 from gateway.evidence.log.generations import origin_at
 from gateway.evidence.needs import Needs
+from gateway.evidence.recall import recall_of
 from gateway.evidence.recordings import Recordings
 from gateway.evidence.shares import Limits, RecordingSettings
 from gateway.evidence.vault.reading import Reader
@@ -67,6 +71,7 @@ class EvidenceHalf:
     copies: Copies | None = None
     receipts: NewReceipts | None = None
     checks: Checks | None = None
+    recall: Recall | None = None
 
     @property
     def condition(self) -> str:
@@ -155,8 +160,12 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
 
 
 @contextlib.contextmanager
-def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterator[Records]:
-    """Open the records of an existing store, for a command."""
+def records_at(
+    evidence: Path, keys: Path, origin: str | None = None, *, even_restored: bool = False
+) -> Iterator[Records]:
+    """Open the records of an existing store, for a command; ConfigError where it is a restored one, never started."""
+    if not even_restored:
+        refuse_restored(evidence.parent)
     with records(evidence, keys, origin or origin_of(evidence), SystemClock()) as opened:
         yield opened
 
@@ -171,10 +180,13 @@ async def evidence_half(
         opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
+        await _restore_on_record(settings, opened.custody)
         desk = desk_of(settings.retention, opened.custody, opened.catalogue, clock)
         await desk.look()
         copies = copies_beside(settings.store, opened, clock)
+        recall = await asyncio.to_thread(_recall, opened.custody, settings.evidence.resume_days)
         needs = _needs(opened, (people, clock, rights), desk, copies)
+        needs = msgspec.structs.replace(needs, recall=recall)
         repair = None if copies is None else copies.repair
         checking = stack.enter_context(checks(settings, opened.custody, opened.catalogue, clock, repair))
         recordings = Recordings(evidence, needs, _recording_settings(settings))
@@ -189,7 +201,11 @@ async def evidence_half(
                 if examining is not None:
                     lasting.append(examining.run())
                 removals = disposing(
-                    opened, settings.retention, clock, copies=lambda: copies.places() if copies else []
+                    opened,
+                    settings.retention,
+                    clock,
+                    copies=lambda: copies.places() if copies else [],
+                    key_backups=lambda: key_backups.places(settings.data),
                 )
                 lasting.append(removals.run())
                 chores = [group.create_task(each) for each in lasting]
@@ -203,6 +219,7 @@ async def evidence_half(
                     copies=copies,
                     receipts=receipts,
                     checks=checking,
+                    recall=recall,
                 )
                 for chore in chores:
                     chore.cancel()
@@ -228,6 +245,20 @@ def _needs(
         details=opened.custody,
         copied=copies,
     )
+
+
+async def _restore_on_record(settings: Settings, custody: CustodyLog) -> None:
+    """A store that was put back from a backup says so, first of all, in its own log."""
+    mark = read_mark(settings.data)
+    if mark is not None:
+        recorded = await custody.record(mark.act)
+        await asyncio.to_thread(clear_mark, settings.data)
+        structlog.get_logger().warning("restored", backup=mark.backup, size=mark.size, log_index=recorded.index)
+
+
+def _recall(custody: CustodyLog, days: int) -> Recall | None:
+    """What a restore lost: cameras are asked for it for as long as a resume works."""
+    return recall_of(custody.leaf, custody.size, custody.vkey, days)
 
 
 def _recording_settings(settings: Settings) -> RecordingSettings:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.domain.evidence import (
         Act,
         Attribution,
+        Recall,
         Recorded,
         RecordingFin,
         RecordingKey,
@@ -323,6 +324,8 @@ class DriverContext(msgspec.Struct, frozen=True):
     broker: BrokerAddress | None = None
     instance: str = "lapel"
     receipts: Receipts | None = None
+    recall: Callable[[], Recall | None] | None = None
+    """Which recordings cameras are to offer again; None where nothing was lost."""
 
 
 class Driver(Protocol):

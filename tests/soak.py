@@ -4,7 +4,7 @@ Each part's length comes from the environment, 0 leaves it out, so that it can b
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
 LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_ACTS (300),
-LAPEL_REBUILD_EXHIBITS (10000), LAPEL_DEMO_S (600);
+LAPEL_REBUILD_EXHIBITS (10000), LAPEL_BACKUPS (40), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -66,6 +66,7 @@ LENGTHS = (
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
     "LAPEL_DISPOSAL_STRIDE",
+    "LAPEL_BACKUPS",
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
     "LAPEL_DEMO_S",
@@ -183,6 +184,12 @@ def radio_faults(number: int) -> Outcome:
     return tests("radio faults", f"{number} faults", paths, LAPEL_RADIO_FAULTS=number)
 
 
+def backups(number: int) -> Outcome:
+    """Every step of a backup and a restore interrupted; backups under load, some of them killed."""
+    paths = ["tests/backup", "tests/scenarios/test_backup_load.py", "--timeout=1800"]
+    return tests("backups", f"{number} recordings", paths, LAPEL_BACKUP_STRIDE=1, LAPEL_BACKUP_RECORDINGS=number)
+
+
 def emergencies(_number: int) -> Outcome:
     """The tight bound, in the worst of company."""
     return tests("emergencies", "99 % in 100 ms", ["-m", "soak", "tests/scenarios", "--timeout=600"])
@@ -234,6 +241,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_DISPOSAL_STRIDE", 1, disposals),
+    ("LAPEL_BACKUPS", 40, backups),
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_REBUILD_EXHIBITS", 10_000, rebuilds),
     ("LAPEL_FUZZ_S", 600, fuzz),

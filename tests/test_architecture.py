@@ -87,6 +87,10 @@ gateway/evidence/work/refusals.py
 gateway/evidence/work/rules.py
 gateway/evidence/work/terms.py
 gateway/evidence/work/verbs.py
+gateway/evidence/monitor/frontier.py
+gateway/evidence/monitor/items.py
+gateway/evidence/recall.py
+gateway/evidence/shown.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

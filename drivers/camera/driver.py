@@ -22,7 +22,8 @@ from drivers.links.mqtt_link import Ack, MqttLink
 from gateway.domain.backoff import Backoff
 from gateway.domain.events import EmergencyReport, Frame
 from gateway.domain.evidence import RecordingKey, Sealed, Segment, UploadState
-from gateway.domain.time import Stamp
+from gateway.domain.ids import DeviceId
+from gateway.domain.time import Instant, Stamp
 from gateway.errors import ConfigError, GatewayError, LinkError, SegmentError, StoreBusyError
 from gateway.ports import BrokerAddress, DriverContext, InputHealth, RecordingSink
 
@@ -32,6 +33,8 @@ TRANSFERS = 2048
 INLINE_HASH_BYTES = 64 * 1024
 FAULT_RETRY_S = 60
 FLOOD_RETRY_S = 5
+RECALL_EVERY_S = 300.0
+RECALLED_KEPT = 100_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.25, 30.0, 20.0
 
 
@@ -132,6 +135,8 @@ class CameraDriver:
         self._counters["frames"] += 1
         reading = telemetry.read(topic, payload, now, self._context.name)
         device = reading.events[0].origin.device if reading.events else telemetry.device(topic)
+        if device is not None and reading.problem is None:
+            self.footage.recall(device, now)
         self._counters["emergencies"] += sum(isinstance(event, EmergencyReport) for event in reading.events)
         frame = Frame(self._context.name, Stamp(now), payload, topic, device)
         futures = []
@@ -177,8 +182,9 @@ class Footage:
             "flooded",
             "renewed",
         )
+        self._recalled: dict[DeviceId, float] = {}
         self._count = counters
-        counters.update(dict.fromkeys(names, 0))
+        counters.update(dict.fromkeys((*names, "recalls"), 0))
 
     @property
     def connected(self) -> bool:
@@ -282,6 +288,19 @@ class Footage:
                 transfer.malformed(problem.suffix, problem.problem)
                 self._advance(transfer)
         KeptAck([self._context.intake.quarantine(frame, problem.problem)], ack, self._count)
+
+    def recall(self, device: DeviceId, now: Instant) -> None:
+        """Ask a camera that was heard for what a restore lost: now, and now and then, as it may not have listened."""
+        asked = self._context.recall() if self._context.recall is not None else None
+        if asked is None or now.utc > asked.until or self._group is None:
+            return
+        if now.mono_s - self._recalled.get(device, float("-inf")) < RECALL_EVERY_S:
+            return
+        if len(self._recalled) >= RECALLED_KEPT:
+            self._recalled.clear()
+        self._recalled[device] = now.mono_s
+        self._count["recalls"] += 1
+        self._group.create_task(self._out.publish(wire.recall_topic(device), wire.recall(asked)))
 
     def _transfer(self, key: RecordingKey) -> Transfer | None:
         """The conversation about a recording; None where its camera has too many under way already."""

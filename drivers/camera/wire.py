@@ -13,7 +13,16 @@ from typing import Any
 
 import msgspec
 
-from gateway.domain.evidence import Range, RecordingFin, RecordingKey, RecordingOffer, Segment
+from gateway.domain.evidence import (
+    FormerLog,
+    Range,
+    Recall,
+    RecordingFin,
+    RecordingKey,
+    RecordingOffer,
+    Segment,
+    ShownReceipt,
+)
 from gateway.domain.ids import DeviceId, device_id
 from gateway.domain.time import from_rfc3339
 from gateway.errors import WireError
@@ -101,6 +110,20 @@ _object = msgspec.json.Decoder(dict[str, Any])
 def respond(response: Response) -> bytes:
     """Print an answer."""
     return _encode(response)
+
+
+def recall(asked: Recall) -> bytes:
+    """Print what cameras are asked to offer again: of each log that was succeeded the indexes that are missing."""
+    return _encode({"v": 1, "vkey": asked.vkey, "recall": [_former(log) for log in asked.former]})
+
+
+def _former(log: FormerLog) -> dict[str, Any]:
+    return {"origin": log.origin, "missing": log.missing}
+
+
+def recall_topic(device: DeviceId) -> str:
+    """Name the topic that a camera listens on."""
+    return f"{PREFIX}/{device}/response"
 
 
 def response_topic(key: RecordingKey) -> str:
@@ -234,9 +257,10 @@ def _offer(key: RecordingKey, payload: bytes) -> RecordingOffer:
     extra = dict(_taken(found, "user_data", _mapping, odd) or {})
     if "segments_ttl" in found:
         extra.setdefault("segments_ttl", found["segments_ttl"])
+    receipt = _taken(found, "receipt", _receipt, odd)
     if odd:
         extra["unreadable"] = odd
-    return RecordingOffer(key, name, size, checksum, kind, started, ended, extra, key.via)
+    return RecordingOffer(key, name, size, checksum, kind, started, ended, extra, key.via, receipt)
 
 
 def _taken(found: dict[str, Any], key: str, read: Callable[[Any], Any], odd: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -271,6 +295,14 @@ def _mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(value)
     return value
+
+
+def _receipt(value: object) -> ShownReceipt:
+    """Read what a camera shows of a receipt: what it proves is not judged here."""
+    try:
+        return msgspec.convert(value, ShownReceipt)
+    except msgspec.ValidationError as problem:
+        raise ValueError(problem) from problem
 
 
 def agrees(segment: Segment) -> bool:

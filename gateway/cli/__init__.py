@@ -33,6 +33,8 @@ VERBS = {
     "user": "gateway.cli.user:user",
     "token": "gateway.cli.token:token",
     "quarantine": "gateway.cli.quarantine:quarantine",
+    "backup": "gateway.cli.backup:backup",
+    "restore": "gateway.cli.restore:restore_command",
     "fleet": "gateway.cli.fleet:fleet",
     "doctor": "gateway.cli.doctor:doctor",
 }

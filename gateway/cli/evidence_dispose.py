@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway import settings as configuration
+from gateway.backup import key_backups
 from gateway.cli import show
 from gateway.cli.places import as_json_option, of_store, places
 from gateway.copying import second_places, store_of_command
@@ -39,7 +40,8 @@ def _opened(config: str | None, data: str | None, *, grace: bool = False) -> Ite
     clock = SystemClock()
     with records_at(found.evidence, found.keys, found.origin) as store:
         beside = second_places(settings.store, store_of_command(store, settings.store))
-        yield store, disposing(store, settings.retention, clock, copies=lambda: beside)
+        backups = key_backups.places(found.evidence.parent)
+        yield store, disposing(store, settings.retention, clock, copies=lambda: beside, key_backups=lambda: backups)
 
 
 @dispose.command()

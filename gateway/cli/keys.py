@@ -6,6 +6,7 @@ import getpass
 
 import click
 
+from gateway.cli.keys_backup import keys_backup
 from gateway.cli.places import of_store, places
 from gateway.crypto.age import Identity
 from gateway.domain.evidence import Act
@@ -16,6 +17,9 @@ from gateway.evidence_half import records_at
 @click.group()
 def keys() -> None:
     """Keys of the store."""
+
+
+keys.add_command(keys_backup)
 
 
 @keys.command("identity")

@@ -1,4 +1,4 @@
-"""`lapel log verify | proof INDEX | witness | recover`: the log, checked by code apart from its writer."""
+"""`lapel log verify | proof INDEX | witness | recover | monitor`: the log, checked by code apart from its writer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import click
 
 from gateway.cli.evidence_verify import pinned_keys, show_report
+from gateway.cli.log_monitor import monitor
 from gateway.cli.log_recover import recover
 from gateway.cli.log_witness import witness
 from gateway.cli.places import as_json_option, of_store, places
@@ -23,6 +24,7 @@ def log() -> None:
 
 log.add_command(witness)
 log.add_command(recover)
+log.add_command(monitor)
 
 
 @log.command()

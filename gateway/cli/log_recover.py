@@ -94,7 +94,7 @@ def _recovered(settings: Settings, reason: str, checkpoint: str | None, unproven
 
 def _caught_up(settings: Settings, begun: Begun) -> Begun:
     """Opening the successor applies every entry to the catalogue."""
-    with records_at(settings.data / "evidence", settings.keys, begun.origin) as opened:
+    with records_at(settings.data / "evidence", settings.keys, begun.origin, even_restored=True) as opened:
         surviving = opened.custody.size - 1
     return msgspec.structs.replace(begun, surviving=surviving)
 

@@ -25,6 +25,34 @@ class RecordingKey(msgspec.Struct, frozen=True):
     via: DeviceId | None = None
 
 
+class ShownReceipt(msgspec.Struct, frozen=True):
+    """A receipt that a camera holds from a log that was succeeded: what it proves, as the camera shows it."""
+
+    exhibit: str
+    log_index: int
+    entry: str
+    proof: str
+
+
+class FormerLog(msgspec.Struct, frozen=True):
+    """A log that was succeeded: its origin, its verifier key, the indexes of it that are missing."""
+
+    origin: str
+    vkey: str
+    missing: tuple[Range, ...]
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """What cameras are asked for after a restore: recordings whose receipts name missing entries; until when.
+
+    vkey is the log's verifier key now: the key of a camera's pin, under the successor's origin.
+    """
+
+    vkey: str
+    former: tuple[FormerLog, ...]
+    until: datetime
+
+
 class RecordingOffer(msgspec.Struct, frozen=True):
     """What a camera's `init` says of a recording; size None while it is still being made."""
 
@@ -38,6 +66,8 @@ class RecordingOffer(msgspec.Struct, frozen=True):
     user_data: dict[str, Any] = msgspec.field(default_factory=dict)
     via: DeviceId | None = None
     """The dock that speaks for the camera; None where the camera speaks for itself."""
+    receipt: ShownReceipt | None = None
+    """The receipt that it had for this recording, where the gateway asked for it again."""
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.domain.evidence import Recorded
+from gateway.domain.evidence import Recall, Recorded
 from gateway.domain.ids import DeviceId, ExhibitId
 from gateway.evidence.rows import Exhibit
 from gateway.ports import Clock, Custody, DeviceRights, Directory
@@ -127,3 +127,5 @@ class Needs(msgspec.Struct, frozen=True):
     """What the device authority says; None where there is none: then a dock is taken at its word."""
     details: Details | None = None
     copied: Copied | None = None
+    recall: Recall | None = None
+    """What a restore lost, and cameras are asked for again."""

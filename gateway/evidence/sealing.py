@@ -18,6 +18,7 @@ from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import IntegrityError, StoreBusyError
 from gateway.evidence.needs import Needs
 from gateway.evidence.rows import Exhibit
+from gateway.evidence.shown import judge_shown
 from gateway.evidence.signature import Checked, check_manifest, device_flags
 from gateway.evidence.speaking import DISPOSED_BEFORE, brought, lies_with
 from gateway.evidence.upload import Upload, written
@@ -124,9 +125,10 @@ class Sealing:
         checked = self._checked(upload, intent)
         disposed = await asyncio.to_thread(self._needs.shelf.disposed_with, intent.sha256)
         again = (DISPOSED_BEFORE,) if disposed else ()
-        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags, *again)))
-        detail = {**_detail(upload, intent, who, flags), **checked.detail()}
-        facts = self._facts(upload, intent) | await asyncio.to_thread(self._superseded, upload, intent)
+        shown = judge_shown(upload.offer.receipt, self._needs.recall, intent.sha256, intent.size)
+        flags = tuple(dict.fromkeys((*intent.flags, *who.flags, *checked.flags, *again, *shown.flags)))
+        detail = {**_detail(upload, intent, who, flags), **checked.detail(), **shown.detail}
+        facts = self._facts(upload, intent) | shown.facts | await asyncio.to_thread(self._superseded, upload, intent)
         act = Act("seal", ACTOR, upload.exhibit, facts, detail)
         return self._sealed(upload.key, await self._needs.custody.record(act), flags)
 

@@ -126,8 +126,8 @@ class Shares:
         self._wanted.discard(key)
 
     def first(self, offer: RecordingOffer) -> bool:
-        """Whether a recording goes first: asked for, or said to be of an incident, triggered, or evidential."""
-        return offer.key in self._wanted or says_evidence(offer)
+        """Whether a recording goes first: asked for, lost here, of an incident, triggered, or evidential."""
+        return offer.key in self._wanted or offer.receipt is not None or says_evidence(offer)
 
     def window_bytes(self, device: DeviceId, now: Instant) -> int:
         """How far beyond what is durable a camera may send on each recording: its part of memory, or of a second."""

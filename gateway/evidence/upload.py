@@ -168,7 +168,7 @@ def merged(old: RecordingOffer, new: RecordingOffer) -> RecordingOffer:
     """What is known of a recording offered again: the later word, where it says anything."""
     said = {
         name: value
-        for name in ("size", "checksum", "content_type", "started_at", "ended_at", "user_data", "via")
+        for name in ("size", "checksum", "content_type", "started_at", "ended_at", "user_data", "via", "receipt")
         if (value := getattr(new, name))
     }
     return msgspec.structs.replace(old, name=new.name, **said)

@@ -18,6 +18,7 @@ from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.disposal import Erasures, check_gone, check_ways, judge_erasure
 from gateway.evidence.verify.files import exists, walk
 from gateway.evidence.verify.fold import Exhibit, fold
+from gateway.evidence.verify.formerly import check_formerly
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
@@ -209,6 +210,7 @@ class _Run:
         if told != said or not isinstance(detail.get("actor"), str):
             self.report.differs(leaf.where, f"a detail with actor and {shown(said)}", shown(told))
         check_signature(leaf, detail, self.report)
+        check_formerly(leaf, detail, self._leaves, self.report)
 
     def _check_claims(self, folded: dict[str, Exhibit]) -> None:
         if self._mark is not None:

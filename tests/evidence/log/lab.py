@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.crypto.keys import KeyStore
+from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.domain.evidence import Act
 from gateway.domain.time import Instant
 from gateway.evidence.custody import CustodyLog
@@ -119,6 +120,10 @@ class Lab:
             yield log
         finally:
             log.close_now()
+
+    def log_key(self) -> VerifierKey:
+        """The log's verifier key, as it lies there."""
+        return parse_vkey((self.evidence / "log/log.vkey").read_text().strip())
 
     def close(self) -> None:
         """Close the databases."""
