@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.crypto.notes import Signer, VerifierKey, parse_vkey
+from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, IntegrityError
 from gateway.evidence.batches import compose_alone
@@ -24,7 +24,7 @@ from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of, successor_of
 from gateway.evidence.log.merkle import root
 from gateway.evidence.log.witnessed import Halt, halt, halted, read_cosigned
-from gateway.evidence.log.writer import LogWriter
+from gateway.evidence.log.writer import LogWriter, Signers
 from gateway.ports import Clock
 
 KIND = "successor"
@@ -88,7 +88,7 @@ def former_of(writer: LogWriter, witnessed: str, unproven_size: int | None) -> F
     return Former(key, surviving, head.note, witnessed, agreed, ((begin, seen_size),))
 
 
-def succeed(evidence: Path, signer: Signer, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
+def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
     """Write the successor beside the old log and put it in its place; may be called again after a crash.
 
     plugs are the details and what empties the catalogue, act is (the act without its facts, the clock, the build).
@@ -172,6 +172,10 @@ class _Nobody:
 
     def __init__(self, public: bytes) -> None:
         self.public = public
+
+    def of(self, public: bytes) -> _Nobody | None:
+        """Itself, where it is asked for."""
+        return self if public == self.public else None
 
     def sign(self, message: bytes) -> bytes:
         """Refuse."""

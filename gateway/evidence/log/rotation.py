@@ -1,0 +1,77 @@
+"""A change of the log's signing key: a statement that the old key signs, and that the new one signs as well.
+
+The old key's signature passes its trust on; the new key's shows that whoever rotates does have it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.crypto.notes import (
+    Signer,
+    VerifierKey,
+    add_signature,
+    parse_note,
+    parse_vkey,
+    sign_note,
+    strict_base64,
+    strict_int,
+    verify_note,
+)
+from gateway.evidence.log.merkle import HASH_BYTES
+
+HEADER = "lapel key rotation v1"
+OVERLAP = {"ends": False, "goes on": True}
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """Old and new key of one origin, the tree below the entry that says so, and whether the old key goes on beside."""
+
+    old: VerifierKey
+    new: VerifierKey
+    size: int
+    root: bytes
+    overlap: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is signed (docs/formats.md, "Rotation of the log's key")."""
+        lines = [HEADER, f"origin {self.old.name}", f"old {self.old}", f"new {self.new}", f"size {self.size}"]
+        lines += [f"root {base64.b64encode(self.root).decode()}"]
+        lines += [f"old key {'goes on' if self.overlap else 'ends'}"]
+        return "\n".join(lines) + "\n"
+
+    def sign(self, old: Signer, new: Signer) -> str:
+        """The signed note."""
+        return add_signature(sign_note(self.text, self.old.name, old), self.new.name, new)
+
+
+def open_rotation(note: str) -> Rotation:
+    """Read a rotation and verify both signatures; ValueError otherwise. Whether its old key is trusted is not asked."""
+    lines = parse_note(note.encode()).text.split("\n")
+    names = ("origin ", "old ", "new ", "size ", "root ", "old key ")
+    words = [line.removeprefix(name) for line, name in zip(lines[1:7], names, strict=True)] if len(lines) == 8 else []
+    if len(words) != len(names) or words[5] not in OVERLAP:
+        raise ValueError(f"not a note of {HEADER!r}")
+    old, new = parse_vkey(words[1]), parse_vkey(words[2])
+    found = Rotation(old, new, strict_int(words[3]), strict_base64(words[4]), OVERLAP[words[5]])
+    if found.text != "\n".join(lines) or words[0] != new.name or len(found.root) != HASH_BYTES or old == new:
+        raise ValueError("a rotation goes from one key of an origin to another, at one tree")
+    verify_note(note.encode(), old)
+    verify_note(note.encode(), new)
+    return found
+
+
+def follow(notes: Iterable[str], pinned: VerifierKey) -> VerifierKey:
+    """The key that the rotations lead to from a pinned one: each step is signed by the key before it.
+
+    What does not begin at that key is passed over; ValueError for one that does and is not right.
+    """
+    for note in notes:
+        rotation = open_rotation(note)
+        if rotation.old == pinned:
+            pinned = rotation.new
+    return pinned
