@@ -66,7 +66,9 @@ class KeyFiles:
     @property
     def numbers(self) -> list[int]:
         """Which there are, oldest first."""
-        wanted = re.compile(rf"{re.escape(self.first.stem)}(?:-([2-9]|[1-9][0-9]{{1,5}}))?{re.escape(self.first.suffix)}")
+        wanted = re.compile(
+            rf"{re.escape(self.first.stem)}(?:-([2-9]|[1-9][0-9]{{1,5}}))?{re.escape(self.first.suffix)}"
+        )
         found = (wanted.fullmatch(path.name) for path in self.first.parent.glob(f"{self.first.stem}*"))
         return sorted(int(match[1] or 1) for match in found if match)
 

@@ -245,5 +245,5 @@ def test_a_chain_that_was_damaged_is_named(lab: Lab) -> None:
     whole = path.read_bytes()
     for damaged in (b"{", whole.replace(b"size", b"sise"), whole[:-40]):
         path.write_bytes(damaged)
-        with pytest.raises(GatewayError, match="keys.jsonl"):
+        with pytest.raises(GatewayError, match=r"keys\.jsonl"):
             lab.log().open_now()
