@@ -131,7 +131,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(os.close, await asyncio.to_thread(claim, settings.data))
-        keystore = KeyStore(settings.keys)
+        keystore = KeyStore(settings.keys, settings.signers)
         keystore.load(create=True)
         store, roster = await _roster(stack, settings)
         devices = devices_half(settings, CredentialStore(store.engine), clock)

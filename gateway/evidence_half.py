@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from gateway.crypto.keys import KeyStore
+from gateway.crypto.signers import Uris
 from gateway.domain.evidence import Recorded
 from gateway.domain.ids import DeviceId
 from gateway.errors import ConfigError
@@ -127,9 +128,11 @@ def origin_of(evidence: Path) -> str:
 
 
 @contextlib.contextmanager
-def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bool = False) -> Iterator[Records]:
+def records(
+    evidence: Path, keys: Path | KeyStore, origin: str, clock: Clock, *, create: bool = False
+) -> Iterator[Records]:
     """Open keys, catalogue and log; safe beside a running gateway (the log's writers take turns)."""
-    keystore = KeyStore(keys)
+    keystore = keys if isinstance(keys, KeyStore) else KeyStore(keys)
     keystore.load(create=create)
     with contextlib.ExitStack() as stack:
         keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(evidence / "evidence.db")
@@ -146,9 +149,9 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
 
 
 @contextlib.contextmanager
-def records_at(evidence: Path, keys: Path, origin: str | None = None) -> Iterator[Records]:
+def records_at(evidence: Path, keys: Path, origin: str | None = None, signers: Uris | None = None) -> Iterator[Records]:
     """Open the records of an existing store, for a command."""
-    with records(evidence, keys, origin or origin_of(evidence), SystemClock()) as opened:
+    with records(evidence, KeyStore(keys, signers), origin or origin_of(evidence), SystemClock()) as opened:
         yield opened
 
 
@@ -159,7 +162,8 @@ async def evidence_half(
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
     async with contextlib.AsyncExitStack() as stack:
-        opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
+        keystore = KeyStore(settings.keys, settings.signers)
+        opened = stack.enter_context(records(evidence, keystore, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         retention = AgencyTerms(people, settings.retention.uncategorised_days, settings.retention.rule_version)

@@ -27,7 +27,7 @@ def identity(exhibit: str, purpose: str, config: str | None, data: str | None) -
     if not purpose.strip():
         raise click.UsageError("--purpose: say why")
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         row = store.catalogue.exhibit(exhibit)
         secret = store.keyring.get(f"identity/{exhibit}")
         if row is None or row.blob is None or secret is None:

@@ -21,8 +21,8 @@ from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, LinkError
 from gateway.evidence.details import Details
 from gateway.evidence.log.add_checkpoint import log_id
-from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.witnessed import halted
 from gateway.evidence.log.writer import LogWriter
 from gateway.evidence.succession import KIND, Begun, finish, former_of, interrupted, succeed
@@ -72,20 +72,22 @@ def _recovered(settings: Settings, reason: str, checkpoint: str | None, unproven
         raise ConfigError("", f"there is no log here: {wrong}", str(vkey)) from wrong
     if stopped is not None:
         return _caught_up(settings, Begun(str(key), key.name, stopped, -1, ()))
-    keystore = KeyStore(settings.keys)
+    keystore = KeyStore(settings.keys, settings.signers)
     keystore.load()
-    witnessed = "" if unproven_size is not None else _witnessed(settings, key, checkpoint)
+    known = KnownKeys(evidence / "log", key, keystore.log_keys.publics)
+    witnessed = "" if unproven_size is not None else _witnessed(settings, known, checkpoint)
     keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(evidence / "evidence.db")
     keyring.open()
     catalogue.open()
     try:
-        writer = LogWriter(evidence / "log", key.name, keystore.log_signer, disk)
+        signers = keystore.log_keys
+        writer = LogWriter(evidence / "log", key.name, signers, disk)
         with writer.locked():
             former = former_of(writer, witnessed, unproven_size)
             act = Act(KIND, f"cli:{getpass.getuser()}", detail={"reason": reason})
             details = Details(evidence / "details", keyring, disk)
             wanted = (act, SystemClock(), version("lapel"))
-            begun = succeed(evidence, keystore.log_signer, (details, catalogue.clear), wanted, former)
+            begun = succeed(evidence, signers, (details, catalogue.clear), wanted, former)
     finally:
         catalogue.close()
         keyring.close()
@@ -94,27 +96,27 @@ def _recovered(settings: Settings, reason: str, checkpoint: str | None, unproven
 
 def _caught_up(settings: Settings, begun: Begun) -> Begun:
     """Opening the successor applies every entry to the catalogue."""
-    with records_at(settings.data / "evidence", settings.keys, begun.origin) as opened:
+    with records_at(settings.data / "evidence", settings.keys, begun.origin, settings.signers) as opened:
         surviving = opened.custody.size - 1
     return msgspec.structs.replace(begun, surviving=surviving)
 
 
-def _witnessed(settings: Settings, key: VerifierKey, file: str | None) -> str:
+def _witnessed(settings: Settings, known: KnownKeys, file: str | None) -> str:
     """The largest checkpoint of this log that anybody shows us; ConfigError where nobody does."""
     if file is not None:
         return Path(file).read_text("utf-8")
     why = halted(settings.data / "evidence" / "log")
     notes = [why.checkpoint] if why is not None and why.checkpoint else []
-    notes += asyncio.run(_asked(settings, key))
-    sized = [(size, note) for note in notes if (size := _size(note, key)) is not None]
+    notes += asyncio.run(_asked(settings, known.current))
+    sized = [(size, note) for note in notes if (size := _size(note, known)) is not None]
     if not sized:
         raise ConfigError("log.witness", "no witness shows a checkpoint of this log (--checkpoint, --unproven-size)")
     return max(sized)[1]
 
 
-def _size(note: str, key: VerifierKey) -> int | None:
+def _size(note: str, known: KnownKeys) -> int | None:
     try:
-        return open_checkpoint(note.encode(), key).size
+        return known.shown(note.encode())[0].size
     except ValueError:
         return None
 

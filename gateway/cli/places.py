@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from gateway import settings as configuration
+from gateway.crypto.signers import Uris
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,6 +22,7 @@ class Places(msgspec.Struct, frozen=True):
     evidence: Path
     keys: Path
     origin: str | None = None
+    signers: Uris = Uris()
 
 
 def places(config: str | None, data: str | None) -> Places:
@@ -29,7 +31,7 @@ def places(config: str | None, data: str | None) -> Places:
         raise click.UsageError("give either -c FILE or --data DIR")
     if config is not None:
         settings = configuration.load(config)
-        found = Places(settings.data, settings.data / "evidence", settings.keys, settings.log.origin)
+        found = Places(settings.data, settings.data / "evidence", settings.keys, settings.log.origin, settings.signers)
     else:
         root = Path(str(data))
         found = Places(root, root / "evidence", root / "keys")

@@ -37,6 +37,10 @@ class LogSigner:
         """This key, where it is the one that is asked for."""
         return self if public == self.public else None
 
+    def publics(self) -> list[bytes]:
+        """The one public key that is kept here."""
+        return [self.public]
+
 
 def signing_key(path: Path, *, create: bool = False) -> LogSigner:
     """One Ed25519 key in a file of its own; with create it is made where there is none."""

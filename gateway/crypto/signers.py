@@ -44,6 +44,10 @@ class LogKeys(Protocol):
         """The signer of this public key, as long as it is kept here."""
         ...
 
+    def publics(self) -> list[bytes]:
+        """Every public key whose private key is kept here, oldest first."""
+        ...
+
     def fresh(self) -> LogSigner:
         """Make the next key; durable on return."""
         ...
@@ -107,6 +111,10 @@ class FileLogKeys:
             self.load()
             number = self._number(public)
         return None if number is None else self._signers[number]
+
+    def publics(self) -> list[bytes]:
+        """As LogKeys."""
+        return [public for _, public in self.listed()]
 
     def fresh(self) -> LogSigner:
         """As LogKeys; a key that an interrupted rotation left is not used: nobody knows whether it signed."""

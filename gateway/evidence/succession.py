@@ -19,7 +19,7 @@ from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, IntegrityError
 from gateway.evidence.batches import compose_alone
 from gateway.evidence.details import Details
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of, successor_of
 from gateway.evidence.log.merkle import root
@@ -41,10 +41,12 @@ class Former(msgspec.Struct, frozen=True):
     witnessed_note: str
     agreed: int
     missing: tuple[tuple[int, int], ...]
+    witnessed_key: VerifierKey | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """What entry 0 of the successor says in clear."""
+        other = {} if self.witnessed_key is None else {"witnessed_vkey": str(self.witnessed_key)}
         return {
             "former": {
                 "origin": self.key.name,
@@ -53,6 +55,7 @@ class Former(msgspec.Struct, frozen=True):
                 "witnessed": self.witnessed_note or None,
                 "agreed": self.agreed,
                 "missing": [list(span) for span in self.missing],
+                **other,
             }
         }
 
@@ -73,19 +76,21 @@ def former_of(writer: LogWriter, witnessed: str, unproven_size: int | None) -> F
     writer.recover()
     writer.clear()
     head, key = writer.head, writer.key
+    witnessed_key = key
     cosigned = read_cosigned(writer.directory, key)
     agreed = 0 if cosigned is None else min(cosigned.size, head.edge.size)
     if unproven_size is not None:
         seen_size, contradicts = unproven_size, unproven_size > head.edge.size
     else:
-        seen = _opened(witnessed, key)
+        seen, witnessed_key = _shown(writer, witnessed)
         seen_size = seen.size
         contradicts = seen.size > head.edge.size or root(seen.size, writer.tiles.node(head.edge.size)) != seen.root
     if not contradicts:
         raise ConfigError("", f"the log of {head.edge.size} entries agrees with what a witness saw ({seen_size})")
     begin = head.edge.size if seen_size > head.edge.size else min(agreed, seen_size)
     surviving = Checkpoint(key.name, head.edge.size, head.edge.root())
-    return Former(key, surviving, head.note, witnessed, agreed, ((begin, seen_size),))
+    spans = ((begin, seen_size),)
+    return Former(key, surviving, head.note, witnessed, agreed, spans, None if witnessed_key == key else witnessed_key)
 
 
 def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
@@ -102,7 +107,10 @@ def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock
         shutil.rmtree(fresh)
     composed = compose_alone(msgspec.structs.replace(act[0], facts=former.facts), act[1].now().utc, act[2])
     details.append([composed])
-    writer = LogWriter(fresh, successor_of(former.key.name), signer, disk)
+    own = signer.of((former.witnessed_key or former.key).public)
+    if own is None:
+        raise ConfigError("log.signer", f"there is no private key of {former.witnessed_key or former.key} here")
+    writer = LogWriter(fresh, successor_of(former.key.name), own, disk)
     with writer.locked():
         writer.begin()
         _append(writer, [composed.leaf])
@@ -160,9 +168,9 @@ def _append(writer: LogWriter, leaves: list[bytes]) -> None:
     writer.prune(before)
 
 
-def _opened(note: str, key: VerifierKey) -> Checkpoint:
+def _shown(writer: LogWriter, note: str) -> tuple[Checkpoint, VerifierKey]:
     try:
-        return open_checkpoint(note.encode(), key)
+        return writer.known.shown(note.encode())
     except ValueError as wrong:
         raise ConfigError("checkpoint", f"is not one of this log: {wrong}") from wrong
 
@@ -176,6 +184,10 @@ class _Nobody:
     def of(self, public: bytes) -> _Nobody | None:
         """Itself, where it is asked for."""
         return self if public == self.public else None
+
+    def publics(self) -> list[bytes]:
+        """The one."""
+        return [self.public]
 
     def sign(self, message: bytes) -> bytes:
         """Refuse."""

@@ -6,6 +6,8 @@ signatures, larger ones are the new key's. So an old key that leaks is worth not
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -30,9 +32,9 @@ class Line(msgspec.Struct, frozen=True):
 class KnownKeys:
     """As far as they were read; a checkpoint that does not open makes it look again, since another process rotates."""
 
-    def __init__(self, log: Path, otherwise: VerifierKey) -> None:
-        """Where there is no key of that origin on disk, the one given counts."""
-        self._log, self._otherwise = log, otherwise
+    def __init__(self, log: Path, otherwise: VerifierKey, kept: Callable[[], Iterable[bytes]] = tuple) -> None:
+        """Where there is no key of that origin on disk, the one given counts; kept are ours, whatever the log knows."""
+        self._log, self._otherwise, self._kept = log, otherwise, kept
         self.current = otherwise
         self.notes: tuple[str, ...] = ()
         self.rotations: tuple[Rotation, ...] = ()
@@ -62,6 +64,21 @@ class KnownKeys:
             if not self.reload():
                 raise
             return self._open(raw)
+
+    def shown(self, raw: bytes) -> tuple[Checkpoint, VerifierKey]:
+        """Verify a checkpoint that somebody shows us, and whose it is; ValueError otherwise.
+
+        A store from before a rotation does not know the key any more that signed it; the keys directory does.
+        """
+        try:
+            found = self.open(raw)
+            return found, self.at(found.size)
+        except ValueError as unknown:
+            keys = [VerifierKey(self.current.name, public) for public in self._kept()]
+            for key in keys:
+                with contextlib.suppress(ValueError):
+                    return open_checkpoint(raw, key), key
+            raise ValueError(str(unknown)) from unknown
 
     def turn(self, note: str, disk: Disk) -> None:
         """Make the new key of a rotation the one that counts: the chain first, then the key; may be done again."""

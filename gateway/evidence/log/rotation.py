@@ -6,7 +6,8 @@ The old key's signature passes its trust on; the new key's shows that whoever ro
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -24,6 +25,9 @@ from gateway.crypto.notes import (
 from gateway.evidence.log.merkle import HASH_BYTES
 
 HEADER = "lapel key rotation v1"
+CARRIER = "lapel.key-rotation"
+CARRIED_MAX = 32
+_CARRIER_ID = hashlib.sha256(f"{CARRIER}\n".encode() + b"\xff" + HEADER.encode()).digest()[:4]
 OVERLAP = {"ends": False, "goes on": True}
 
 
@@ -63,6 +67,21 @@ def open_rotation(note: str) -> Rotation:
     verify_note(note.encode(), old)
     verify_note(note.encode(), new)
     return found
+
+
+def carried(notes: Sequence[str]) -> str:
+    """Rotations as signature lines of a checkpoint that a witness is offered: whoever does not know them ignores them.
+
+    (signed-note: a line of an unknown key is passed over; type 0xff is for what has no number of its own.)
+    """
+    blobs = (base64.b64encode(_CARRIER_ID + note.encode()).decode() for note in notes[-CARRIED_MAX:])
+    return "".join(f"— {CARRIER} {blob}\n" for blob in blobs)
+
+
+def carried_in(note: str) -> list[str]:
+    """The rotations that a checkpoint's signature lines carry; ValueError where the note cannot be read."""
+    lines = parse_note(note.encode()).signatures
+    return [blob[4:].decode() for name, blob in lines if name == CARRIER and blob[:4] == _CARRIER_ID]
 
 
 def follow(notes: Iterable[str], pinned: VerifierKey) -> VerifierKey:

@@ -41,8 +41,12 @@ ROTATES = b'"kind":"key_rotate"'
 class Signers(Signer, Protocol):
     """The log's private keys: as a signer the newest one, which begins a new log; `of` finds each by its public key."""
 
-    def of(self, public: bytes) -> Signer | None:
+    def of(self, public: bytes) -> Signers | None:
         """The signer of a public key; None where it is not kept here (any more)."""
+        ...
+
+    def publics(self) -> list[bytes]:
+        """Every public key whose private key is kept here."""
         ...
 
 
@@ -67,7 +71,7 @@ class LogWriter:
 
     def __init__(self, directory: Path, origin: str, signers: Signers, disk: Disk) -> None:
         self.directory, self.disk = directory, disk
-        self.known = KnownKeys(directory, VerifierKey(origin, signers.public))
+        self.known = KnownKeys(directory, VerifierKey(origin, signers.public), signers.publics)
         self.tiles = TileReader(directory)
         self._signers = signers
         self._head: Head | None = None

@@ -1,7 +1,8 @@
-"""Changes of the log's key: `log.vkey` counts, `keys.jsonl` says how it came to it, and the log's entries prove that."""
+"""Changes of the log's key: `log.vkey` counts, `keys.jsonl` says how it came to it, the log's entries prove that."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,10 +129,8 @@ def _chain(top: Path) -> list[Rotation]:
 
 def _note(line: bytes, where: str) -> str:
     found: Any = None
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(line)
-    except (ValueError, RecursionError):
-        pass
     if not isinstance(found, dict) or found.keys() != {"v", "note"} or found["v"] != 1:
         raise VerificationError(where, "v and note", shown(line))
     return str(found["note"])

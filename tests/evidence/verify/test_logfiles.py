@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gateway.errors import VerificationError
 from gateway.evidence.verify.notes import parse_vkey
 from gateway.evidence.verify.pending import parse_pending
-from gateway.evidence.verify.rotations import Keys
 from gateway.evidence.verify.proof import prove
+from gateway.evidence.verify.rotations import Keys
 from gateway.evidence.verify.store import verify_log
 from gateway.evidence.verify.tree import leaf_hash, root_from_inclusion
 from tests.evidence.verify.build_store import checkpoint, log_of, mth, put, tile_path, write_log

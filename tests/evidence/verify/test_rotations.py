@@ -14,7 +14,7 @@ from gateway.evidence.verify.rotations import parse_rotation
 from gateway.evidence.verify.store import verify_log, verify_store
 from gateway.evidence.verify.trust import trust
 from tests.evidence.log.lab import FaultyDisk, Lab, act
-from tests.evidence.log.test_rotation import ROTATE, attempt, rotated
+from tests.evidence.log.test_rotation import attempt, rotated
 from tests.evidence.log.witness_lab import LOG_SIGNER, WITNESS_SIGNER
 
 
