@@ -102,7 +102,8 @@ def faults(store: Records, since: datetime, until: datetime) -> dict[str, Any]:
 
 
 def _signer(store: Records, now: datetime) -> ExportSigner:
-    return export_signer(store.keystore.directory, f"Exports of {store.custody.origin}", now)
+    keys = store.keystore
+    return export_signer(keys.directory, f"Exports of {store.custody.origin}", now, keys.uris.export)
 
 
 def _stamps(store: Records, stamping: TimestampSettings) -> Timestamps | None:

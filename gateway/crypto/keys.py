@@ -72,6 +72,10 @@ class KeyStore:
             raise EvidenceError(f"{name} is wrapped under {kek_id}, which {self.directory} does not have")
         return sealing.unwrap(kek, name, sealed)
 
+    def refresh(self) -> None:
+        """Read the KEKs again."""
+        self._read_keks()
+
     def add_kek(self) -> str:
         """Make the next KEK, load it, and give its id; from now on it wraps."""
         self._read_keks()
