@@ -76,7 +76,7 @@ def holders(data: Path, keystore: KeyStore, copies: Sequence[Path] = ()) -> Iter
     """Everything that is wrapped under KEKs: keys.db, and its like at each copy; the journal's days; quarantine."""
     with contextlib.ExitStack() as stack:
         found = [_keyring(stack, "keys.db", data / "evidence" / "keys.db", keystore)]
-        found += [_keyring(stack, str(each / "keys.db"), each / "keys.db", keystore) for each in copies]
+        found += [_keyring(stack, str(path), path, keystore) for path in _copied(copies)]
         days = JournalKeys(data / "journal", keystore)
         found.append(Holder("journal", days.under, days.rewrap))
         if (data / "journal" / "quarantine.db").exists():
@@ -184,6 +184,14 @@ def _on_record(store: Records, what: str, retired: str, why: Why) -> None:
     """Once: a crash before the key's file was gone does not make a second entry."""
     if all(each.facts.get("retired") != retired for each in changes(store, what)):
         store.custody.record_now(why.act({"what": what, "retired": retired}))
+
+
+def _copied(copies: Sequence[Path]) -> list[Path]:
+    """The wrapped keys at each copy; EvidenceError for a copy that is not there now: its keys would be left behind."""
+    for place in copies:
+        if not place.is_dir():
+            raise EvidenceError(f"{place}: the copy cannot be reached, and holds wrapped keys")
+    return [path for place in copies if (path := place / "keys.db").exists()]
 
 
 def _keyring(stack: contextlib.ExitStack, name: str, path: Path, keystore: KeyStore) -> Holder:

@@ -1,4 +1,4 @@
-"""`lapel keys identity EXHIBIT --purpose P`: open one exhibit with the stock `age`, on record."""
+"""`lapel keys list | rotate | retire`; `identity EXHIBIT --purpose P`: one exhibit for the stock `age`, on record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import getpass
 
 import click
 
+from gateway.cli.keys_list import list_
+from gateway.cli.keys_rotate import retire, rotate
 from gateway.cli.places import of_store, places
 from gateway.crypto.age import Identity
 from gateway.domain.evidence import Act
@@ -16,6 +18,10 @@ from gateway.evidence_half import records_at
 @click.group()
 def keys() -> None:
     """Keys of the store."""
+
+
+for _verb in (list_, rotate, retire):
+    keys.add_command(_verb)
 
 
 @keys.command("identity")

@@ -23,6 +23,13 @@ class Places(msgspec.Struct, frozen=True):
     keys: Path
     origin: str | None = None
     signers: Uris = Uris()
+    copies: tuple[Path, ...] = ()
+    device_authority: Path | None = None
+
+    @property
+    def authority(self) -> Path:
+        """Where the device authority lies."""
+        return self.device_authority or self.keys / "authority"
 
 
 def places(config: str | None, data: str | None) -> Places:
@@ -31,7 +38,15 @@ def places(config: str | None, data: str | None) -> Places:
         raise click.UsageError("give either -c FILE or --data DIR")
     if config is not None:
         settings = configuration.load(config)
-        found = Places(settings.data, settings.data / "evidence", settings.keys, settings.log.origin, settings.signers)
+        found = Places(
+            settings.data,
+            settings.data / "evidence",
+            settings.keys,
+            settings.log.origin,
+            settings.signers,
+            tuple(Path(each) for each in getattr(settings.store, "copy_to", ())),
+            settings.authority,
+        )
     else:
         root = Path(str(data))
         found = Places(root, root / "evidence", root / "keys")
