@@ -118,13 +118,18 @@ def _size(text: str, path: str) -> int:
     return int(text)
 
 
+def parse_chain(raw: bytes, path: str) -> list[Rotation]:
+    """Read rotations, one JSON object a line, each verified by itself."""
+    lines = raw.split(b"\n")
+    if lines.pop() != b"":
+        raise VerificationError(path, "lines, each with its end", "another")
+    return [parse_rotation(_note(line, f"{path} line {at}"), f"{path} line {at}") for at, line in enumerate(lines, 1)]
+
+
 def _chain(top: Path) -> list[Rotation]:
     if not exists(top / "keys.jsonl"):
         return []
-    lines = read_whole(top / "keys.jsonl", FILE_MAX, CHAIN).split(b"\n")
-    if lines.pop() != b"":
-        raise VerificationError(CHAIN, "lines, each with its end", "another")
-    return [parse_rotation(_note(line, f"{CHAIN} line {at}"), f"{CHAIN} line {at}") for at, line in enumerate(lines, 1)]
+    return parse_chain(read_whole(top / "keys.jsonl", FILE_MAX, CHAIN), CHAIN)
 
 
 def _note(line: bytes, where: str) -> str:
