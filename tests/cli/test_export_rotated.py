@@ -82,8 +82,6 @@ def test_what_is_published(home: Home) -> None:
     assert "since=" not in "".join(first)
     words = [line.split(" ")[0] for line in first]
     assert [line.split(" ")[0] for line in both] == [word for word in words for _ in "ab"]
-        each for each in (line.split(" ")[0] for line in first) for _ in "ab"
-    ]
     assert " since=2" in both[0]
     assert both[1].startswith(first[0])
     assert " until=2" in both[1]
