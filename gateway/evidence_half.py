@@ -178,6 +178,7 @@ async def evidence_half(
             clock=clock,
             rights=rights,
             details=opened.custody,
+            rotations=lambda: opened.custody.rotations,
         )
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -109,3 +109,5 @@ class Needs(msgspec.Struct, frozen=True):
     rights: DeviceRights | None = None
     """What the device authority says; None where there is none: then a dock is taken at its word."""
     details: Details | None = None
+    rotations: Callable[[], Sequence[str]] = tuple
+    """Statements that lead from the log's first key to the present one: a receipt passes them on."""

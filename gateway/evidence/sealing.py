@@ -168,6 +168,9 @@ class Sealing:
             "copies": 1,
             "keep_until": rfc3339(from_rfc3339(leaf.at) + self._keep),
         }
+        rotations = list(self._needs.rotations())
+        if rotations:
+            receipt["rotations"] = rotations
         return Sealed(key, exhibit, leaf.size, leaf.sha256, recorded.index, receipt, flags)
 
     async def _run(self, work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - whatever work takes

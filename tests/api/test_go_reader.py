@@ -122,3 +122,17 @@ def test_tiles_that_are_not_published(log: Log) -> None:
         assert "immutable" in answer.headers["Cache-Control"]
         assert client.get("/v1/log/checkpoint").headers["Cache-Control"] == "no-store"
     stray.unlink()
+
+
+def test_the_log_after_its_key_was_rotated(log: Log) -> None:
+    """With the new verifier key Go reads it all, under the checkpoint that bears both signatures and the next one."""
+    old = log.custody.vkey
+    keys = log.site.gateway.evidence.records.keystore.log_keys  # type: ignore[union-attr]
+    log.custody.rotate_now(Act("key_rotate", "cli:test", detail={"reason": "yearly"}), keys.fresh())
+    for vkey in (old, log.custody.vkey):
+        done = log.read(vkey=vkey)
+        assert (done.returncode, done.stderr) == (0, "")
+    log._grow(3)
+    assert log.read().returncode == 0
+    done = log.read(vkey=old)
+    assert done.returncode == 1

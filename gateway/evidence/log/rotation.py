@@ -22,12 +22,15 @@ from gateway.crypto.notes import (
     strict_int,
     verify_note,
 )
+from gateway.evidence.log.checkpoint import parse_checkpoint
 from gateway.evidence.log.merkle import HASH_BYTES
+from gateway.evidence.log.proof import parse_proof, verify_proof
 
 HEADER = "lapel key rotation v1"
 CARRIER = "lapel.key-rotation"
 CARRIED_MAX = 32
 _CARRIER_ID = hashlib.sha256(f"{CARRIER}\n".encode() + b"\xff" + HEADER.encode()).digest()[:4]
+Trail = list[tuple[VerifierKey, int | None]]
 OVERLAP = {"ends": False, "goes on": True}
 
 
@@ -84,13 +87,36 @@ def carried_in(note: str) -> list[str]:
     return [blob[4:].decode() for name, blob in lines if name == CARRIER and blob[:4] == _CARRIER_ID]
 
 
-def follow(notes: Iterable[str], pinned: VerifierKey) -> VerifierKey:
-    """The key that the rotations lead to from a pinned one: each step is signed by the key before it.
+def trail(notes: Iterable[str], pinned: VerifierKey) -> Trail:
+    """Each key from a pinned one on, with the largest tree that its signature counts for; the last has no such end.
 
-    What does not begin at that key is passed over; ValueError for one that does and is not right.
+    Each step is signed by the key before it. What does not begin at that key is passed over; ValueError for what is
+    no rotation.
     """
+    led: Trail = [(pinned, None)]
     for note in notes:
         rotation = open_rotation(note)
-        if rotation.old == pinned:
-            pinned = rotation.new
-    return pinned
+        if rotation.old == led[-1][0]:
+            led[-1:] = [(rotation.old, rotation.size + 1), (rotation.new, None)]
+    return led
+
+
+def follow(notes: Iterable[str], pinned: VerifierKey) -> VerifierKey:
+    """The key that the rotations lead to from a pinned one."""
+    return trail(notes, pinned)[-1][0]
+
+
+def proved(text: str, leaf: bytes, led: Trail) -> int:
+    """As `verify_proof`, under the key of a trail that counts for it: a proof may be older than the newest key."""
+    problem = ValueError("no key to verify it by")
+    for key, most in reversed(led):
+        try:
+            index = verify_proof(text, leaf, key)
+            size = parse_checkpoint(parse_note(parse_proof(text).checkpoint.encode()).text).size
+        except ValueError as wrong:
+            problem = wrong
+            continue
+        if most is not None and size > most:
+            raise ValueError(f"signed at {size} entries by a key that was rotated at {most}")
+        return index
+    raise problem
