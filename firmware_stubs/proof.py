@@ -164,7 +164,7 @@ def root_from_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) ->
 
 
 def check_inclusion(entry: bytes, proof_text: str, key: VerifierKey, most: int | None = None) -> int:
-    """Verify that the entry is in the pinned log and return its index; most: the largest log that the key is good for."""
+    """Verify that the entry is in the pinned log and return its index; most: the largest log the key is good for."""
     proof = InclusionProof.parse(proof_text)
     checkpoint = open_checkpoint(proof.checkpoint, key)
     if most is not None and checkpoint.size > most:

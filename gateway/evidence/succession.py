@@ -42,6 +42,7 @@ class Former(msgspec.Struct, frozen=True):
     agreed: int
     missing: tuple[tuple[int, int], ...]
     witnessed_key: VerifierKey | None = None
+    key_lost: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -93,6 +94,17 @@ def former_of(writer: LogWriter, witnessed: str, unproven_size: int | None) -> F
     return Former(key, surviving, head.note, witnessed, agreed, spans, None if witnessed_key == key else witnessed_key)
 
 
+def former_without_key(writer: LogWriter) -> Former:
+    """What entry 0 has to say of a log whose private key is lost: it is whole, and signs no more. Wants its lock."""
+    writer.refresh(even_halted=True)
+    writer.recover()
+    writer.clear()
+    head, cosigned = writer.head, read_cosigned(writer.directory, writer.key)
+    surviving = Checkpoint(writer.key.name, head.edge.size, head.edge.root())
+    agreed = 0 if cosigned is None else cosigned.size
+    return Former(writer.key, surviving, head.note, "", agreed, (), key_lost=True)
+
+
 def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
     """Write the successor beside the old log and put it in its place; may be called again after a crash.
 
@@ -107,7 +119,7 @@ def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock
         shutil.rmtree(fresh)
     composed = compose_alone(msgspec.structs.replace(act[0], facts=former.facts), act[1].now().utc, act[2])
     details.append([composed])
-    own = signer.of((former.witnessed_key or former.key).public)
+    own = signer if former.key_lost else signer.of((former.witnessed_key or former.key).public)
     if own is None:
         raise ConfigError("log.signer", f"there is no private key of {former.witnessed_key or former.key} here")
     writer = LogWriter(fresh, successor_of(former.key.name), own, disk)
@@ -147,7 +159,7 @@ def _is_log(folder: Path) -> bool:
 
 def _copy(old: Path, former: Former, writer: LogWriter) -> None:
     """Every surviving entry, in order; the old root comes out again, or it is not what was signed."""
-    source = LogWriter(old, former.key.name, _Nobody(former.key.public), Disk())
+    source = LogWriter(old, former.key.name, Nobody(former.key.public), Disk())
     batch: list[bytes] = []
     for _, leaf in source.tiles.leaves(0, former.surviving.size):
         batch.append(leaf)
@@ -175,13 +187,13 @@ def _shown(writer: LogWriter, note: str) -> tuple[Checkpoint, VerifierKey]:
         raise ConfigError("checkpoint", f"is not one of this log: {wrong}") from wrong
 
 
-class _Nobody:
+class Nobody:
     """A signer for reading: it signs nothing."""
 
     def __init__(self, public: bytes) -> None:
         self.public = public
 
-    def of(self, public: bytes) -> _Nobody | None:
+    def of(self, public: bytes) -> Nobody | None:
         """Itself, where it is asked for."""
         return self if public == self.public else None
 
