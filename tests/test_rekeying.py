@@ -213,6 +213,21 @@ def test_a_running_gateway_takes_up_the_new_kek(store: Store) -> None:
     assert running.wrap("n", b"")[0] == "kek-2"
 
 
+def test_a_gateway_outlives_its_keys_directory(store: Store) -> None:
+    """Taken away after the start, or damaged: what was loaded signs and wraps on."""
+    with store.opened() as opened:
+        shutil.move(store.keys, store.data / "away")
+        store.keys.mkdir()
+        assert opened.keystore.wrap("n", b"")[0] == "kek-1"
+        opened.custody.record_now(Act("browse", "P-1", detail={}))
+        (store.keys / "kek-2.key").write_bytes(b"half")
+        kek, sealed = opened.keystore.wrap("n", b"secret")
+        assert opened.keystore.unwrap("n", kek, sealed) == b"secret"
+        shutil.rmtree(store.keys)
+        shutil.move(store.data / "away", store.keys)
+    store.check()
+
+
 def test_a_secret_destroyed_meanwhile_stays_destroyed(store: Store) -> None:
     """Rewrapping never brings back what was shredded."""
     with store.opened() as opened:
@@ -295,8 +310,8 @@ def test_reasons_name_nobody_in_clear(store: Store) -> None:
 
 def test_without_the_old_private_key_nothing_is_handed_over(store: Store) -> None:
     """A lost key cannot sign its own successor: said, and no key is made."""
-    with store.opened() as opened:
-        (store.keys / "log.key").unlink()
-        with pytest.raises(GatewayError):
-            rotate_log(opened, WHY)
-        assert not list(store.keys.glob("log-*.key"))
+    (store.keys / "log.key").rename(store.keys / "elsewhere")
+    KeyStore(store.keys).load(create=True)
+    with pytest.raises(GatewayError, match="no private key"), store.opened() as opened:
+        rotate_log(opened, WHY)
+    assert not list(store.keys.glob("log-*.key"))

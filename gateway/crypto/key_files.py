@@ -37,6 +37,10 @@ class LogSigner:
         """This key, where it is the one that is asked for."""
         return self if public == self.public else None
 
+    def still(self, public: bytes) -> LogSigner | None:
+        """The same: in memory it stays."""
+        return self.of(public)
+
     def publics(self) -> list[bytes]:
         """The one public key that is kept here."""
         return [self.public]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from pathlib import Path
 
@@ -107,7 +108,10 @@ class KeyStore:
         except OSError:
             return  # what was loaded still serves
         if changed:
-            self._read_keks()
+            loaded = self._keks
+            with contextlib.suppress(ConfigError):  # a start would name what is wrong with it
+                self._read_keks()
+            self._keks = {**loaded, **self._keks}
 
     def _read_keks(self) -> None:
         seen_ns = self.directory.stat().st_mtime_ns if self.directory.is_dir() else -1

@@ -41,7 +41,11 @@ class LogKeys(Protocol):
         ...
 
     def of(self, public: bytes) -> LogSigner | None:
-        """The signer of this public key, as long as it is kept here."""
+        """The signer of this public key; once loaded it serves, wherever the directory has gone."""
+        ...
+
+    def still(self, public: bytes) -> LogSigner | None:
+        """As `of`, but only as long as its private key has not been destroyed."""
         ...
 
     def publics(self) -> list[bytes]:
@@ -105,12 +109,17 @@ class FileLogKeys:
         return self._signers[max(self._signers)].sign(message)
 
     def of(self, public: bytes) -> LogSigner | None:
-        """As LogKeys; what another process made or destroyed meanwhile counts."""
-        number = self._number(public)
-        if number is None:
+        """As LogKeys; what another process made meanwhile is found."""
+        if self._number(public) is None:
             self.load()
-            number = self._number(public)
+        number = self._number(public)
         return None if number is None else self._signers[number]
+
+    def still(self, public: bytes) -> LogSigner | None:
+        """As LogKeys."""
+        number = self._number(public)
+        there = number is not None and self._files.path(number).exists()
+        return self.of(public) if there or number is None else None
 
     def publics(self) -> list[bytes]:
         """As LogKeys."""
@@ -139,8 +148,7 @@ class FileLogKeys:
         return [(self._files.path(number).name, signer.public) for number, signer in sorted(self._signers.items())]
 
     def _number(self, public: bytes) -> int | None:
-        kept = (number for number, signer in self._signers.items() if signer.public == public)
-        return next((number for number in kept if self._files.path(number).exists()), None)
+        return next((number for number, signer in self._signers.items() if signer.public == public), None)
 
 
 def _file(rest: str, keys: Path, setting: str) -> KeyFiles:

@@ -197,6 +197,10 @@ class Nobody:
         """Itself, where it is asked for."""
         return self if public == self.public else None
 
+    def still(self, public: bytes) -> Nobody | None:
+        """The same."""
+        return self.of(public)
+
     def publics(self) -> list[bytes]:
         """The one."""
         return [self.public]

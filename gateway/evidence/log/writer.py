@@ -42,7 +42,11 @@ class Signers(Signer, Protocol):
     """The log's private keys: as a signer the newest one, which begins a new log; `of` finds each by its public key."""
 
     def of(self, public: bytes) -> Signers | None:
-        """The signer of a public key; None where it is not kept here (any more)."""
+        """The signer of a public key; None where there is none."""
+        ...
+
+    def still(self, public: bytes) -> Signer | None:
+        """As `of`, but not once its private key was destroyed."""
         ...
 
     def publics(self) -> list[bytes]:
@@ -176,7 +180,7 @@ class LogWriter:
     def _sign(self, checkpoint: Checkpoint, fresh_key: Signer | None) -> str:
         """By the key that counts; by the former too as long as it goes on, and by the one that takes over."""
         newest = self.known.rotations[-1:]
-        former = [self._signers.of(rotation.old.public) for rotation in newest if rotation.overlap]
+        former = [self._signers.still(rotation.old.public) for rotation in newest if rotation.overlap]
         others = [each for each in (*former, fresh_key) if each is not None]
         return checkpoint.sign(self._signer(), *others)
 
