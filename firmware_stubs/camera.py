@@ -226,7 +226,7 @@ class Camera(threading.Thread):
             return
         self._beginning = True  # neither offered any more nor on its way yet: still not idle
         footage = self._offered.get_nowait()
-        key = self._key or VerifierKey.parse(self._vkey.read_text())
+        key = self._key or self._pinned()
         upload = Upload(footage.recording, footage.memory, key, self._habits)
         if self._signer is not None:
             upload.manifest = self._signer.manifest(footage.recording)
@@ -236,6 +236,14 @@ class Camera(threading.Thread):
         self._fate.begin(footage.recording.size)
         self._beginning = False
         upload.connected(now)
+
+    def _pinned(self) -> VerifierKey:
+        """The key that it was given, or what that one has handed over to since: a camera never goes back."""
+        key = VerifierKey.parse(self._vkey.read_text())
+        for upload in self.uploads:
+            if upload.receipt is not None and upload.pinned == key:
+                key = upload.key
+        return key
 
     def _send(self, line: Line, footage: Footage, command: Command, now: float) -> None:
         """Publish one command; every other segment carries its own digest, as the protocol leaves it open."""

@@ -39,12 +39,18 @@ class VerifierKey:
             key_id = bytes.fromhex(parts[1])
         except ValueError as error:
             raise ProofError("verifier key: id is not hexadecimal") from error
-        typed = _strict_base64(parts[2], "verifier key")
+        typed = strict_base64(parts[2], "verifier key")
         if len(typed) != 33 or typed[0] != ED25519:
             raise ProofError("verifier key: not an Ed25519 key")
         if key_id != hashlib.sha256(parts[0].encode() + b"\n" + typed).digest()[:4]:
             raise ProofError("verifier key: id does not belong to the key")
         return cls(parts[0], key_id, typed[1:])
+
+    @property
+    def text(self) -> str:
+        """As it is printed."""
+        typed = base64.b64encode(bytes([ED25519]) + self.key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{typed}"
 
 
 @dataclass(frozen=True)
@@ -62,19 +68,20 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     if not gap:
         raise ProofError("checkpoint: no signatures")
     body += "\n"
-    _verify_note(body, signatures, key)
+    verify_note(body, signatures, key)
     lines = body.split("\n")
     if len(lines) < 4 or not all(lines[:3]):
         raise ProofError("checkpoint: fewer than three lines")
     if lines[0] != key.name:
         raise ProofError("checkpoint: origin is not the pinned log")
-    root = _strict_base64(lines[2], "checkpoint root")
+    root = strict_base64(lines[2], "checkpoint root")
     if len(root) != 32:
         raise ProofError("checkpoint: root is not 32 bytes")
-    return Checkpoint(lines[0], _decimal(lines[1], "checkpoint size"), root)
+    return Checkpoint(lines[0], decimal(lines[1], "checkpoint size"), root)
 
 
-def _verify_note(body: str, signatures: str, key: VerifierKey) -> None:
+def verify_note(body: str, signatures: str, key: VerifierKey) -> None:
+    """Check that this key is among the signers of a note, and that its signature is right."""
     lines = signatures.split("\n")
     if lines.pop() != "" or not 0 < len(lines) <= SIGNATURE_CAP:
         raise ProofError("checkpoint: signature lines")
@@ -83,7 +90,7 @@ def _verify_note(body: str, signatures: str, key: VerifierKey) -> None:
         words = line.split(" ")
         if len(words) != 3 or words[0] != "\u2014":
             raise ProofError("checkpoint: malformed signature line")
-        blob = _strict_base64(words[2], "checkpoint signature")
+        blob = strict_base64(words[2], "checkpoint signature")
         if words[1] == key.name and blob[:4] == key.key_id:
             _verify_signature(body, blob[4:], key)
             verified = True
@@ -116,11 +123,11 @@ class InclusionProof:
         if not gap or lines.pop(0) != HEADER:
             raise ProofError("proof: not a tlog-proof")
         if lines and lines[0].startswith("extra "):
-            _strict_base64(lines.pop(0).removeprefix("extra "), "proof extra")
+            strict_base64(lines.pop(0).removeprefix("extra "), "proof extra")
         if not lines or not lines[0].startswith("index "):
             raise ProofError("proof: no index line")
-        index = _decimal(lines.pop(0).removeprefix("index "), "proof index")
-        path = tuple(_strict_base64(line, "proof hash") for line in lines)
+        index = decimal(lines.pop(0).removeprefix("index "), "proof index")
+        path = tuple(strict_base64(line, "proof hash") for line in lines)
         if len(path) > PATH_CAP or any(len(node) != 32 for node in path):
             raise ProofError("proof: hashes")
         return cls(index, path, checkpoint)
@@ -156,22 +163,25 @@ def root_from_path(index: int, size: int, leaf: bytes, path: Sequence[bytes]) ->
     return node
 
 
-def check_inclusion(entry: bytes, proof_text: str, key: VerifierKey) -> int:
-    """Verify that the entry is in the pinned log and return its index."""
+def check_inclusion(entry: bytes, proof_text: str, key: VerifierKey, most: int | None = None) -> int:
+    """Verify that the entry is in the pinned log and return its index; most: the largest log the key is good for."""
     proof = InclusionProof.parse(proof_text)
     checkpoint = open_checkpoint(proof.checkpoint, key)
+    if most is not None and checkpoint.size > most:
+        raise ProofError("checkpoint: signed by a key that was rotated before")
     if root_from_path(proof.index, checkpoint.size, leaf_hash(entry), proof.path) != checkpoint.root:
         raise ProofError("proof: does not lead to the signed root")
     return proof.index
 
 
-def _decimal(text: str, what: str) -> int:
+def decimal(text: str, what: str) -> int:
+    """A number as it would be printed."""
     if not text.isascii() or not text.isdecimal() or len(text) > DIGIT_CAP or str(int(text)) != text:
         raise ProofError(f"{what}: not a plain decimal")
     return int(text)
 
 
-def _strict_base64(text: str, what: str) -> bytes:
+def strict_base64(text: str, what: str) -> bytes:
     """Decode, and accept only the one text that encodes to the same again."""
     try:
         decoded = base64.b64decode(text, validate=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firmware_stubs.proof import ProofError, VerifierKey, check_inclusion
+from firmware_stubs.rotation import Trail, follow
 
 ENTRY_CAP = 64 * 1024
 LAST_DAY = "9999-12-31T"
@@ -34,6 +35,7 @@ class Receipt:
     log_index: int
     copies: int
     keep_until: str
+    key: VerifierKey | None = None
 
     @property
     def until_told(self) -> bool:
@@ -57,7 +59,10 @@ def moment(text: str) -> datetime:
 
 
 def verify_receipt(receipt: Mapping[str, object], recording: Recording, key: VerifierKey) -> Receipt:
-    """Check a receipt against the recording that the camera holds and the log key that it pinned."""
+    """Check a receipt against the recording that the camera holds and the log key that it pinned.
+
+    Its `key` is the one to pin from now on: the same, or what that one has handed over to.
+    """
     expected = {"recording": recording.name, "size": recording.size, "sha256": recording.sha256}
     _require(receipt, expected, "receipt")
     entry = _entry_bytes(receipt.get("entry"))
@@ -66,14 +71,26 @@ def verify_receipt(receipt: Mapping[str, object], recording: Recording, key: Ver
     _require(leaf, {"kind": "seal", "sha256": recording.sha256, "size": recording.size, "exhibit": exhibit}, "entry")
     if leaf.get("complete") is False:
         raise ProofError("entry: sealed as incomplete")
-    index = check_inclusion(entry, _text(receipt, "proof"), key)
+    trail = follow(receipt.get("rotations", []), key)
+    index = _proved(entry, _text(receipt, "proof"), trail)
     if receipt.get("log_index") != index:
         raise ProofError("receipt: log_index is not the proof's")
     copies, keep_until = receipt.get("copies"), _text(receipt, "keep_until")
     if not isinstance(copies, int) or copies < 1:
         raise ProofError("receipt: copies")
     moment(keep_until)
-    return Receipt(exhibit, index, copies, keep_until)
+    return Receipt(exhibit, index, copies, keep_until, trail[-1][0])
+
+
+def _proved(entry: bytes, proof: str, trail: Trail) -> int:
+    """The proof may be older than the newest key that the receipt names."""
+    problem = ProofError("proof: no key")
+    for key, most in reversed(trail):
+        try:
+            return check_inclusion(entry, proof, key, most)
+        except ProofError as wrong:
+            problem = wrong
+    raise problem
 
 
 def _require(found: Mapping[str, object], expected: Mapping[str, object], what: str) -> None:

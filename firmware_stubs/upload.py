@@ -62,7 +62,7 @@ class Upload:
         self.violations: list[str] = []
         self.troubles: Counter[str] = Counter()
         self.happenings: list[dict[str, object]] = []
-        self.key = key
+        self.key = self.pinned = key
         self._whole = Ranges.of([(0, recording.size)])
         self._flying = Ranges()
         self._ends: dict[int, int] = {}
@@ -298,6 +298,7 @@ class Upload:
         if self.memory.exhibit not in {None, verified.exhibit}:
             self._violate(f"exhibit_changed:{self.memory.exhibit}:{verified.exhibit}")
         before, self.receipt = self.receipt, verified
+        self.key = verified.key or self.key
         self.memory.exhibit = verified.exhibit
         self.memory.receipt = receipt if isinstance(receipt, dict) else None
         self.phase = Phase.RECEIPTED

@@ -25,6 +25,7 @@ from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
 from gateway.crypto.keys import KeyStore
+from gateway.crypto.permissions import refuse_open
 from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
 from gateway.dispatch_half import dispatch_half
@@ -134,7 +135,8 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(os.close, await asyncio.to_thread(claim, settings.data))
-        keystore = KeyStore(settings.keys)
+        await asyncio.to_thread(refuse_open, settings.keys, settings.authority)
+        keystore = KeyStore(settings.keys, settings.signers)
         keystore.load(create=True)
         store, roster = await _roster(stack, settings)
         devices = devices_half(settings, CredentialStore(store.engine), clock)

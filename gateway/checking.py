@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -57,7 +58,8 @@ def checks(
 ) -> Iterator[Checks]:
     """What [evidence] wants checked, not yet running; repair puts a blob back from a copy."""
     evidence, section = settings.data / "evidence", settings.evidence
-    reconciling = Reconciling(Where(settings.data, settings.keys, section.reconcile_at), custody, clock)
+    beside = tuple(Path(place) / "evidence" for place in settings.store.copy_to)
+    reconciling = Reconciling(Where(settings.data, settings.keys, section.reconcile_at, beside), custody, clock)
     memory = Scrubs(evidence / FILE)
     try:
         memory.open()

@@ -17,6 +17,7 @@ from gateway.backup.restored import clear_mark, read_mark, refuse_restored
 from gateway.checking import Checks, checks
 from gateway.copying import copies_beside, kept_copying
 from gateway.crypto.keys import KeyStore
+from gateway.crypto.signers import Uris
 from gateway.disposing import Disposing, disposing
 from gateway.domain.evidence import Recall, Recorded
 from gateway.errors import ConfigError
@@ -141,9 +142,11 @@ def origin_of(evidence: Path) -> str:
 
 
 @contextlib.contextmanager
-def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bool = False) -> Iterator[Records]:
+def records(
+    evidence: Path, keys: Path | KeyStore, origin: str, clock: Clock, *, create: bool = False
+) -> Iterator[Records]:
     """Open keys, catalogue and log; safe beside a running gateway (the log's writers take turns)."""
-    keystore = KeyStore(keys)
+    keystore = keys if isinstance(keys, KeyStore) else KeyStore(keys)
     keystore.load(create=create)
     with contextlib.ExitStack() as stack:
         keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(evidence / "evidence.db")
@@ -161,12 +164,17 @@ def records(evidence: Path, keys: Path, origin: str, clock: Clock, *, create: bo
 
 @contextlib.contextmanager
 def records_at(
-    evidence: Path, keys: Path, origin: str | None = None, *, even_restored: bool = False
+    evidence: Path,
+    keys: Path,
+    origin: str | None = None,
+    signers: Uris | None = None,
+    *,
+    even_restored: bool = False,
 ) -> Iterator[Records]:
     """Open the records of an existing store, for a command; ConfigError where it is a restored one, never started."""
     if not even_restored:
         refuse_restored(evidence.parent)
-    with records(evidence, keys, origin or origin_of(evidence), SystemClock()) as opened:
+    with records(evidence, KeyStore(keys, signers), origin or origin_of(evidence), SystemClock()) as opened:
         yield opened
 
 
@@ -177,7 +185,8 @@ async def evidence_half(
     """Open everything that keeps evidence; IntegrityError where what lies there is not what was written."""
     evidence = settings.data / "evidence"
     async with contextlib.AsyncExitStack() as stack:
-        opened = stack.enter_context(records(evidence, settings.keys, settings.log.origin, clock, create=True))
+        keystore = KeyStore(settings.keys, settings.signers)
+        opened = stack.enter_context(records(evidence, keystore, settings.log.origin, clock, create=True))
         # Before anything else can be signed: whether a witness saw more of this log than there is.
         witnesses = await stack.enter_async_context(witnessed(settings.log, opened.custody, clock))
         await _restore_on_record(settings, opened.custody)
@@ -244,6 +253,7 @@ def _needs(
         rights=rights,
         details=opened.custody,
         copied=copies,
+        rotations=lambda: opened.custody.rotations,
     )
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from gateway.crypto.export_keys import ExportSigner, export_signer, fingerprint, stamping_certificate
 from gateway.crypto.notes import parse_vkey
 from gateway.domain.ids import ExhibitId
+from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError, LinkError
 from gateway.evidence.export.exporter import Exported, Exporter
 from gateway.evidence.export.faults import KINDS, LISTED_MAX, Kept, fault_record
-from gateway.evidence.export.order import Needs, Order, Published, Witnessing
+from gateway.evidence.export.order import Former, Needs, Order, Published, Witnessing
 from gateway.evidence.log.witnessed import read_cosigned
 from gateway.evidence.settings import LogSection
 from gateway.evidence.vault.files import DiskFiles
@@ -27,6 +28,7 @@ from gateway.outlets.own_timestamps import OwnTimestamps
 from gateway.outlets.settings import TimestampSettings
 from gateway.outlets.timestamps import TimestampClient
 from gateway.ports import Timestamps
+from gateway.rekeying import changes
 from gateway.store.quarantine import QuarantineStore
 from gateway.witnessing import kept_running, witnessed
 
@@ -51,7 +53,23 @@ def published(store: Records, log: LogSection, stamping: TimestampSettings) -> P
         stamp_pem=stamp,
         stamp_sha256=None if stamp is None else fingerprint(stamp),
         stamp_label=stamping.label(log.operator),
+        former=former(store, ours=stamping.embedded),
     )
+
+
+def former(store: Records, *, ours: bool) -> Former:
+    """Every key and certificate that was changed for another, as the log has it."""
+    found: dict[str, tuple[str, ...]] = {}
+    spans: dict[str, str] = {}
+    for what in ("log", "export", *(["tsa"] if ours else [])):
+        turns = [each for each in changes(store, what) if "new" in each.facts]
+        for each in turns:
+            spans[each.facts["new"]] = f" since={rfc3339(each.at)}"
+        for each in turns:
+            ended = spans.get(each.facts["old"], "") + f" until={rfc3339(each.at)}"
+            spans[each.facts["old"]] = ended + (f" size={each.index + 1}" if what == "log" else "")
+        found[what] = tuple(each.facts["old"] for each in reversed(turns))
+    return Former(found["log"], found["export"], found.get("tsa", ()), spans, store.custody.rotations)
 
 
 async def export(
@@ -102,7 +120,8 @@ def faults(store: Records, since: datetime, until: datetime) -> dict[str, Any]:
 
 
 def _signer(store: Records, now: datetime) -> ExportSigner:
-    return export_signer(store.keystore.directory, f"Exports of {store.custody.origin}", now)
+    keys = store.keystore
+    return export_signer(keys.directory, f"Exports of {store.custody.origin}", now, keys.uris.export)
 
 
 def _stamps(store: Records, stamping: TimestampSettings) -> Timestamps | None:

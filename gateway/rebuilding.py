@@ -59,7 +59,11 @@ class _Remembering:
 
 
 def rebuild(
-    data: Path, keys: Path, origin: str, disk: Disk | None = None, told: Callable[[int], None] = lambda _size: None
+    data: Path,
+    keys: Path | KeyStore,
+    origin: str,
+    disk: Disk | None = None,
+    told: Callable[[int], None] = lambda _size: None,
 ) -> Rebuilt:
     """Make evidence.db anew and put it in its place. ConfigError while a gateway runs, StoreBusyError while a command.
 
@@ -72,7 +76,7 @@ def rebuild(
         os.close(descriptor)
 
 
-def _rebuilt(evidence: Path, keys: Path, origin: str, disk: Disk, told: Callable[[int], None]) -> Rebuilt:
+def _rebuilt(evidence: Path, keys: Path | KeyStore, origin: str, disk: Disk, told: Callable[[int], None]) -> Rebuilt:
     began_s, path = time.monotonic(), evidence / "evidence.db"
     fresh = beside(path)
     made = _made(evidence, keys, origin, fresh)
@@ -90,9 +94,9 @@ def _rebuilt(evidence: Path, keys: Path, origin: str, disk: Disk, told: Callable
     return msgspec.structs.replace(made, differing=changed, seconds=round(time.monotonic() - began_s, 3))
 
 
-def _made(evidence: Path, keys: Path, origin: str, path: Path) -> Rebuilt:
+def _made(evidence: Path, keys: Path | KeyStore, origin: str, path: Path) -> Rebuilt:
     """Opening a log applies to its catalogue whatever that lacks: here everything."""
-    keystore = KeyStore(keys)
+    keystore = keys if isinstance(keys, KeyStore) else KeyStore(keys)
     keystore.load()
     keyring, catalogue = Keyring(evidence / "keys.db", keystore), Catalogue(path)
     keyring.open()

@@ -34,6 +34,7 @@ class Where(msgspec.Struct, frozen=True):
     data: Path
     keys: Path
     at: str
+    copies: tuple[Path, ...] = ()
 
     @property
     def evidence(self) -> Path:
@@ -117,7 +118,8 @@ class Reconciling:
 
     async def _asked(self) -> Account:
         """The command's own answer."""
-        where = ("--data", str(self._where.data), "--keys", str(self._where.keys))
+        where = ["--data", str(self._where.data), "--keys", str(self._where.keys)]
+        where += [word for place in self._where.copies for word in ("--copy", str(place))]
         command = ("-m", "gateway", "evidence", "reconcile", *where, "--json", "--no-record", "--idle")
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from gateway.crypto.signers import Uris, check_uris
 from gateway.dispatch.settings import DispatchSettings
 from gateway.errors import ConfigError
 from gateway.evidence.settings import (
@@ -181,6 +182,11 @@ class Settings(Closed, frozen=True):
         return Path(self.evidence.keys) if self.evidence.keys else self.data / "keys"
 
     @property
+    def signers(self) -> Uris:
+        """Which keys sign the log and exports."""
+        return Uris(self.log.signer, self.evidence.export_signer)
+
+    @property
     def authority(self) -> Path:
         """Where the device authority lies: below the keys unless [devices] authority says otherwise."""
         return Path(self.devices.authority) if self.devices.authority else self.keys / "authority"
@@ -251,6 +257,7 @@ def _consistent(settings: Settings) -> Settings:
         if driver.name in seen:
             raise ConfigError(f"driver[{number}].name", f"{driver.name!r} stands twice")
         seen.add(driver.name)
+    check_uris(settings.signers)
     check_witnesses(settings.log)
     settings.timestamp.check()
     broker = settings.broker

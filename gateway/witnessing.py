@@ -11,6 +11,7 @@ import structlog
 from gateway.crypto.cosignatures import parse_witness_vkey
 from gateway.crypto.notes import parse_vkey
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.settings import LogSection
 from gateway.evidence.witness_seat import Seat
 from gateway.evidence.witnesses import Quorum, Witnesses
@@ -37,7 +38,10 @@ async def witnessed(log: LogSection, custody: CustodyLog, clock: Clock) -> Async
             stack.push_async_callback(client.close)
             seats.append(Seat(each.name, each.operator, parse_witness_vkey(each.vkey), client))
         quorum = Quorum(log.operator or "", log.quorum)
-        witnesses = Witnesses(custody.directory / "log", parse_vkey(custody.vkey), seats, quorum, clock)
+        folder, keys = custody.directory / "log", custody.keystore.log_keys
+        known = KnownKeys(folder, parse_vkey(custody.vkey), keys.publics)
+        await asyncio.to_thread(known.reload)
+        witnesses = Witnesses(folder, known, seats, quorum, clock)
         await witnesses.open(log.witness_patience_s)
         yield witnesses
 

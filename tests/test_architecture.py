@@ -31,6 +31,7 @@ drivers/tetra/pei.py drivers/tetra/sds.py drivers/tetra/session.py drivers/tetra
 gateway/domain gateway/errors.py
 gateway/evidence/fold.py gateway/evidence/log/checkpoint.py gateway/evidence/log/merkle.py
 gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/shares.py
+gateway/evidence/log/rotation.py
 gateway/evidence/vault/ranges.py
 gateway/evidence/log/add_checkpoint.py
 gateway/evidence/log/proof.py gateway/evidence/log/tiles.py gateway/evidence/rows.py gateway/evidence/vault/ranges.py

@@ -10,7 +10,9 @@ from aiohttp import web
 from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes
+from gateway.crypto.canonical import canonical
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.log.known_keys import VKEY, read_chain
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, tile_width
 
 ROUTES = Routes()
@@ -39,7 +41,16 @@ def _checkpoint(custody: CustodyLog) -> str:
 @ROUTES.add("GET /v1/log/vkey", "log:read", Answer("The log's verifier key", "text/plain", {"type": "string"}))
 async def vkey(call: Call[Nothing]) -> web.StreamResponse:
     """Answer the verifier key; compare it with the one published elsewhere."""
-    return web.Response(text=_log(call).vkey + "\n", content_type="text/plain")
+    text = await asyncio.to_thread((_log(call).directory / "log" / VKEY).read_text, "utf-8")
+    return web.Response(text=text, content_type="text/plain")
+
+
+@ROUTES.add("GET /v1/log/rotations", "log:read", Answer("Rotations of its key", "text/plain", {"type": "string"}))
+async def rotations(call: Call[Nothing]) -> web.StreamResponse:
+    """Answer the statements that lead from the log's first key to the present one, a JSON object a line."""
+    notes = await asyncio.to_thread(read_chain, _log(call).directory / "log")
+    text = "".join(canonical({"v": 1, "note": note}).decode() + "\n" for note in notes)
+    return web.Response(text=text, content_type="text/plain")
 
 
 @ROUTES.add(

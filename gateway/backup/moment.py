@@ -10,11 +10,12 @@ import msgspec
 
 from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.errors import ConfigError, IntegrityError
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, levels, tile_path, tile_width
 from gateway.evidence.log.writer import LogWriter
+from gateway.evidence.succession import Nobody
 
 SMALL = ("log.vkey", "keys.jsonl", "checkpoint", "cosigned", "halted")
 ENDED = frozenset({"key_destroy", "dispose"})
@@ -50,17 +51,6 @@ class Moment(msgspec.Struct, frozen=True):
                     yield tile_path(ENTRIES, number)
 
 
-class _Nobody:
-    """A key that is only looked for."""
-
-    def __init__(self, public: bytes) -> None:
-        self.public = public
-
-    def sign(self, message: bytes) -> bytes:
-        """Refuse."""
-        raise IntegrityError(f"a backup must not sign {len(message)} bytes as a checkpoint")
-
-
 def moment(evidence: Path) -> Moment:
     """Take the moment; writers wait for it as for one batch. ConfigError where there is no log."""
     log = evidence / "log"
@@ -68,11 +58,11 @@ def moment(evidence: Path) -> Moment:
         key = parse_vkey((log / "log.vkey").read_text("utf-8").strip())
     except (OSError, ValueError) as wrong:
         raise ConfigError("", f"there is no log here: {wrong}", str(log / "log.vkey")) from wrong
-    writer = LogWriter(log, key.name, _Nobody(key.public), Disk())
+    writer = LogWriter(log, key.name, Nobody(key.public), Disk())
     with writer.locked():
         small = {f"log/{name}": (log / name).read_bytes() for name in SMALL if (log / name).exists()}
         try:
-            found = open_checkpoint(small.get("log/checkpoint", b""), key)
+            found = writer.known.open(small.get("log/checkpoint", b""))
         except ValueError as wrong:
             raise IntegrityError(f"{log / 'checkpoint'}: {wrong}") from wrong
         for path in _edge(found.size):

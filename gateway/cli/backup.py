@@ -41,7 +41,7 @@ def backup(config: str | None, data: str | None, *, folder: str, verify: bool, v
 
 
 def _make(found: Places, folder: Path, *, as_json: bool) -> int:
-    with records_at(found.evidence, found.keys, found.origin) as records:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as records:
         store = Store(found.data, found.keys, records.keystore.log_signer, SystemClock(), version("lapel"))
         actor = f"cli:{getpass.getuser()}"
 

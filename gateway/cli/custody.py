@@ -11,5 +11,5 @@ def on_record(found: Places, act: Act) -> None:
     """Log the act; a store that keeps no evidence has no log to write to."""
     if not (found.evidence / "log" / "log.vkey").exists():
         return
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         store.custody.record_now(act)

@@ -15,6 +15,7 @@ from gateway.crypto.keys import KeyStore
 from gateway.crypto.notes import VerifierKey
 from gateway.errors import LinkError
 from gateway.evidence.log.generations import origin_at
+from gateway.evidence.log.known_keys import KnownKeys
 
 NAME = "witness.demo.lapel.invalid/w1"
 OPERATOR = "IG"
@@ -32,7 +33,10 @@ class DemoWitness:
         """Pin the store's log (its key is made where there is none yet) and start; LinkError when it does not."""
         keys = KeyStore(self._root / "keys")
         keys.load(create=True)
-        vkey = str(VerifierKey(origin_at(self._root / "evidence", self._origin), keys.log_signer.public))
+        evidence = self._root / "evidence"
+        known = KnownKeys(evidence / "log", VerifierKey(origin_at(evidence, self._origin), keys.log_signer.public))
+        known.reload()
+        vkey = str(known.current)
         lines = [f"name = {json.dumps(NAME)}", f"port = {self._port}", "[[log]]"]
         lines += [f"origin = {json.dumps(vkey.split('+', maxsplit=1)[0])}", f"vkey = [{json.dumps(vkey)}]", ""]
         self._config.parent.mkdir(mode=0o700, exist_ok=True)

@@ -36,7 +36,7 @@ def at_desk(config: str | None, data: str | None, *, ruled: bool = False) -> Ite
         raise click.UsageError("give -c FILE: rules and decisions begin in the configuration")
     retention = RetentionSection() if config is None else configuration.load(config).retention
     try:
-        with records_at(found.evidence, found.keys, found.origin) as store:
+        with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
             yield desk_of(retention, store.custody, store.catalogue, SystemClock())
     except UnfitError as wrong:
         raise click.UsageError(str(wrong)) from wrong

@@ -57,7 +57,7 @@ evidence.add_command(rebuild_)
 def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) -> None:
     """List exhibits, newest first."""
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         rows, total = store.catalogue.exhibits(limit=limit), store.catalogue.count()
         detail = {"listed": len(rows), "total": total}
         store.custody.record_now(Act("browse", f"cli:{getpass.getuser()}", detail=detail))
@@ -91,7 +91,7 @@ def _line(row: Exhibit, wanted: int) -> tuple[object, ...]:
 def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) -> None:
     """Show EXHIBIT and its custody."""
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         if store.catalogue.exhibit(exhibit) is None:
             raise click.ClickException(f"{exhibit}: there is no such exhibit")
         actor = f"cli:{getpass.getuser()}"

@@ -48,7 +48,7 @@ def audit(  # noqa: PLR0913 - one argument an option
     if not purpose.strip():
         raise click.BadParameter("says nothing", param_hint="--purpose")
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         span = {"from": rfc3339(since), "to": rfc3339(until)}
         detail = {"what": "audit", "purpose": purpose, "facets": span}
         store.custody.record_now(Act("browse", f"cli:{getpass.getuser()}", detail=detail))

@@ -32,7 +32,7 @@ def copies(config: str | None, data: str | None, given: tuple[str, ...], new: st
     """Show each second place: its state, how far it is behind, whose blobs are missing. Exit 1 where one is not up."""
     found = places(config, data)
     section = _section(config, given)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         first = store_of_command(store, section)
         if new is not None:
             _forget(found.evidence, section, new)

@@ -38,7 +38,7 @@ def _opened(config: str | None, data: str | None, *, grace: bool = False) -> Ite
     found = places(config, data)
     settings = Settings() if config is None else configuration.load(config)
     clock = SystemClock()
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         beside = second_places(settings.store, store_of_command(store, settings.store))
         backups = key_backups.places(found.evidence.parent)
         yield store, disposing(store, settings.retention, clock, copies=lambda: beside, key_backups=lambda: backups)

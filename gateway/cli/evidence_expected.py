@@ -41,7 +41,7 @@ def _opened(config: str | None, data: str | None) -> Iterator[Expectations]:
     found = places(config, data)
     section = configuration.load(config).evidence if config else EvidenceSection()
     store = CameraStore(found.data / "cameras.db", Limits(section.expected_hours))
-    with records_at(found.evidence, found.keys, found.origin) as records:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as records:
         roster = RosterStore(found.data / "roster.db")
         try:
             store.open()

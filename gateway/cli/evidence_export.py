@@ -58,7 +58,7 @@ def export_(
     if not target.absolute().parent.is_dir():
         raise click.UsageError(f"{target.absolute().parent}: there is no such folder")
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         done = asyncio.run(export(store, log, stamping, order, target.absolute(), words["patience_s"]))
     if as_json:
         show.json({"v": 1, **{name: getattr(done, name) for name in done.__struct_fields__}})

@@ -93,7 +93,7 @@ def _store(config: str | None, data: str | None) -> Iterator[Store]:
         raise click.UsageError(f"{found.evidence}: there is no evidence store here")
     with contextlib.ExitStack() as stack:
         stack.enter_context(taking_turns(found.evidence))
-        opened = stack.enter_context(records_at(found.evidence, found.keys, found.origin))
+        opened = stack.enter_context(records_at(found.evidence, found.keys, found.origin, found.signers))
         roster = RosterStore(found.data / "roster.db")
         stack.callback(roster.close)
         people, files = roster.roster(), DiskFiles()

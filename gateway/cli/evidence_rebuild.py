@@ -8,6 +8,7 @@ import click
 
 from gateway.cli import show
 from gateway.cli.places import as_json_option, of_store, places
+from gateway.crypto.keys import KeyStore
 from gateway.errors import GatewayError
 from gateway.evidence_half import origin_of, records_at
 from gateway.rebuilding import act, rebuild
@@ -28,9 +29,9 @@ def rebuild_(config: str | None, data: str | None, *, as_json: bool) -> None:
     if not found.evidence.is_dir():
         raise click.UsageError(f"{found.evidence}: there is no evidence store here")
     origin = found.origin or origin_of(found.evidence)
-    made = rebuild(found.data, found.keys, origin)
+    made = rebuild(found.data, KeyStore(found.keys, found.signers), origin)
     try:
-        with records_at(found.evidence, found.keys, found.origin) as store:
+        with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
             store.custody.record_now(act(made, f"cli:{getpass.getuser()}"))
     except (GatewayError, OSError) as wrong:
         click.echo(f"not on record: {wrong}", err=True)

@@ -37,7 +37,9 @@ def reconcile_(config: str | None, data: str | None, keys: str | None, copies: t
     found = places(config, data)
     keys_dir = found.keys if keys is None else Path(keys)
     began = SystemClock().now().utc
-    told = reconcile(found.evidence, keys_dir, origin=found.origin, copies=[Path(copy) for copy in copies])
+    told = reconcile(
+        found.evidence, keys_dir, origin=found.origin, copies=[Path(copy) for copy in copies] or found.copy_places
+    )
     made = account(told, began, SystemClock().now().utc)
     if not asked["no_record"]:
         made = _recorded(found, keys_dir, made)
@@ -48,7 +50,7 @@ def reconcile_(config: str | None, data: str | None, keys: str | None, copies: t
 def _recorded(found: Places, keys: Path, made: Account) -> Account:
     """Put it on record, after everything was read: opening the log brings a catalogue that lags up to date."""
     try:
-        with records_at(found.evidence, keys, found.origin) as store:
+        with records_at(found.evidence, keys, found.origin, found.signers) as store:
             recorded = store.custody.record_now(act(made, f"cli:{getpass.getuser()}"))
         made = msgspec.structs.replace(made, log_index=recorded.index)
         keep(found.evidence, made)

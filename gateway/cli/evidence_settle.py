@@ -38,7 +38,7 @@ def settle(exhibit: str | None, config: str | None, data: str | None, *, as_json
         people = roster.roster()
     finally:
         roster.close()
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         if exhibit is None:
             _list(store, as_json=as_json)
             return

@@ -24,5 +24,5 @@ def fault_record(since: datetime, until: datetime, config: str | None, data: str
     if since > until:
         raise click.UsageError("--from lies behind --to")
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         click.echo(printed(faults(store, since, until)).decode(), nl=False)

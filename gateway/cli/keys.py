@@ -1,4 +1,4 @@
-"""`lapel keys identity EXHIBIT --purpose P`: open one exhibit with the stock `age`, on record."""
+"""`lapel keys list | rotate | retire`; `identity EXHIBIT --purpose P`: one exhibit for the stock `age`, on record."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import getpass
 import click
 
 from gateway.cli.keys_backup import keys_backup
+from gateway.cli.keys_list import list_
+from gateway.cli.keys_rotate import retire, rotate
 from gateway.cli.places import of_store, places
 from gateway.crypto.age import Identity
 from gateway.domain.evidence import Act
@@ -20,6 +22,8 @@ def keys() -> None:
 
 
 keys.add_command(keys_backup)
+for _verb in (list_, rotate, retire):
+    keys.add_command(_verb)
 
 
 @keys.command("identity")
@@ -31,7 +35,7 @@ def identity(exhibit: str, purpose: str, config: str | None, data: str | None) -
     if not purpose.strip():
         raise click.UsageError("--purpose: say why")
     found = places(config, data)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         row = store.catalogue.exhibit(exhibit)
         secret = store.keyring.get(f"identity/{exhibit}")
         if row is None or row.blob is None or secret is None:

@@ -10,18 +10,27 @@ import click
 import msgspec
 
 from gateway import settings as configuration
+from gateway.crypto.signers import Uris
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Places(msgspec.Struct, frozen=True):
-    """The directories of one store; the log's origin, and how many copies are wanted, where a config says it."""
+    """The directories of one store and of its copies; origin, signers, copies wanted, where a config says it."""
 
     data: Path
     evidence: Path
     keys: Path
     origin: str | None = None
     copies: int = 1
+    signers: Uris = Uris()
+    copy_places: tuple[Path, ...] = ()
+    device_authority: Path | None = None
+
+    @property
+    def authority(self) -> Path:
+        """Where the device authority lies."""
+        return self.device_authority or self.keys / "authority"
 
 
 def places(config: str | None, data: str | None) -> Places:
@@ -31,7 +40,14 @@ def places(config: str | None, data: str | None) -> Places:
     if config is not None:
         settings = configuration.load(config)
         found = Places(
-            settings.data, settings.data / "evidence", settings.keys, settings.log.origin, settings.store.copies
+            settings.data,
+            settings.data / "evidence",
+            settings.keys,
+            settings.log.origin,
+            settings.store.copies,
+            settings.signers,
+            tuple(Path(each) / "evidence" for each in settings.store.copy_to),
+            settings.authority,
         )
     else:
         root = Path(str(data))

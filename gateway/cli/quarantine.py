@@ -22,7 +22,7 @@ def quarantine() -> None:
 def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) -> None:
     """List the newest rows with their raw bytes (hex)."""
     found = places(config, data)
-    keystore = KeyStore(found.keys)
+    keystore = KeyStore(found.keys, found.signers)
     keystore.load()
     store = QuarantineStore(found.data / "journal" / "quarantine.db", keystore.wrap, keystore.unwrap)
     rows = store.rows(limit)

@@ -27,7 +27,7 @@ def print_(config: str | None, data: str | None, *, own_time: bool, as_json: boo
     log, stamping = terms(config)
     if own_time and config is None:
         stamping = TimestampSettings(embedded=True)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         lines = published(store, log, stamping).lines()
     if as_json:
         show.json({"v": 1, "published": lines})

@@ -10,15 +10,19 @@ import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.crypto import authority_files as files
+from gateway.crypto import authority_files as store
 from gateway.crypto.certificates import SLACK, new_key
 from gateway.crypto.cms import sign_detached
+from gateway.crypto.key_files import sync
+from gateway.crypto.signers import KeyFiles, Uris, key_files
 from gateway.errors import ConfigError
 
 YEARS = 20
@@ -36,15 +40,65 @@ class ExportSigner:
         return sign_detached(content, x509.load_pem_x509_certificate(self.pem), self._key, at)
 
 
-def export_signer(keys: Path, name: str, now: datetime) -> ExportSigner:
+class Next(msgspec.Struct, frozen=True):
+    """A certificate that waits for its entry in the log, the one before it, and the old key's signature over it."""
+
+    waiting: Path
+    pem: bytes
+    old_pem: bytes
+    signed: bytes
+
+    def activate(self) -> None:
+        """From here on it is the one that counts; durable on return."""
+        if self.waiting.exists():
+            self.waiting.rename(self.waiting.with_suffix(""))
+        sync(self.waiting.parent)
+
+
+def export_signer(keys: Path, name: str, now: datetime, uri: str = Uris().export) -> ExportSigner:
     """The key that signs exports; made where there is none."""
-    key, pem = _pair(keys, "export", name, now)
+    key, pem = _pair(key_files(uri, keys), name, now, stamping=False)
     return ExportSigner(key, pem)
 
 
 def stamping_certificate(keys: Path, name: str, now: datetime) -> bytes:
     """The embedded authority's certificate, PEM (its key lies beside it); made where there is none."""
-    return _pair(keys, "tsa", name, now)[1]
+    return _pair(stamping_files(keys), name, now, stamping=True)[1]
+
+
+def stamping_files(keys: Path) -> KeyFiles:
+    """Where the embedded authority's keys lie."""
+    return KeyFiles(keys / "tsa.key")
+
+
+def stamping_pair(keys: Path) -> tuple[Path, Path]:
+    """The key and the certificate with which the embedded authority answers."""
+    path = stamping_files(keys).path(_current(stamping_files(keys)))
+    return path, path.with_suffix(".crt")
+
+
+def prepare(files: KeyFiles, name: str, now: datetime, *, stamping: bool) -> Next:
+    """The next key with its certificate, not yet the one that counts; the same again after a crash.
+
+    The old key signs the new certificate (CMS, detached, over its PEM).
+    """
+    old_key, old_pem = _pair(files, name, now, stamping=stamping)
+    path = files.path(_current(files) + 1)
+    waiting = path.with_suffix(".crt.next")
+    if not path.exists():
+        store.create(path, new_key())
+    key = _private(path)
+    if not waiting.exists():
+        made = _certificate(key, name, now, stamping=stamping)
+        store.create(waiting, made.public_bytes(Encoding.PEM), store.PUBLIC)
+    pem = store.read(waiting)
+    return Next(waiting, pem, old_pem, ExportSigner(old_key, old_pem).sign(pem, now))
+
+
+def certificates(files: KeyFiles) -> list[tuple[str, bytes]]:
+    """(where it lies, PEM) of each certificate that counts or did, oldest first; the last one counts."""
+    paths = [path for number in _numbers(files) if (path := files.path(number).with_suffix(".crt")).exists()]
+    return [(path.name, store.read(path)) for path in paths]
 
 
 def fingerprint(pem: bytes) -> str:
@@ -55,20 +109,38 @@ def fingerprint(pem: bytes) -> str:
         raise ConfigError("timestamp.ca", f"is no PEM certificate: {wrong}") from wrong
 
 
-def _pair(keys: Path, stem: str, name: str, now: datetime) -> tuple[EllipticCurvePrivateKey, bytes]:
-    """Key and certificate; whoever is first to write one, counts."""
-    private_path, certificate_path = keys / f"{stem}.key", keys / f"{stem}.crt"
-    if not private_path.exists():
-        files.create(private_path, new_key())
-    key = load_pem_private_key(files.read(private_path, private=True), password=None)
+def _numbers(files: KeyFiles) -> list[int]:
+    """Every generation of which there is a certificate; a former one's key may have been destroyed."""
+    return KeyFiles(files.first.with_suffix(".crt")).numbers
+
+
+def _current(files: KeyFiles) -> int:
+    return max(_numbers(files), default=1)
+
+
+def _private(path: Path) -> EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(store.read(path, private=True), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as wrong:
+        raise ConfigError(path.stem, "is not an unencrypted PEM private key", str(path)) from wrong
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise ConfigError(stem, "is not a P-256 key", str(private_path))
+        raise ConfigError(path.stem, "is not a P-256 key", str(path))
+    return key
+
+
+def _pair(files: KeyFiles, name: str, now: datetime, *, stamping: bool) -> tuple[EllipticCurvePrivateKey, bytes]:
+    """The key and certificate that count; whoever is first to write one, counts."""
+    private_path = files.path(_current(files))
+    certificate_path = private_path.with_suffix(".crt")
+    if not private_path.exists() and private_path == files.first:
+        store.create(private_path, new_key())
+    key = _private(private_path)
     if not certificate_path.exists():
-        made = _certificate(key, name, now, stamping=stem == "tsa")
-        files.create(certificate_path, made.public_bytes(Encoding.PEM), files.PUBLIC)
-    pem = files.read(certificate_path)
+        made = _certificate(key, name, now, stamping=stamping)
+        store.create(certificate_path, made.public_bytes(Encoding.PEM), store.PUBLIC)
+    pem = store.read(certificate_path)
     if x509.load_pem_x509_certificate(pem).public_key() != key.public_key():
-        raise ConfigError(stem, f"is not the certificate of {private_path.name}", str(certificate_path))
+        raise ConfigError(private_path.stem, f"is not the certificate of {private_path.name}", str(certificate_path))
     return key, pem
 
 

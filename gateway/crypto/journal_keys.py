@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from gateway.crypto.authority_files import PRIVATE, replace
 from gateway.crypto.keys import KeyStore
 from gateway.crypto.sealing import fresh_key
 from gateway.errors import IntegrityError
@@ -19,6 +21,13 @@ class _KeyFile(msgspec.Struct, frozen=True):
     kek: str
     sealed: str
     v: int = 1
+
+
+def _held(path: Path) -> _KeyFile:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_KeyFile)
+    except (msgspec.DecodeError, ValueError) as wrong:
+        raise IntegrityError(f"{path}: is not a day key: {wrong}") from wrong
 
 
 class JournalKeys:
@@ -33,11 +42,32 @@ class JournalKeys:
         if not path.exists():
             kek, sealed = self._keystore.wrap(name, fresh_key())
             self._write(path, msgspec.json.encode(_KeyFile(kek, base64.b64encode(sealed).decode())))
+        return self._opened(path, _held(path))
+
+    def under(self) -> dict[str, int]:
+        """How many day keys are wrapped under each KEK."""
+        return dict(Counter(_held(path).kek for path in self._paths()))
+
+    def rewrap(self) -> int:
+        """Wrap every day key anew under the newest KEK, one file after another; how many. Cut off, it goes on."""
+        newest, count = self._keystore.wrap("rewrap", b"")[0], 0
+        for path in self._paths():
+            held = _held(path)
+            if held.kek != newest:
+                kek, sealed = self._keystore.wrap(f"journal/{path.stem}", self._opened(path, held))
+                replace(path, msgspec.json.encode(_KeyFile(kek, base64.b64encode(sealed).decode())), PRIVATE)
+                count += 1
+        return count
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._directory.glob("*.key"))
+
+    def _opened(self, path: Path, held: _KeyFile) -> bytes:
         try:
-            held = msgspec.json.decode(path.read_bytes(), type=_KeyFile)
-            return self._keystore.unwrap(name, held.kek, base64.b64decode(held.sealed, validate=True))
-        except (msgspec.DecodeError, ValueError) as wrong:
+            sealed = base64.b64decode(held.sealed, validate=True)
+        except ValueError as wrong:
             raise IntegrityError(f"{path}: is not a day key: {wrong}") from wrong
+        return self._keystore.unwrap(f"journal/{path.stem}", held.kek, sealed)
 
     def _write(self, path: Path, content: bytes) -> None:
         fresh = path.with_suffix(f".{os.getpid()}")

@@ -1,73 +1,54 @@
-"""The key files of docs/formats.md, "Keys": key-encryption keys and the log's signing key."""
+"""The keys directory of docs/formats.md, "Keys": key-encryption keys, and the signers that the configuration names."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import re
-import stat
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-
 from gateway.crypto import sealing
+from gateway.crypto.key_files import LogSigner, read_key, signing_key, sync, write_new
 from gateway.crypto.notes import strict_base64
+from gateway.crypto.signers import LogKeys, Uris, log_keys
 from gateway.errors import ConfigError, EvidenceError, MisuseError
 
+__all__ = ["KeyStore", "LogSigner", "signing_key"]
 _KEK_FILE = re.compile(r"kek-([1-9][0-9]{0,8})\.key")
-_KEY_FILE_BYTES_MAX = 4096
-
-
-class LogSigner:
-    """The log's Ed25519 key (RFC 8032)."""
-
-    def __init__(self, private: Ed25519PrivateKey) -> None:
-        self._private = private
-        self.public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign; 64 bytes."""
-        return self._private.sign(message)
 
 
 class KeyStore:
-    """The keys directory, loaded once; secrets stay inside."""
+    """The keys directory; secrets stay inside. What another process adds to it is found when it is needed."""
 
-    def __init__(self, directory: Path | str) -> None:
+    def __init__(self, directory: Path | str, uris: Uris | None = None) -> None:
         self.directory = Path(directory)
+        self.uris = uris or Uris()
         self._keks: dict[int, bytes] = {}
-        self._signer: LogSigner | None = None
+        self._log_keys: LogKeys | None = None
+        self._seen_ns = -1
 
     def load(self, *, create: bool = False) -> None:
         """Read every key; with create, first make those of which there is none yet."""
+        signers = log_keys(self.uris.log, self.directory)
         if create:
             self._create_missing()
-        keks = {}
-        for path in sorted(self.directory.glob("kek-*.key")):
-            named = _KEK_FILE.fullmatch(path.name)
-            if named is None:
-                raise ConfigError("kek", "is not named kek-<n>.key", str(path))
-            keks[int(named[1])] = _kek(path)
-        if not keks:
+        self._read_keks()
+        if not self._keks:
             raise ConfigError("keys", "there is no kek-<n>.key", str(self.directory))
-        self._signer = LogSigner(_private_key(self.directory / "log.key"))
-        self._keks = keks
+        signers.load(create=create)
+        self._log_keys = signers
 
     @property
-    def log_signer(self) -> LogSigner:
-        """The log's signing key."""
-        if self._signer is None:
+    def log_keys(self) -> LogKeys:
+        """The log's signing keys: the one that signs, and those that did before."""
+        if self._log_keys is None:
             raise MisuseError("the key store is not loaded")
-        return self._signer
+        return self._log_keys
+
+    @property
+    def log_signer(self) -> LogKeys:
+        """The log's newest signing key."""
+        return self.log_keys
 
     @property
     def kek_ids(self) -> tuple[str, ...]:
@@ -75,91 +56,84 @@ class KeyStore:
         return tuple(f"kek-{number}" for number in sorted(self._keks))
 
     def wrap(self, name: str, secret: bytes) -> tuple[str, bytes]:
-        """Wrap under the newest KEK: its id and the sealed bytes."""
+        """Wrap under the newest KEK, whichever process made it: its id and the sealed bytes."""
         if not self._keks:
             raise MisuseError("the key store is not loaded")
+        self._look()
         newest = max(self._keks)
         return f"kek-{newest}", sealing.wrap(self._keks[newest], name, secret)
 
     def unwrap(self, name: str, kek_id: str, sealed: bytes) -> bytes:
         """Unwrap; EvidenceError where that KEK is gone, IntegrityError where the bytes were changed."""
-        kek = next((kek for number, kek in self._keks.items() if f"kek-{number}" == kek_id), None)
+        kek = self._kek_of(kek_id)
+        if kek is None:
+            self._look()
+            kek = self._kek_of(kek_id)
         if kek is None:
             raise EvidenceError(f"{name} is wrapped under {kek_id}, which {self.directory} does not have")
         return sealing.unwrap(kek, name, sealed)
 
+    def refresh(self) -> None:
+        """Read the KEKs again."""
+        self._read_keks()
+
     def add_kek(self) -> str:
         """Make the next KEK, load it, and give its id; from now on it wraps."""
+        self._read_keks()
         number = max(self._keks, default=0) + 1
         path = self.directory / f"kek-{number}.key"
-        _write_new(path, base64.b64encode(sealing.fresh_key()) + b"\n")
+        write_new(path, base64.b64encode(sealing.fresh_key()) + b"\n")
         self._keks = {**self._keks, number: _kek(path)}
         return f"kek-{number}"
+
+    def retire_kek(self, kek_id: str) -> None:
+        """Destroy a KEK that is not the newest; durable on return. What is wrapped under it is lost."""
+        if kek_id == self.kek_ids[-1]:
+            raise MisuseError(f"{kek_id} is the newest, and wraps")
+        (self.directory / f"{kek_id}.key").unlink(missing_ok=True)
+        sync(self.directory)
+        self._read_keks()
+
+    def kek_made_at(self, kek_id: str) -> float:
+        """When its file was made, in seconds since the epoch."""
+        return (self.directory / f"{kek_id}.key").stat().st_mtime
+
+    def _kek_of(self, kek_id: str) -> bytes | None:
+        return next((kek for number, kek in self._keks.items() if f"kek-{number}" == kek_id), None)
+
+    def _look(self) -> None:
+        """Read the KEKs again where the directory has changed: another process may have added one."""
+        try:
+            changed = self.directory.stat().st_mtime_ns != self._seen_ns
+        except OSError:
+            return  # what was loaded still serves
+        if changed:
+            loaded = self._keks
+            with contextlib.suppress(ConfigError):  # a start would name what is wrong with it
+                self._read_keks()
+            self._keks = {**loaded, **self._keks}
+
+    def _read_keks(self) -> None:
+        seen_ns = self.directory.stat().st_mtime_ns if self.directory.is_dir() else -1
+        keks = {}
+        for path in sorted(self.directory.glob("kek-*.key")):
+            named = _KEK_FILE.fullmatch(path.name)
+            if named is None:
+                raise ConfigError("kek", "is not named kek-<n>.key", str(path))
+            keks[int(named[1])] = _kek(path)
+        self._keks, self._seen_ns = keks, seen_ns
 
     def _create_missing(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(self.directory.glob("kek-*.key")):
-            _write_new(self.directory / "kek-1.key", base64.b64encode(sealing.fresh_key()) + b"\n")
-        if not (self.directory / "log.key").exists():
-            _write_new(self.directory / "log.key", _new_pem())
-
-
-def signing_key(path: Path, *, create: bool = False) -> LogSigner:
-    """One Ed25519 key in a file of its own; with create it is made where there is none."""
-    if create and not path.exists():
-        _write_new(path, _new_pem())
-    return LogSigner(_private_key(path))
-
-
-def _new_pem() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise ConfigError("permissions", "group or others may use this key (chmod 600)", str(path))
-            return file.read(_KEY_FILE_BYTES_MAX)
-    except OSError as problem:
-        raise ConfigError("key", f"cannot be read: {problem.strerror}", str(path)) from problem
+            write_new(self.directory / "kek-1.key", base64.b64encode(sealing.fresh_key()) + b"\n")
 
 
 def _kek(path: Path) -> bytes:
     try:
-        key = strict_base64(_read(path).decode("ascii").removesuffix("\n"))
+        key = strict_base64(read_key(path).decode("ascii").removesuffix("\n"))
     except ValueError as problem:
         raise ConfigError("kek", "is not one line of base64", str(path)) from problem
     if len(key) != sealing.KEY_BYTES:
         raise ConfigError("kek", f"has {len(key)} bytes, expected {sealing.KEY_BYTES}", str(path))
     return key
-
-
-def _private_key(path: Path) -> Ed25519PrivateKey:
-    pem = _read(path)
-    try:
-        private = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
-        raise ConfigError("log.key", "is not an unencrypted PEM private key", str(path)) from problem
-    if not isinstance(private, Ed25519PrivateKey):
-        raise ConfigError("log.key", "is not an Ed25519 key", str(path))
-    return private
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Whole or not at all, and never over another's: a half-written key would lock its owner out."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):  # another process was first: its key counts
-        os.link(fresh, path)
-    fresh.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

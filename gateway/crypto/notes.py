@@ -99,9 +99,18 @@ def parse_vkey(text: str) -> VerifierKey:
 def sign_note(text: str, name: str, signer: Signer) -> str:
     """Sign a text that ends in a newline; the note has one signature."""
     _check_text(text)
+    return f"{text}\n{_signed(text, name, signer)}"
+
+
+def add_signature(note: str, name: str, signer: Signer) -> str:
+    """Put one more signature behind those of a note."""
+    return note + _signed(parse_note(note.encode()).text, name, signer)
+
+
+def _signed(text: str, name: str, signer: Signer) -> str:
     key = VerifierKey(check_name(name), signer.public)
     signature = base64.b64encode(key.key_id + signer.sign(text.encode())).decode()
-    return f"{text}\n{_DASH}{name} {signature}\n"
+    return f"{_DASH}{name} {signature}\n"
 
 
 def parse_note(raw: bytes) -> Note:

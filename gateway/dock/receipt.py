@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.crypto.notes import VerifierKey
 from gateway.domain.time import from_rfc3339
-from gateway.evidence.log.proof import verify_proof
+from gateway.evidence.log.rotation import proved, trail
 
 ENTRY_CAP = 64 * 1024
 LAST_YEAR = 9999
@@ -37,6 +37,7 @@ class Receipt(msgspec.Struct, frozen=True):
     entry: str
     proof: str
     keep_until: str
+    rotations: list[str] = []
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ def verify_receipt(receipt: dict[str, Any], recording: str, size: int, sha256: s
         )
     if leaf != Leaf("seal", told.exhibit, sha256, size, complete=True):
         raise ValueError("receipt: its log entry does not seal this file, whole")
-    index = verify_proof(told.proof, entry, key)
+    index = proved(told.proof, entry, trail(told.rotations, key))
     if index != told.log_index:
         raise ValueError(f"receipt: log_index {told.log_index}, its proof is of {index}")
     return Proven(told.exhibit, index, from_rfc3339(told.keep_until))

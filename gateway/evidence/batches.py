@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from gateway.crypto.canonical import parse_canonical
+from gateway.crypto.notes import Signer, VerifierKey
 from gateway.domain.evidence import Act, Recorded
 from gateway.errors import IntegrityError, OverruledError, StoreBusyError
 from gateway.evidence.details import Details
@@ -41,12 +43,29 @@ class Batches:
         with self._writer.locked():
             self._settle()
             self._judge(acts)
-            size = self._writer.head.edge.size
-            composed = self._compose(acts)
-            self.details.append(composed)
-            settled = self._writer.append([one.leaf for one in composed])
-            self._apply([Entry(at, one.leaf, one.facts, one.detail) for at, one in enumerate(composed, size)], settled)
-            head = self._writer.head
+            return self._write(self._compose(acts))
+
+    def rotate(self, act: Act, at: datetime, fresh_key: Signer, *, overlap: bool) -> Recorded:
+        """Hand the log over to a fresh key: the last entry under the old one. OSError or StoreBusyError: it was not.
+
+        Whatever happens after its checkpoint has its name, the next batch or start completes it.
+        """
+        with self._writer.locked():
+            self._settle()
+            old, new = self._writer.key, VerifierKey(self._writer.key.name, fresh_key.public)
+            note = self._writer.rotation(fresh_key, overlap=overlap)
+            facts = {"what": "log", "old": str(old), "new": str(new), "signed": note}
+            act = msgspec.structs.replace(act, facts=facts)
+            return self._write(self._compose([(act, at)]), fresh_key)[0]
+
+    def _write(self, composed: Sequence[Composed], fresh_key: Signer | None = None) -> list[Recorded]:
+        size = self._writer.head.edge.size
+        self.details.append(composed)
+        settled = self._writer.append([one.leaf for one in composed], fresh_key)
+        if fresh_key is not None and settled:
+            settled = self._turned_over()
+        self._apply([Entry(at, one.leaf, one.facts, one.detail) for at, one in enumerate(composed, size)], settled)
+        head = self._writer.head
         proofs = prove(self._writer.tiles, head, range(size, head.edge.size))
         return [
             Recorded(at, one.leaf, proof) for at, (one, proof) in enumerate(zip(composed, proofs, strict=True), size)
@@ -60,10 +79,20 @@ class Batches:
                 if problem is not None:
                     raise OverruledError(problem)
 
+    def _turned_over(self) -> bool:
+        """The rotation is in the log for good; what the disk refuses now is done before the next batch."""
+        try:
+            self._writer.turn_over()
+        except OSError as problem:
+            _log.warning("rotation_unfinished", problem=str(problem))
+            return False
+        return True
+
     def _settle(self) -> None:
         self._writer.refresh()
         before = self._writer.head.edge.size
         self._writer.recover()
+        self._writer.turn_over()
         size, applied = self._writer.head.edge.size, self._catalogue.applied_size
         if applied > size:
             raise IntegrityError(f"the catalogue has {applied} entries, the log only {size}")

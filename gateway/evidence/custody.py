@@ -22,13 +22,13 @@ import structlog
 
 from gateway.crypto.canonical import parse_canonical
 from gateway.crypto.keys import KeyStore
+from gateway.crypto.notes import Signer
 from gateway.domain.evidence import Act, Recorded
 from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.evidence.batches import Batches, prove
 from gateway.evidence.details import Details
 from gateway.evidence.disposal.law import KINDS
 from gateway.evidence.leaf import check
-from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.merkle import inclusion_proof
 from gateway.evidence.log.proof import print_proof
@@ -90,7 +90,7 @@ class CustodyLog:
         if self._thread is not None:
             return
         directory = Path(self.directory)
-        writer = LogWriter(directory / "log", self.origin, self.keystore.log_signer, self.disk)
+        writer = LogWriter(directory / "log", self.origin, self.keystore.log_keys, self.disk)
         batches = Batches(writer, Details(directory / "details", self.keyring, self.disk), self.catalogue, self.build)
         with _full_disk_is_busy():
             batches.settle()
@@ -126,6 +126,20 @@ class CustodyLog:
         """As `record_many`, for callers without a loop; blocks."""
         return self._ask(acts).result() if acts else []
 
+    def rotate_now(self, act: Act, fresh_key: Signer, *, overlap: bool = False) -> Recorded:
+        """Hand the log over to a fresh key; blocks. StoreBusyError: not now, the old one goes on."""
+        with self._guard:
+            if self._thread is None:
+                raise MisuseError("the custody log is not open")
+            done = self._thread.submit(self._batches.rotate, act, self.clock.now().utc, fresh_key, overlap=overlap)
+        with _full_disk_is_busy():
+            return done.result()
+
+    @property
+    def rotations(self) -> tuple[str, ...]:
+        """The signed statements that lead from the log's first key to the present one."""
+        return self._opened.known.notes
+
     @property
     def vkey(self) -> str:
         """The log's C2SP verifier key."""
@@ -151,7 +165,7 @@ class CustodyLog:
     def proof_under(self, index: int, note: str) -> str:
         """`.tlog-proof` of an entry against an older checkpoint of this log, cosigned or not; ValueError."""
         writer = self._opened
-        head = open_checkpoint(note.encode(), writer.key)
+        head = writer.known.open(note.encode())
         path = inclusion_proof(index, head.size, writer.tiles.node(head.size))
         return print_proof(index, path, note)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -129,3 +129,5 @@ class Needs(msgspec.Struct, frozen=True):
     copied: Copied | None = None
     recall: Recall | None = None
     """What a restore lost, and cameras are asked for again."""
+    rotations: Callable[[], Sequence[str]] = tuple
+    """Statements that lead from the log's first key to the present one: a receipt passes them on."""

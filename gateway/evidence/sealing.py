@@ -192,6 +192,9 @@ class Sealing:
             "copies": copied[0],
             "keep_until": self._keep_until(leaf.at, copied[1]),
         }
+        rotations = list(self._needs.rotations())
+        if rotations:
+            receipt["rotations"] = rotations
         return Sealed(key, exhibit, leaf.size, leaf.sha256, recorded.index, receipt, flags)
 
     async def _run(self, work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - whatever work takes

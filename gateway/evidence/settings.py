@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from gateway.crypto.cosignatures import parse_witness_vkey
+from gateway.crypto.signers import Uris
 from gateway.errors import ConfigError
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -41,6 +42,7 @@ class EvidenceSection(Closed, frozen=True):
 
     enabled: bool = True
     keys: str | None = None
+    export_signer: str = Uris().export
     resume_days: Positive = 35
     receipt_keep_hours: Annotated[int, msgspec.Meta(ge=0)] = 24
     expected_hours: Positive = 24
@@ -138,6 +140,7 @@ class LogSection(Closed, frozen=True):
     """[log]: the log's origin, first line of every checkpoint; who runs it; who witnesses it."""
 
     origin: Annotated[str, msgspec.Meta(pattern=r"^[^\s+]+$")] = "lapel.invalid/log"
+    signer: str = Uris().log
     operator: Name | None = None
     witness: list[WitnessSection] = msgspec.field(default_factory=list)
     witness_quorum: Annotated[int, msgspec.Meta(ge=0)] | None = None

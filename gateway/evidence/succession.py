@@ -14,17 +14,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.crypto.notes import Signer, VerifierKey, parse_vkey
+from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, IntegrityError
 from gateway.evidence.batches import compose_alone
 from gateway.evidence.details import Details
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of, successor_of
 from gateway.evidence.log.merkle import root
 from gateway.evidence.log.witnessed import Halt, halt, halted, read_cosigned
-from gateway.evidence.log.writer import LogWriter
+from gateway.evidence.log.writer import LogWriter, Signers
 from gateway.ports import Clock
 
 KIND = "successor"
@@ -41,10 +41,13 @@ class Former(msgspec.Struct, frozen=True):
     witnessed_note: str
     agreed: int
     missing: tuple[tuple[int, int], ...]
+    witnessed_key: VerifierKey | None = None
+    key_lost: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
         """What entry 0 of the successor says in clear."""
+        other = {} if self.witnessed_key is None else {"witnessed_vkey": str(self.witnessed_key)}
         return {
             "former": {
                 "origin": self.key.name,
@@ -53,6 +56,7 @@ class Former(msgspec.Struct, frozen=True):
                 "witnessed": self.witnessed_note or None,
                 "agreed": self.agreed,
                 "missing": [list(span) for span in self.missing],
+                **other,
             }
         }
 
@@ -73,22 +77,35 @@ def former_of(writer: LogWriter, witnessed: str, unproven_size: int | None) -> F
     writer.recover()
     writer.clear()
     head, key = writer.head, writer.key
+    witnessed_key = key
     cosigned = read_cosigned(writer.directory, key)
     agreed = 0 if cosigned is None else min(cosigned.size, head.edge.size)
     if unproven_size is not None:
         seen_size, contradicts = unproven_size, unproven_size > head.edge.size
     else:
-        seen = _opened(witnessed, key)
+        seen, witnessed_key = _shown(writer, witnessed)
         seen_size = seen.size
         contradicts = seen.size > head.edge.size or root(seen.size, writer.tiles.node(head.edge.size)) != seen.root
     if not contradicts:
         raise ConfigError("", f"the log of {head.edge.size} entries agrees with what a witness saw ({seen_size})")
     begin = head.edge.size if seen_size > head.edge.size else min(agreed, seen_size)
     surviving = Checkpoint(key.name, head.edge.size, head.edge.root())
-    return Former(key, surviving, head.note, witnessed, agreed, ((begin, seen_size),))
+    spans = ((begin, seen_size),)
+    return Former(key, surviving, head.note, witnessed, agreed, spans, None if witnessed_key == key else witnessed_key)
 
 
-def succeed(evidence: Path, signer: Signer, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
+def former_without_key(writer: LogWriter) -> Former:
+    """What entry 0 has to say of a log whose private key is lost: it is whole, and signs no more. Wants its lock."""
+    writer.refresh(even_halted=True)
+    writer.recover()
+    writer.clear()
+    head, cosigned = writer.head, read_cosigned(writer.directory, writer.key)
+    surviving = Checkpoint(writer.key.name, head.edge.size, head.edge.root())
+    agreed = 0 if cosigned is None else cosigned.size
+    return Former(writer.key, surviving, head.note, "", agreed, (), key_lost=True)
+
+
+def succeed(evidence: Path, signer: Signers, plugs: Plugs, act: tuple[Act, Clock, str], former: Former) -> Begun:
     """Write the successor beside the old log and put it in its place; may be called again after a crash.
 
     plugs are the details and what empties the catalogue, act is (the act without its facts, the clock, the build).
@@ -102,7 +119,10 @@ def succeed(evidence: Path, signer: Signer, plugs: Plugs, act: tuple[Act, Clock,
         shutil.rmtree(fresh)
     composed = compose_alone(msgspec.structs.replace(act[0], facts=former.facts), act[1].now().utc, act[2])
     details.append([composed])
-    writer = LogWriter(fresh, successor_of(former.key.name), signer, disk)
+    own = signer if former.key_lost else signer.of((former.witnessed_key or former.key).public)
+    if own is None:
+        raise ConfigError("log.signer", f"there is no private key of {former.witnessed_key or former.key} here")
+    writer = LogWriter(fresh, successor_of(former.key.name), own, disk)
     with writer.locked():
         writer.begin()
         _append(writer, [composed.leaf])
@@ -139,7 +159,7 @@ def _is_log(folder: Path) -> bool:
 
 def _copy(old: Path, former: Former, writer: LogWriter) -> None:
     """Every surviving entry, in order; the old root comes out again, or it is not what was signed."""
-    source = LogWriter(old, former.key.name, _Nobody(former.key.public), Disk())
+    source = LogWriter(old, former.key.name, Nobody(former.key.public), Disk())
     batch: list[bytes] = []
     for _, leaf in source.tiles.leaves(0, former.surviving.size):
         batch.append(leaf)
@@ -160,18 +180,30 @@ def _append(writer: LogWriter, leaves: list[bytes]) -> None:
     writer.prune(before)
 
 
-def _opened(note: str, key: VerifierKey) -> Checkpoint:
+def _shown(writer: LogWriter, note: str) -> tuple[Checkpoint, VerifierKey]:
     try:
-        return open_checkpoint(note.encode(), key)
+        return writer.known.shown(note.encode())
     except ValueError as wrong:
         raise ConfigError("checkpoint", f"is not one of this log: {wrong}") from wrong
 
 
-class _Nobody:
+class Nobody:
     """A signer for reading: it signs nothing."""
 
     def __init__(self, public: bytes) -> None:
         self.public = public
+
+    def of(self, public: bytes) -> Nobody | None:
+        """Itself, where it is asked for."""
+        return self if public == self.public else None
+
+    def still(self, public: bytes) -> Nobody | None:
+        """The same."""
+        return self.of(public)
+
+    def publics(self) -> list[bytes]:
+        """The one."""
+        return [self.public]
 
     def sign(self, message: bytes) -> bytes:
         """Refuse."""

@@ -10,17 +10,19 @@ import msgspec
 import structlog
 
 from gateway.crypto.cosignatures import WitnessKey, cosignature_line
-from gateway.crypto.notes import VerifierKey
 from gateway.domain.backoff import Backoff
 from gateway.errors import IntegrityError, LinkError
 from gateway.evidence.log.add_checkpoint import log_id, print_submission, size_of
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.merkle import EMPTY_ROOT, consistency_proof, root
 from gateway.evidence.log.reader import TileReader
+from gateway.evidence.log.rotation import carried
 from gateway.evidence.log.witnessed import Halt
 from gateway.ports import WitnessAnswer, WitnessDoor
 
 TRIES = 3
+UNKNOWN_KEY = 403
 FIRST_S, CAP_S = 1.0, 60.0
 WORDS_MAX = 200
 State = Literal["new", "ok", "down", "refused", "contradicted"]
@@ -71,9 +73,9 @@ class Asking:
     """Asks witnesses for cosignatures, from one log's tiles."""
 
     def __init__(
-        self, key: VerifierKey, tiles: TileReader, head: Callable[[], Target], jitter: Callable[[], float]
+        self, known: KnownKeys, tiles: TileReader, head: Callable[[], Target], jitter: Callable[[], float]
     ) -> None:
-        self._key, self._tiles, self._head, self._jitter = key, tiles, head, jitter
+        self._known, self._tiles, self._head, self._jitter = known, tiles, head, jitter
 
     async def offer(self, seat: Seat, target: Target, now_s: float) -> Outcome:
         """One conversation; the seat's state, size and next moment are up to date afterwards."""
@@ -111,10 +113,13 @@ class Asking:
         seat.counts["failed" if state == "down" else "refused"] += 1
 
     async def _asked(self, seat: Seat, target: Target) -> Outcome:
-        old = seat.size if seat.size is not None and seat.size <= target.size else 0
+        old, told = (seat.size if seat.size is not None and seat.size <= target.size else 0), ""
         for _ in range(TRIES):
             path = await asyncio.to_thread(self._path, old, target.size)
-            answer = await seat.door.add_checkpoint(print_submission(old, path, target.note))
+            answer = await seat.door.add_checkpoint(print_submission(old, path, target.note + told))
+            if answer.status == UNKNOWN_KEY and not told and self._known.notes:
+                told = carried(self._known.notes)  # it has not heard yet that our key was rotated
+                continue
             if answer.status == 200:
                 return Outcome(line=cosignature_line(answer.body, target.note, seat.key))
             if answer.status != 409:
@@ -137,7 +142,7 @@ class Asking:
         said = f"HTTP {answer.status} {words}"
         if answer.status >= 500:
             raise LinkError(said)
-        if answer.status == 422:
+        if answer.status in (UNKNOWN_KEY, 422):
             why = await self._proven(seat)
             if why is not None:
                 return Outcome(halt=why)
@@ -159,10 +164,10 @@ class Asking:
 
     async def _proven(self, seat: Seat) -> Halt | None:
         """The checkpoint that the witness saw, where our own signature on it contradicts this log."""
-        raw = await seat.door.latest(log_id(self._key.name))
+        raw = await seat.door.latest(log_id(self._known.current.name))
         if raw is None:
             return None
-        seen = open_checkpoint(raw, self._key)
+        seen, _ = await asyncio.to_thread(self._known.shown, raw)
         head = await asyncio.to_thread(self._head)
         if seen.size > head.size:
             problem = f"this log was signed at {seen.size} entries and has {head.size}: it was rolled back"

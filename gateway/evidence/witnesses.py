@@ -15,10 +15,10 @@ import msgspec
 import structlog
 
 from gateway.crypto.cosignatures import with_cosignatures
-from gateway.crypto.notes import VerifierKey
 from gateway.errors import IntegrityError
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.reader import TileReader
 from gateway.evidence.log.witnessed import Cosigned, Halt, halt, keep_cosigned, read_cosigned
 from gateway.evidence.witness_seat import Asking, Outcome, Seat, Target
@@ -50,18 +50,18 @@ class Witnesses:
     def __init__(
         self,
         log: Path,
-        key: VerifierKey,
+        known: KnownKeys,
         seats: Sequence[Seat],
         quorum: Quorum,
         clock: Clock,
         jitter: Callable[[], float] = _SYSTEM.random,
     ) -> None:
-        self.log, self.key, self.seats, self.quorum = log, key, tuple(seats), quorum
+        self.log, self.known, self.seats, self.quorum = log, known, tuple(seats), quorum
         self.problem: str | None = None
         self.cosigned: Cosigned | None = None
         self._disk, self._clock = Disk(), clock
         self._tiles = TileReader(log)
-        self._asking = Asking(key, self._tiles, self._head, jitter)
+        self._asking = Asking(known, self._tiles, self._head, jitter)
         self._target: Target | None = None
         self._gathered: dict[str, str] = {}
         self._keeping = asyncio.Lock()
@@ -86,7 +86,7 @@ class Witnesses:
             pass
         unasked = [seat.name for seat in self.seats if seat.state in ("down", "new")]
         if unasked:
-            _log.warning("witness_unasked", witnesses=unasked, log=self.key.name)
+            _log.warning("witness_unasked", witnesses=unasked, log=self.known.current.name)
         doubted = [seat for seat in self.seats if seat.state == "contradicted"]
         if doubted:
             raise IntegrityError(f"witness {doubted[0].name}: {doubted[0].problem}")
@@ -154,7 +154,7 @@ class Witnesses:
 
     def _recall(self) -> None:
         """What was kept: a tree below what met the quorum was rolled back, without anybody being asked."""
-        self.cosigned = read_cosigned(self.log, self.key)
+        self.cosigned = read_cosigned(self.log, self.known.current)
         head = self._head()
         if self.cosigned is not None and self.cosigned.size > head.size:
             problem = f"the log has {head.size} entries, {self.log / 'cosigned'} is of {self.cosigned.size}"
@@ -165,7 +165,7 @@ class Witnesses:
         """The newest checkpoint on disk, whichever process wrote it."""
         raw = (self.log / "checkpoint").read_bytes()
         try:
-            return Target(raw.decode(), open_checkpoint(raw, self.key))
+            return Target(raw.decode(), self.known.open(raw))
         except ValueError as problem:
             raise IntegrityError(f"{self.log / 'checkpoint'}: {problem}") from problem
 

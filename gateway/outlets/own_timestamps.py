@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from gateway.crypto.export_keys import stamping_pair
 from gateway.errors import LinkError
 
 PATIENCE_S = 30.0
@@ -30,7 +31,7 @@ class OwnTimestamps:
     """Answers RFC 3161 queries with `tsa.key` and `tsa.crt` of the keys directory (`gateway.ports.Timestamps`)."""
 
     def __init__(self, keys: Path) -> None:
-        self._key, self._certificate = (keys / "tsa.key").resolve(), (keys / "tsa.crt").resolve()
+        self._keys = keys
 
     async def stamp(self, query: bytes) -> bytes:
         """Answer a query; LinkError where openssl is missing or refuses."""
@@ -42,7 +43,8 @@ class OwnTimestamps:
 
     async def _reply(self, room: Path) -> None:
         words = ["ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-out", "reply"]
-        words += ["-inkey", str(self._key), "-signer", str(self._certificate)]
+        key, certificate = await asyncio.to_thread(stamping_pair, self._keys)
+        words += ["-inkey", str(key.resolve()), "-signer", str(certificate.resolve())]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(

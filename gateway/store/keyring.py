@@ -27,6 +27,7 @@ class KeyWrapper(Protocol):
         ...
 
 
+REWRAP_BATCH = 500
 _metadata = sa.MetaData()
 wrapped = sa.Table(
     "wrapped",
@@ -117,15 +118,30 @@ class Keyring:
         with self._opened.connect() as link:
             return list(link.execute(query.order_by(wrapped.c.name)).scalars())
 
+    def under(self) -> dict[str, int]:
+        """How many secrets are wrapped under each KEK."""
+        counted = sa.select(wrapped.c.kek, sa.func.count()).group_by(wrapped.c.kek)
+        with refusing(self._opened), self._opened.connect() as link:
+            return {row[0]: row[1] for row in link.execute(counted)}
+
     def rewrap(self) -> int:
-        """Wrap every secret anew under the newest KEK in one transaction; how many."""
-        with storing(self._opened) as link:
-            rows = link.execute(sa.select(wrapped)).all()
-            for row in rows:
-                secret = self._keystore.unwrap(row.name, row.kek, row.sealed)
-                _upsert(link, row.name, *self._keystore.wrap(row.name, secret))
+        """Wrap every secret anew under the newest KEK, some at a time; how many. Cut off, it goes on when called again.
+
+        A secret that is destroyed meanwhile stays destroyed.
+        """
+        newest, count, after = self._keystore.wrap("rewrap", b"")[0], 0, ""
+        while True:
+            behind = sa.select(wrapped).where(wrapped.c.name > after, wrapped.c.kek != newest).order_by(wrapped.c.name)
+            with storing(self._opened) as link:
+                rows = link.execute(behind.limit(REWRAP_BATCH)).all()
+                for row in rows:
+                    kek, sealed = self._keystore.wrap(row.name, self._keystore.unwrap(row.name, row.kek, row.sealed))
+                    link.execute(sa.update(wrapped).where(wrapped.c.name == row.name).values(kek=kek, sealed=sealed))
+            if not rows:
+                break
+            count, after = count + len(rows), rows[-1].name
         self._truncate_journal()
-        return len(rows)
+        return count
 
     @property
     def _opened(self) -> sa.Engine:

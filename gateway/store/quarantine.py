@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, func, insert, select
+from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, func, insert, select, update
 
 from gateway.domain.events import Frame
 from gateway.domain.time import rfc3339
@@ -28,6 +28,7 @@ ROWS = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 NAME = "quarantine"
+REWRAP_BATCH = 200
 Wrap = Callable[[str, bytes], tuple[str, bytes]]
 Unwrap = Callable[[str, str, bytes], bytes]
 
@@ -102,6 +103,26 @@ class QuarantineStore:
         with self._open.connect() as connection:
             found = connection.execute(select(ROWS.c.reason, func.count()).where(span).group_by(ROWS.c.reason)).all()
         return {row[0]: row[1] for row in found}
+
+    def under(self) -> dict[str, int]:
+        """How many frames are sealed under each KEK."""
+        with self._open.connect() as connection:
+            found = connection.execute(select(ROWS.c.kek, func.count()).group_by(ROWS.c.kek)).all()
+        return {row[0]: row[1] for row in found}
+
+    def rewrap(self) -> int:
+        """Seal every frame anew under the newest KEK, some at a time; how many. Cut off, it goes on."""
+        newest, count, after = self._wrap(NAME, b"")[0], 0, -1
+        while True:
+            behind = select(ROWS.c.id, ROWS.c.kek, ROWS.c.sealed).where(ROWS.c.id > after, ROWS.c.kek != newest)
+            with storing(self._open) as connection:
+                rows = connection.execute(behind.order_by(ROWS.c.id).limit(REWRAP_BATCH)).all()
+                for row in rows:
+                    kek, sealed = self._wrap(NAME, self._unwrap(NAME, row.kek, row.sealed))
+                    connection.execute(update(ROWS).where(ROWS.c.id == row.id).values(kek=kek, sealed=sealed))
+            if not rows:
+                return count
+            count, after = count + len(rows), rows[-1].id
 
     def close(self) -> None:
         """Let the file go."""

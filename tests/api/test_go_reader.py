@@ -5,6 +5,7 @@ LAPEL_LOG_ENTRIES sets how many entries (70000 for the long one).
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.crypto.cosignatures import WitnessKey, cosign
 from gateway.crypto.keys import LogSigner
-from gateway.crypto.notes import parse_note
+from gateway.crypto.notes import parse_note, parse_vkey
 from gateway.domain.evidence import Act
 from gateway.evidence.log.checkpoint import Checkpoint
+from gateway.evidence.log.rotation import follow
 from tests.api.site import Site
 from tests.interop_go import build
 
@@ -122,3 +124,21 @@ def test_tiles_that_are_not_published(log: Log) -> None:
         assert "immutable" in answer.headers["Cache-Control"]
         assert client.get("/v1/log/checkpoint").headers["Cache-Control"] == "no-store"
     stray.unlink()
+
+
+def test_the_log_after_its_key_was_rotated(log: Log) -> None:
+    """With the new verifier key Go reads it all, under the checkpoint that bears both signatures and the next one."""
+    old = log.custody.vkey
+    keys = log.site.gateway.evidence.records.keystore.log_keys  # type: ignore[union-attr]
+    log.custody.rotate_now(Act("key_rotate", "cli:test", detail={"reason": "yearly"}), keys.fresh())
+    for vkey in (old, log.custody.vkey):
+        done = log.read(vkey=vkey)
+        assert (done.returncode, done.stderr) == (0, "")
+    log._grow(3)
+    assert log.read().returncode == 0
+    done = log.read(vkey=old)
+    assert done.returncode == 1
+    with httpx.Client(base_url=log.site.url, headers={"Authorization": f"Bearer {log.token}"}) as client:
+        assert client.get("/v1/log/vkey").text == f"{log.custody.vkey}\n"
+        (line,) = client.get("/v1/log/rotations").text.splitlines()
+        assert str(follow([json.loads(line)["note"]], parse_vkey(old))) == log.custody.vkey

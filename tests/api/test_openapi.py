@@ -67,6 +67,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         *("/live", "/ready", "/ready/feed", "/ready/evidence", "/metrics", "/v1/drivers", "/v1/session", "/"),
         *("/v1/units", "/v1/messages", "/v1/emergencies", "/v1/roster/people", "/v1/roster/units", "/v1/devices"),
         *("/v1/bookings", "/v1/copies", "/v1/exhibits", "/v1/log/checkpoint", "/v1/log/vkey", "/openapi.json"),
+        "/v1/log/rotations",
     )
     return [
         *(("get", path, path, None) for path in plain),

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.crypto.notes import parse_vkey
 from gateway.dock.receipt import verify_receipt
+from tests.firmware_stubs.test_rotation import rotation
 from tests.firmware_stubs.tiny_log import TinyLog
 
 SHA = "ab" * 32
@@ -73,3 +74,21 @@ def test_another_file(log, other):
     """A receipt replayed for another recording."""
     with pytest.raises(ValueError, match="not this file's"):
         judged(log, log.receipt("rec-1", 10, SHA), **other)
+
+
+def test_a_key_that_was_rotated(log):
+    """The pinned key hands over: followed; without its word, or for more than it handed over, refused."""
+    new = TinyLog(seed=b"\x09" * 32)
+    receipt = new.receipt("rec-1", 10, SHA)
+    with pytest.raises(ValueError, match="0 signatures"):
+        judged(log, receipt)
+    assert judged(log, {**receipt, "rotations": [rotation(log, new, 2)]}).log_index == receipt["log_index"]
+    with pytest.raises(ValueError, match="signatures"):
+        judged(log, {**receipt, "rotations": [rotation(log, new, 2, signers=[new])]})
+    old = log.receipt("rec-1", 10, SHA)
+    assert judged(log, {**old, "rotations": [rotation(log, new, 5)]}).log_index == old["log_index"]
+    with pytest.raises(ValueError, match="rotated at 3"):
+        judged(log, {**old, "rotations": [rotation(log, new, 2)]})
+    for wrong in (["x"], "x", [7]):
+        with pytest.raises(ValueError, match=r".+"):
+            judged(log, {**old, "rotations": wrong})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.crypto.notes import parse_vkey
+from gateway.crypto.notes import parse_note, parse_vkey, sign_note
 from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, IntegrityError
 from gateway.evidence import succession
@@ -17,8 +17,9 @@ from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of, origin_at, successor_of
 from gateway.evidence.log.witnessed import Halt, halt
 from gateway.evidence.log.writer import LogWriter
-from gateway.evidence.succession import Begun, finish, former_of, interrupted, succeed
+from gateway.evidence.succession import Begun, Nobody, finish, former_of, former_without_key, interrupted, succeed
 from gateway.evidence.verify.store import verify_log, verify_store
+from gateway.evidence.verify.trust import trust
 from tests.evidence.log.lab import ORIGIN, CrashError, FaultyDisk, FixedClock, Lab, act
 
 YESTERDAY, TODAY = 300, 310
@@ -245,3 +246,39 @@ def test_the_entry_is_canonical_json(restored: Recovery) -> None:
     log.close_now()
     assert detail is not None
     assert (detail[0]["reason"], detail[0]["actor"]) == ("restored", "cli:test")
+
+
+def test_a_lost_key(restored: Recovery) -> None:
+    """The log is whole but nobody can sign it: a successor under a new key, which no old signature leads to."""
+    keys = restored.lab.directory / "keys"
+    old = parse_vkey((restored.evidence / "log/log.vkey").read_text().strip())
+    (keys / "log.key").unlink()
+    writer = LogWriter(restored.evidence / "log", ORIGIN, Nobody(old.public), Disk())
+    wanted = (Act("successor", "cli:test", detail={"reason": "key lost"}), FixedClock(), "0.1.0+test")
+    details = Details(restored.evidence / "details", restored.lab.keyring, Disk())
+    with writer.locked():
+        found = former_without_key(writer)
+        fresh = restored.lab.keystore.log_keys.fresh()
+        begun = succeed(restored.evidence, fresh, (details, restored.lab.catalogue.clear), wanted, found)
+    assert (begun.origin, begun.surviving, begun.missing) == (f"{ORIGIN}/g2", YESTERDAY, ())
+    assert len(restored.entries()) == YESTERDAY + 2
+    report = verify_store(restored.evidence, keys, origin=ORIGIN)
+    assert report.ok, report.findings
+    assert any("missing: nothing" in note for note in report.notes)
+    pinned = verify_log(restored.evidence, ORIGIN, trust(str(old), ()))
+    assert [each.path for each in pinned.findings] == ["log/log.vkey"]
+
+
+def test_a_store_from_before_a_rotation(pattern: Path, tmp_path: Path) -> None:
+    """What a witness saw is signed by a key that the restored log does not know; the keys directory does."""
+    restored = Recovery(pattern, tmp_path / "restored")
+    key = restored.lab.keystore.log_keys.fresh()
+    text = parse_note(restored.witnessed.encode()).text
+    restored.witnessed = sign_note(text, ORIGIN, key)
+    begun = restored.begin()
+    assert parse_vkey(begun.vkey).public == key.public
+    told = restored.entries()[0]["former"]
+    assert isinstance(told, dict)
+    assert parse_vkey(told["witnessed_vkey"]).public == key.public
+    report = verify_log(restored.evidence, ORIGIN)
+    assert report.ok, report.findings

@@ -16,6 +16,7 @@ from gateway.crypto.notes import parse_note, parse_vkey
 from gateway.errors import IntegrityError, LinkError
 from gateway.evidence import witnesses as rounds
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.proof import verify_proof
 from gateway.evidence.log.witness import Witness
 from gateway.evidence.log.witnessed import halted, read_cosigned
@@ -82,7 +83,9 @@ class Town:
     def witnesses(self, least: int = 2) -> Witnesses:
         """The log's side, as if just started."""
         seats = [Seat(name, name, door.witness.key, door) for name, door in self.doors.items()]
-        return Witnesses(self.log, self.key, seats, Quorum("pcc", least), SystemClock(), lambda: 0.0)
+        return Witnesses(
+            self.log, KnownKeys(self.log, self.key), seats, Quorum("pcc", least), SystemClock(), lambda: 0.0
+        )
 
     def add(self, count: int = 1) -> int:
         """Entries; the log's size."""

@@ -12,6 +12,7 @@ import pytest
 from gateway.crypto.cosignatures import parse_witness_vkey
 from gateway.errors import IntegrityError, LinkError
 from gateway.evidence.log.add_checkpoint import log_id
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.witnessed import halted
 from gateway.evidence.witness_seat import Seat
 from gateway.evidence.witnesses import Quorum, Witnesses
@@ -85,7 +86,9 @@ async def test_their_witness_cosigns_our_log_and_refuses_its_rollback(tmp_path: 
 
         def witnesses() -> Witnesses:
             seat.state, seat.size, seat.done, seat.retry_at_s = "new", None, "", float("-inf")
-            return Witnesses(town.log, town.key, [seat], Quorum("pcc", 1), SystemClock(), lambda: 0.0)
+            return Witnesses(
+                town.log, KnownKeys(town.log, town.key), [seat], Quorum("pcc", 1), SystemClock(), lambda: 0.0
+            )
 
         async with running(witnesses()) as found:
             for _ in range(3):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.crypto.notes import parse_note, parse_vkey
 from gateway.domain.evidence import Act, Recorded
 from gateway.domain.ids import ExhibitId
 from gateway.errors import EvidenceError
@@ -101,6 +102,20 @@ class Witnessing(msgspec.Struct, frozen=True):
     operator: str
 
 
+class Former(msgspec.Struct, frozen=True):
+    """What was changed for another: the former keys and certificates, newest first, and in what span each counted."""
+
+    vkeys: tuple[str, ...] = ()
+    signing: tuple[str, ...] = ()
+    stamps: tuple[str, ...] = ()
+    spans: dict[str, str] = {}
+    rotations: tuple[str, ...] = ()
+
+    def span(self, which: str) -> str:
+        """Since and until when, with a space before it; nothing for one that was there from the start and still is."""
+        return self.spans.get(which, "")
+
+
 class Published(msgspec.Struct, frozen=True):
     """Whose word counts for what: as published outside every bag, and as written into trust/."""
 
@@ -112,14 +127,26 @@ class Published(msgspec.Struct, frozen=True):
     stamp_pem: bytes | None = None
     stamp_sha256: str | None = None
     stamp_label: str = "none"
+    former: Former = Former()
 
     def lines(self) -> list[str]:
-        """One line a key or certificate: what `lapel trust print` prints."""
-        found = [f"log {self.vkey}", f"signing-certificate sha256:{self.signing_sha256}"]
+        """One line a key or certificate, those that count and those that did: what `lapel trust print` prints."""
+        signing, stamp = f"sha256:{self.signing_sha256}", f"sha256:{self.stamp_sha256}"
+        found = [f"log {self.vkey}{self.former.span(self.vkey)}"]
+        found += [f"log {vkey}{self.former.span(vkey)}" for vkey in self.former.vkeys]
+        found += [f"signing-certificate {each}{self.former.span(each)}" for each in (signing, *self.former.signing)]
         if self.stamp_sha256 is not None:
-            found.append(f"timestamp-certificate sha256:{self.stamp_sha256} {self.stamp_label}")
+            label = f" {self.stamp_label}"
+            stamps = (stamp, *self.former.stamps)
+            found += [f"timestamp-certificate {each}{label}{self.former.span(each)}" for each in stamps]
         found.extend(f"witness {each.vkey} operator={each.operator}" for each in self.witnesses)
         return found
+
+    def vkey_of(self, note: str) -> str:
+        """The log's key that signed this checkpoint: it may be older than the key that signs now."""
+        signed = {(name, blob[:4]) for name, blob in parse_note(note.encode()).signatures}
+        vkeys = [parse_vkey(each) for each in (self.vkey, *self.former.vkeys)]
+        return next((str(vkey) for vkey in vkeys if (vkey.name, vkey.key_id) in signed), self.vkey)
 
     def witness_label(self, operator: str) -> str:
         """Whether a witness is somebody else than the log's operator."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.resources import files as resources
 from typing import Any
 
+from gateway.crypto.canonical import canonical
 from gateway.crypto.notes import parse_note
 from gateway.domain.time import rfc3339
 from gateway.evidence.export.chains import Link
@@ -78,11 +79,14 @@ def _device_proof(chain: list[Link]) -> list[dict[str, Any]]:
 def trust_files(journal: Journal, published: Published) -> dict[str, bytes]:
     """`trust/`: keys and certificates as this bag says they are; only what was published elsewhere makes them so."""
     found = {
-        "trust/log.vkey": published.vkey.encode() + b"\n",
+        "trust/log.vkey": published.vkey_of(journal.note or "").encode() + b"\n",
         "trust/signing.pem": published.signing_pem,
         "trust/checkpoint": (journal.note or "").encode(),
         "trust/published.txt": "".join(f"{line}\n" for line in published.lines()).encode(),
     }
+    if published.former.rotations:
+        lines = (canonical({"v": 1, "note": note}) + b"\n" for note in published.former.rotations)
+        found["trust/rotations.jsonl"] = b"".join(lines)
     if published.stamp_pem is not None:
         found["trust/timestamp.pem"] = published.stamp_pem
     return found

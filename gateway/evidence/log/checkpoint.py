@@ -6,7 +6,7 @@ import base64
 
 import msgspec
 
-from gateway.crypto.notes import Signer, VerifierKey, sign_note, strict_base64, strict_int, verify_note
+from gateway.crypto.notes import Signer, VerifierKey, add_signature, sign_note, strict_base64, strict_int, verify_note
 from gateway.evidence.log.merkle import HASH_BYTES
 
 
@@ -22,9 +22,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """The signed text: three lines (tlog-checkpoint, "Note text")."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
-    def sign(self, signer: Signer) -> str:
-        """The signed note, signed under the origin as key name."""
-        return sign_note(self.text, self.origin, signer)
+    def sign(self, signer: Signer, *others: Signer) -> str:
+        """The signed note, signed under the origin as key name; by others too while keys change."""
+        note = sign_note(self.text, self.origin, signer)
+        for other in others:
+            note = add_signature(note, self.origin, other)
+        return note
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

@@ -1,13 +1,16 @@
 """A witness: cosigns a log's checkpoint only where it extends the last one it cosigned, and never forgets that one.
 
-State directory: `witness.vkey`, `logs/<log id>.note` (the last checkpoint cosigned, with the cosignature), and
+State directory: `witness.vkey`, `logs/<log id>.note` (the last checkpoint cosigned, with the cosignature),
+`logs/<log id>.keys` (rotations of the log's key that were followed), and
 `refused/<log id>/<kind>-<hash>.json` (what was refused, both signed checkpoints in it). Each file is replaced whole
 and synced before anything is answered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +34,7 @@ from gateway.evidence.log.add_checkpoint import (
 )
 from gateway.evidence.log.checkpoint import Checkpoint, parse_checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.rotation import Rotation, carried_in, open_rotation
 from gateway.ports import Clock, WitnessAnswer
 
 KEPT_MAX = 256
@@ -55,7 +59,7 @@ class Witness:
         self._logs, self._state, self._clock, self._disk = dict(logs), state, clock, disk
         self._turns = {origin: threading.Lock() for origin in logs}
         self._names = {log_id(origin): origin for origin in logs}
-        self.counts = {"cosigned": 0, "refused": 0, "kept_as_proof": 0}
+        self.counts = {"cosigned": 0, "refused": 0, "kept_as_proof": 0, "rotated": 0}
 
     def open(self) -> None:
         """Bind the state to the key, and read what was cosigned last of every log; ConfigError, IntegrityError."""
@@ -68,6 +72,7 @@ class Witness:
             raise ConfigError("key", "the state belongs to another witness's name or key", str(mine))
         for origin in self._logs:
             self._known(origin)
+            self._recall_rotations(origin)
 
     def add(self, raw: bytes) -> WitnessAnswer:
         """Answer an add-checkpoint request (c2sp.org/tlog-witness)."""
@@ -76,12 +81,12 @@ class Witness:
             head = parse_checkpoint(parse_note(asked.note.encode()).text)
         except ValueError as problem:
             return _said(400, str(problem))
-        keys = self._logs.get(head.origin)
-        if keys is None:
+        if head.origin not in self._logs:
             return _said(404, "this witness does not know that log")
-        if not any(_signed(asked.note, key) for key in keys):
-            return _said(403, "no signature of a key that this witness trusts for the log")
         with self._turns[head.origin]:
+            self._hear_rotations(head.origin, asked.note)
+            if not any(_signed(asked.note, key) for key in self._logs[head.origin]):
+                return _said(403, "no signature of a key that this witness trusts for the log")
             return self._judged(asked, head)
 
     def latest(self, name: str) -> str | None:
@@ -89,6 +94,34 @@ class Witness:
         origin = self._names.get(name)
         known = self._known(origin) if origin is not None else None
         return known[1] if known is not None else None
+
+    def _hear_rotations(self, origin: str, note: str) -> None:
+        """Follow the log to a new key, where the one that is trusted says so: durable first; the old one ends here."""
+        heard = _rotations(note)
+        known = self._known(origin) if heard else None
+        for text, rotation in heard:
+            if rotation.old not in self._logs[origin] or (known is not None and known[0].size > rotation.size + 1):
+                continue  # the old key has signed more than it hands over
+            path = self._rotated(origin)
+            before = path.read_bytes() if path.exists() else b""
+            self._disk.replace(path, before + canonical({"v": 1, "note": text}) + b"\n")
+            self._logs[origin] = _led(self._logs[origin], rotation)
+            self.counts["rotated"] += 1
+            _log.warning("log_key_rotated", origin=origin, old=str(rotation.old), new=str(rotation.new))
+
+    def _recall_rotations(self, origin: str) -> None:
+        """The keys that were followed to before; IntegrityError where the file is not what was written."""
+        path = self._rotated(origin)
+        if not path.exists():
+            return
+        try:
+            for line in path.read_bytes().splitlines():
+                self._logs[origin] = _led(self._logs[origin], open_rotation(str(json.loads(line)["note"])))
+        except (ValueError, KeyError, TypeError) as problem:
+            raise IntegrityError(f"{path}: {problem}") from problem
+
+    def _rotated(self, origin: str) -> Path:
+        return self._state / "logs" / f"{log_id(origin)}.keys"
 
     def _judged(self, asked: Submission, head: Checkpoint) -> WitnessAnswer:
         known = self._known(head.origin)
@@ -157,6 +190,22 @@ def _signed(note: str, key: VerifierKey) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _rotations(note: str) -> list[tuple[str, Rotation]]:
+    """The statements that a submission carries, as far as they are right."""
+    found = []
+    for text in carried_in(note):
+        with contextlib.suppress(ValueError):
+            found.append((text, open_rotation(text)))
+    return found
+
+
+def _led(keys: tuple[VerifierKey, ...], rotation: Rotation) -> tuple[VerifierKey, ...]:
+    """The keys trusted after a rotation by one of them."""
+    if rotation.old not in keys:
+        return keys
+    return (*(key for key in keys if key not in (rotation.old, rotation.new)), rotation.new)
 
 
 def _said(status: int, words: str) -> WitnessAnswer:

@@ -14,8 +14,9 @@ import msgspec
 from gateway.crypto.canonical import canonical
 from gateway.crypto.notes import VerifierKey
 from gateway.errors import IntegrityError
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.known_keys import KnownKeys
 
 COSIGNED, HALTED = "cosigned", "halted"
 
@@ -47,7 +48,7 @@ def read_cosigned(log: Path, key: VerifierKey) -> Cosigned | None:
     except FileNotFoundError:
         return None
     try:
-        return Cosigned(raw.decode(), open_checkpoint(raw, key))
+        return Cosigned(raw.decode(), KnownKeys(log, key).open(raw))
     except ValueError as problem:
         raise IntegrityError(f"{log / COSIGNED}: {problem}") from problem
 

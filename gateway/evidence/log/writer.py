@@ -15,22 +15,43 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from gateway.crypto.canonical import parse_canonical
 from gateway.crypto.notes import Signer, VerifierKey, strict_base64
 from gateway.errors import IntegrityError, StoreBusyError
-from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint
+from gateway.evidence.log.checkpoint import Checkpoint
 from gateway.evidence.log.disk import Disk, fresh
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.evidence.log.merkle import leaf_hash
 from gateway.evidence.log.merkle import root as tree_root
 from gateway.evidence.log.reader import TileReader
+from gateway.evidence.log.rotation import Rotation, open_rotation
 from gateway.evidence.log.tiles import ENTRIES, WIDTH, Edge, Growth, grow, pack_entry, tile_path, tile_width
 from gateway.evidence.log.witnessed import refuse_if_halted
 
 LOCK_PATIENCE_S = 30.0
 LOCK_PAUSE_S = 0.002
 PENDING_VERSION = 1
+ROTATES = b'"kind":"key_rotate"'
+
+
+class Signers(Signer, Protocol):
+    """The log's private keys: as a signer the newest one, which begins a new log; `of` finds each by its public key."""
+
+    def of(self, public: bytes) -> Signers | None:
+        """The signer of a public key; None where there is none."""
+        ...
+
+    def still(self, public: bytes) -> Signer | None:
+        """As `of`, but not once its private key was destroyed."""
+        ...
+
+    def publics(self) -> list[bytes]:
+        """Every public key whose private key is kept here."""
+        ...
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -52,12 +73,17 @@ class Head(msgspec.Struct, frozen=True):
 class LogWriter:
     """One log directory. Every method but `locked` and `head` wants the lock."""
 
-    def __init__(self, directory: Path, origin: str, signer: Signer, disk: Disk) -> None:
+    def __init__(self, directory: Path, origin: str, signers: Signers, disk: Disk) -> None:
         self.directory, self.disk = directory, disk
-        self.key = VerifierKey(origin, signer.public)
+        self.known = KnownKeys(directory, VerifierKey(origin, signers.public), signers.publics)
         self.tiles = TileReader(directory)
-        self._signer = signer
+        self._signers = signers
         self._head: Head | None = None
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key that counts, as last seen."""
+        return self.known.current
 
     @property
     def head(self) -> Head:
@@ -103,12 +129,13 @@ class LogWriter:
             raise IntegrityError(f"pending goes from {staged.old_size} to {end}, which is not on this log")
         self.disk.fsync(self.directory)
 
-    def append(self, leaves: Sequence[bytes]) -> bool:
+    def append(self, leaves: Sequence[bytes], fresh_key: Signer | None = None) -> bool:
         """Commit and publish leaves; OSError means that the batch was taken back.
 
         False: published, but its checkpoint may not be durable yet, so `pending` has to stay.
+        With a fresh key, whose rotation they end with, the checkpoint bears its signature too.
         """
-        staged = self._commit(leaves)
+        staged = self._commit(leaves, fresh_key)
         try:
             self._publish(staged)
         except OSError:
@@ -118,10 +145,49 @@ class LogWriter:
             raise
         return True
 
-    def _commit(self, leaves: Sequence[bytes]) -> Staged:
+    def rotation(self, fresh_key: Signer, *, overlap: bool) -> str:
+        """The statement, by the present key and the fresh one, that the next entry hands over. Wants a settled log."""
+        edge, key = self.head.edge, VerifierKey(self.key.name, fresh_key.public)
+        return Rotation(self.key, key, edge.size, edge.root(), overlap).sign(self._signer(), fresh_key)
+
+    def turn_over(self) -> None:
+        """Finish a rotation whose entry is the newest, and durably published: from here on the new key signs."""
+        note = self._handed_over()
+        if note is not None:
+            self.known.turn(note, self.disk)
+
+    def _handed_over(self) -> str | None:
+        """The statement in the newest entry, where it is by the key that still counts."""
+        size = self.head.edge.size
+        if not size:
+            return None
+        newest = self.head.tail[-1] if self.head.tail else self.tiles.bundle(size // WIDTH - 1, size)[-1]
+        if ROTATES not in newest:
+            return None
+        try:
+            note = str(parse_canonical(newest)["signed"])
+            return note if open_rotation(note).old == self.key else None
+        except (ValueError, KeyError):
+            return None  # a rotation of other keys, or of a log that this one succeeds
+
+    def _signer(self) -> Signer:
+        """The private key that counts; IntegrityError where it is not here: nothing else may sign."""
+        found = self._signers.of(self.key.public)
+        if found is None:
+            raise IntegrityError(f"the keys have no private key of {self.key}, which signs this log")
+        return found
+
+    def _sign(self, checkpoint: Checkpoint, fresh_key: Signer | None) -> str:
+        """By the key that counts; by the former too as long as it goes on, and by the one that takes over."""
+        newest = self.known.rotations[-1:]
+        former = [self._signers.still(rotation.old.public) for rotation in newest if rotation.overlap]
+        others = [each for each in (*former, fresh_key) if each is not None]
+        return checkpoint.sign(self._signer(), *others)
+
+    def _commit(self, leaves: Sequence[bytes], fresh_key: Signer | None) -> Staged:
         head = self.head
         grown = grow(head.edge, [leaf_hash(leaf) for leaf in leaves]).edge
-        note = Checkpoint(self.key.name, grown.size, grown.root()).sign(self._signer)
+        note = self._sign(Checkpoint(self.key.name, grown.size, grown.root()), fresh_key)
         staged = Staged(head.edge.size, tuple(leaves), note)
         try:
             self.disk.replace(self.directory / "pending", _print_pending(staged))
@@ -175,13 +241,14 @@ class LogWriter:
         """Write the key and the empty tree of a log that never was, and take it as the head."""
         path = self.directory / "checkpoint"
         self.disk.replace(self.directory / "log.vkey", f"{self.key}\n".encode())
-        empty = Checkpoint(self.key.name, 0, Edge().root()).sign(self._signer)
+        empty = Checkpoint(self.key.name, 0, Edge().root()).sign(self._signer())
         self.disk.replace(path, empty.encode())
         if self._head is None:
             self._adopt(empty.encode())
 
     def _adopt(self, note: bytes) -> None:
         """Make a checkpoint the head only if we signed it, its tiles yield it, and it extends what we saw."""
+        self.known.reload()
         found = self._opened(note.decode(errors="replace"), "checkpoint")
         self.tiles.forget()
         edge = self.tiles.edge(found.size)
@@ -191,11 +258,12 @@ class LogWriter:
             before = self._head.edge
             if found.size < before.size or tree_root(before.size, self.tiles.node(found.size)) != before.root():
                 raise IntegrityError(f"the checkpoint of size {found.size} does not extend ours of {before.size}")
+        self._signer()
         self._head = Head(note.decode(), edge, self.tiles.tail(found.size))
 
     def _opened(self, note: str, what: str) -> Checkpoint:
         try:
-            return open_checkpoint(note.encode(), self.key)
+            return self.known.open(note.encode())
         except ValueError as problem:
             raise IntegrityError(f"{self.directory / what}: {problem}") from problem
 

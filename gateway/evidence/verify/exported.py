@@ -14,16 +14,18 @@ from gateway.evidence.verify.cms import fingerprint, load_certificate, open_sign
 from gateway.evidence.verify.cosignatures import cosigned_at
 from gateway.evidence.verify.exported_chain import check_csv, read_chain
 from gateway.evidence.verify.files import exists, read_whole
-from gateway.evidence.verify.notes import Checkpoint, open_checkpoint, parse_note, parse_vkey
+from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_note, parse_vkey
 from gateway.evidence.verify.published import Published, parse_published
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.rotations import Rotation, follow, parse_chain
 from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.timestamps import check_timestamp
 
 SMALL = 1 << 20
 CMS_DATA = "1.2.840.113549.1.7.1"
-CHECKPOINT, VKEY, SIGNING, STAMPING, LINES = (
-    f"trust/{name}" for name in ("checkpoint", "log.vkey", "signing.pem", "timestamp.pem", "published.txt")
+CHECKPOINT, VKEY, SIGNING, STAMPING, LINES, ROTATIONS = (
+    f"trust/{name}"
+    for name in ("checkpoint", "log.vkey", "signing.pem", "timestamp.pem", "published.txt", "rotations.jsonl")
 )
 
 
@@ -58,6 +60,7 @@ def _signature(bag: Path, published: Published | None, report: Report) -> None:
         raise VerificationError(bags.SIGNATURE, f"signed by {SIGNING}", "by another")
     if published is not None and fingerprint(certificate) not in published.signing:
         raise VerificationError(SIGNING, "a certificate that was published", fingerprint(certificate))
+    _say_former(SIGNING, fingerprint(certificate), published, report)
     report.count("signatures")
 
 
@@ -72,6 +75,7 @@ def _timestamp(bag: Path, published: Published | None, report: Report) -> None:
         raise VerificationError(STAMPING, "certificates", shown(problem)) from None
     if published is not None and fingerprint(anchors[0]) not in published.stamps:
         raise VerificationError(STAMPING, "a certificate that was published", fingerprint(anchors[0]))
+    _say_former(STAMPING, fingerprint(anchors[0]), published, report)
     found = check_timestamp(_small(bag, bags.TOKEN), _small(bag, bags.SIGNATURE), anchors, bags.TOKEN)
     report.count("time_stamps")
     report.note(f"time-stamp {found.serial:x} at {found.at.isoformat()}")
@@ -79,9 +83,42 @@ def _timestamp(bag: Path, published: Published | None, report: Report) -> None:
 
 def _checkpoint(bag: Path, published: Published | None, report: Report) -> Checkpoint:
     vkey = parse_vkey(_small(bag, VKEY), VKEY)
-    if published is not None and vkey not in published.logs:
-        report.differs(VKEY, "a log's key that was published", f"{vkey.name}+{vkey.key_id.hex()}")
-    return open_checkpoint(_small(bag, CHECKPOINT), vkey, CHECKPOINT)
+    rotations = _rotations(bag)
+    found = open_checkpoint(_small(bag, CHECKPOINT), vkey, CHECKPOINT)
+    handed = next((each for each in rotations if each.old == vkey), None)
+    most = None if handed is None else handed.size + 1
+    if published is not None:
+        _check_key(vkey, rotations, published, report)
+        _say_former(VKEY, str(vkey), published, report)
+        most = published.sizes.get(str(vkey), most)
+    if most is not None and found.size > most:
+        report.differs(CHECKPOINT, f"at most {most} entries under a key that was rotated then", str(found.size))
+    return found
+
+
+def _rotations(bag: Path) -> list[Rotation]:
+    """The changes of the log's key that the bag brings along, each signed by the key before it."""
+    if not exists(bag / ROTATIONS):
+        return []
+    return parse_chain(_small(bag, ROTATIONS), ROTATIONS)
+
+
+def _check_key(vkey: Vkey, rotations: list[Rotation], published: Published, report: Report) -> None:
+    """It was published, or one that was published has handed over to it."""
+    if vkey in published.logs:
+        return
+    start = next((each for each in published.logs if vkey.public in follow(rotations, each.public)), None)
+    told = f"{vkey.name}+{vkey.key_id.hex()}"
+    if start is None or start.name != vkey.name:
+        report.differs(VKEY, "a log's key that was published, or one that it was rotated to", told)
+    else:
+        report.note(f"the published key {start.name}+{start.key_id.hex()} was rotated, by its own signature, to {told}")
+
+
+def _say_former(path: str, which: str, published: Published | None, report: Report) -> None:
+    """What counted then and does not any more is good for what was made then; it is said."""
+    if published is not None and published.ended(which) is not None:
+        report.note(f"{path}: {which[:120]} counted until {published.ended(which)}, and has been changed since")
 
 
 def _witnesses(bag: Path, checkpoint: Checkpoint, published: Published | None, report: Report) -> None:

@@ -11,9 +11,10 @@ from gateway.errors import VerificationError
 from gateway.evidence.verify import tiles, tree
 from gateway.evidence.verify.files import exists, read_whole, walk
 from gateway.evidence.verify.leaves import entry
-from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_vkey
+from gateway.evidence.verify.notes import Checkpoint, Vkey
 from gateway.evidence.verify.pending import PENDING, PENDING_MAX, Pending, judge, parse_pending
 from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.rotations import MARK, Keys, Rotation, check_rotations, read_keys
 from gateway.evidence.verify.successor import check_successor, first_origin
 from gateway.evidence.verify.tiles import Tile
 
@@ -34,24 +35,42 @@ class LogFiles:
         self._edge: dict[Tile, bytes] = {}
         self._pending: Pending | None = None
         self._levels: list[Hashes] = []
-        self.vkey: Vkey | None = None
+        self._keys: Keys | None = None
+        self._rotates: list[tuple[int, bytes]] = []
+        self.rotations: list[Rotation] = []
         self.checkpoint: Checkpoint | None = None
         self.hashes: list[bytes] = []
         self._first: bytes | None = None
 
     def open(self, origin: str | None) -> Checkpoint:
         """Verify the checkpoint and read the partial tiles it needs, before a writer replaces them."""
-        self.vkey = parse_vkey(read_whole(self._top / "log.vkey", NOTE_MAX, "log/log.vkey"), "log/log.vkey")
-        if origin is not None and origin not in {self.vkey.name, first_origin(self.vkey.name)}:
-            raise VerificationError("log/log.vkey", f"origin {shown(origin)}", shown(self.vkey.name))
+        self._keys = read_keys(self._top)
+        name = self._keys.current.name
+        if origin is not None and origin not in {name, first_origin(name)}:
+            raise VerificationError("log/log.vkey", f"origin {shown(origin)}", shown(name))
         self._pending = self._read_pending()
         for _ in range(EDGE_TRIES):
-            self.checkpoint = self._read_checkpoint(self.vkey)
+            try:
+                self.checkpoint = self._read_checkpoint()
+            except VerificationError:
+                if not self._keys_moved():
+                    raise
+                continue
             self._read_edge(self.checkpoint.size)
             if self._is_still(self.checkpoint):
                 break
         assert self.checkpoint is not None
         return self.checkpoint
+
+    @property
+    def vkey(self) -> Vkey | None:
+        """The key that counts; None before the log was opened."""
+        return None if self._keys is None else self._keys.current
+
+    def _keys_moved(self) -> bool:
+        """Whether the log's key was rotated while we read."""
+        before, self._keys = self._keys, read_keys(self._top)
+        return before != self._keys
 
     def moved(self) -> bool:
         """Whether a writer has replaced the checkpoint since it was opened."""
@@ -75,27 +94,28 @@ class LogFiles:
         self._judge_pending()
         with self._report.collecting():
             self._judge_succession()
+        with self._report.collecting():
+            self._judge_rotations()
 
     def cosigned(self) -> Checkpoint | None:
         """Read the newest checkpoint that met its quorum, which this log must extend; None where there is none."""
-        assert self.vkey is not None
-        assert self.checkpoint is not None
+        assert self._keys is not None
         if not exists(self._top / "cosigned"):
             return None
-        found = open_checkpoint(read_whole(self._top / "cosigned", NOTE_MAX, COSIGNED), self.vkey, COSIGNED)
+        found = self._keys.open(read_whole(self._top / "cosigned", NOTE_MAX, COSIGNED), COSIGNED)
         self._must_extend(found, COSIGNED)
         return found
 
     def halted(self) -> None:
         """A log that a witness's proof has halted does not extend the checkpoint in `log/halted`."""
-        assert self.vkey is not None
+        assert self._keys is not None
         if not exists(self._top / "halted"):
             return
         try:
             note = str(json.loads(read_whole(self._top / "halted", NOTE_MAX, HALTED))["checkpoint"])
         except (ValueError, KeyError, TypeError):
             raise VerificationError(HALTED, "a JSON object with a checkpoint", "something else") from None
-        self._must_extend(open_checkpoint(note.encode("utf-8", "surrogatepass"), self.vkey, HALTED), HALTED)
+        self._must_extend(self._keys.open(note.encode("utf-8", "surrogatepass"), HALTED), HALTED)
         self._report.note(f"{HALTED} is there, but this log does extend the checkpoint in it")
 
     def _must_extend(self, found: Checkpoint, path: str) -> None:
@@ -114,9 +134,20 @@ class LogFiles:
             if told is not None:
                 self._report.note(told)
 
-    def _read_checkpoint(self, vkey: Vkey) -> Checkpoint:
-        raw = read_whole(self._top / "checkpoint", NOTE_MAX, CHECKPOINT)
-        return open_checkpoint(raw, vkey, CHECKPOINT)
+    def _judge_rotations(self) -> None:
+        assert self._keys is not None
+        assert self.checkpoint is not None
+        if len(self.hashes) != self.checkpoint.size:
+            return
+        self.rotations = check_rotations(self._rotates, self._keys, self.hashes)
+        if self.rotations:
+            self._report.count("rotations", len(self.rotations))
+        if self.rotations and self.rotations[-1].old == self._keys.current:
+            self._report.note("a rotation of the log's key is not finished: start the gateway")
+
+    def _read_checkpoint(self) -> Checkpoint:
+        assert self._keys is not None
+        return self._keys.open(read_whole(self._top / "checkpoint", NOTE_MAX, CHECKPOINT), CHECKPOINT)
 
     def _is_still(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -133,11 +164,11 @@ class LogFiles:
                 continue  # read again, and then named, by the scan
 
     def _read_pending(self) -> Pending | None:
-        assert self.vkey is not None
+        assert self._keys is not None
         if not exists(self._top / "pending"):
             return None
         try:
-            return parse_pending(read_whole(self._top / "pending", PENDING_MAX, PENDING), self.vkey)
+            return parse_pending(read_whole(self._top / "pending", PENDING_MAX, PENDING), self._keys)
         except VerificationError as error:
             # A writer may have removed it between the two looks.
             if exists(self._top / "pending"):
@@ -168,6 +199,8 @@ class LogFiles:
             for index, raw in enumerate(got, start):
                 derived.append(tree.leaf_hash(raw))
                 self._first = raw if index == 0 else self._first
+                if MARK in raw:
+                    self._rotates.append((index, raw))
                 sink(index, raw)
             derived += stored[len(derived) : start + tile.width]
         self._report.count("entries", size)
@@ -213,18 +246,19 @@ class LogFiles:
 
     def _ceiling(self) -> int:
         """Largest size whose tiles may be there by now: a writer may be at work, or have died at it."""
-        assert self.vkey is not None
         assert self.checkpoint is not None
+        assert self._keys is not None
         sizes = [self.checkpoint.size]
         later = self._read_pending()
         sizes += [pending.checkpoint.size for pending in (self._pending, later) if pending is not None]
         if exists(self._top / "copying"):  # of a copy: the checkpoint that its tiles are being copied for
             with self._report.collecting():
                 raw = read_whole(self._top / "copying", NOTE_MAX, COPYING)
-                sizes.append(open_checkpoint(raw, self.vkey, COPYING).size)
+                sizes.append(self._keys.open(raw, COPYING).size)
         if self.moved():
             with self._report.collecting():
-                sizes.append(self._read_checkpoint(self.vkey).size)
+                self._keys_moved()
+                sizes.append(self._read_checkpoint().size)
         return max(sizes)
 
     def _strays(self, ceiling: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 
@@ -26,6 +27,10 @@ class Vkey(msgspec.Struct, frozen=True):
     name: str
     key_id: bytes
     public: bytes
+
+    def __str__(self) -> str:
+        """Print as `name+hex8+base64`."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -114,6 +119,12 @@ def verify_note(note: Note, vkey: Vkey, path: str) -> None:
             Ed25519PublicKey.from_public_bytes(vkey.public).verify(signature.signature, note.text.encode())
         except (InvalidSignature, ValueError):
             raise VerificationError(path, f"a valid signature by {vkey.name}", "one that does not verify") from None
+
+
+def claimed_size(raw: bytes, path: str) -> int:
+    """The size that a checkpoint names, nothing verified: it says which of a log's keys is to be asked."""
+    lines = parse_note(raw, path).text.split("\n")
+    return int(lines[1]) if len(lines) > 1 and _SIZE.fullmatch(lines[1]) else 0
 
 
 def open_checkpoint(raw: bytes, vkey: Vkey, path: str) -> Checkpoint:

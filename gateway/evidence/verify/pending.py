@@ -12,8 +12,9 @@ from gateway.errors import VerificationError
 from gateway.evidence.verify import tree
 from gateway.evidence.verify.files import from_base64
 from gateway.evidence.verify.leaves import is_count
-from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint
+from gateway.evidence.verify.notes import Checkpoint
 from gateway.evidence.verify.report import shown
+from gateway.evidence.verify.rotations import Keys
 
 PENDING = "log/pending"
 PENDING_MAX = 1 << 28
@@ -42,12 +43,12 @@ def _batch(raw: bytes) -> dict[str, Any]:
     return batch
 
 
-def parse_pending(raw: bytes, vkey: Vkey) -> Pending:
+def parse_pending(raw: bytes, keys: Keys) -> Pending:
     """Read `pending`: its checkpoint is signed, and of the size that its leaves lead to."""
     batch = _batch(raw)
     leaves = tuple(from_base64(leaf, None, PENDING, "a leaf") for leaf in batch["leaves"])
     signed = batch["checkpoint"].encode("utf-8", "surrogatepass")
-    checkpoint = open_checkpoint(signed, vkey, PENDING)
+    checkpoint = keys.open(signed, PENDING)
     size = batch["old_size"] + len(leaves)
     if checkpoint.size != size:
         raise VerificationError(PENDING, f"a checkpoint of size {size}", str(checkpoint.size))

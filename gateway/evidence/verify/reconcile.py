@@ -30,7 +30,7 @@ from gateway.evidence.verify.kept import (
 from gateway.evidence.verify.leaves import Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import CHECKPOINT, LogFiles
 from gateway.evidence.verify.report import Report
-from gateway.evidence.verify.unwrap import KEYS, Keyring, log_key_public, read_keyring
+from gateway.evidence.verify.unwrap import KEYS, Keyring, log_key_publics, read_keyring
 from gateway.evidence.verify.uploads import uploads
 
 TRIES = 3
@@ -131,8 +131,8 @@ class _Run:
             self.told.notes.append("no keys given: keys and details were not opened")
             return None
         with self._report.collecting():
-            public = log_key_public(self._keys)
-            if public is not None and self._files.vkey is not None and public != self._files.vkey.public:
+            publics = log_key_publics(self._keys)
+            if publics and self._files.vkey is not None and self._files.vkey.public not in publics:
                 self._report.differs("keys/log.key", "the private key of log/log.vkey", "another")
         before = len(self._report.findings) + len(self._report.unread)
         keyring = read_keyring(self._evidence, self._keys, self._report)

@@ -27,7 +27,7 @@ from gateway.evidence.verify.second_places import Claims, Mark, check_copies, ch
 from gateway.evidence.verify.signature import check_signature
 from gateway.evidence.verify.thumbnails import check_thumbnail
 from gateway.evidence.verify.trust import Trust
-from gateway.evidence.verify.unwrap import Keyring, log_key_public, read_keyring
+from gateway.evidence.verify.unwrap import Keyring, log_key_publics, read_keyring
 
 _TRIES = 3
 _NOBODY = Trust()
@@ -159,10 +159,10 @@ class _Run:
             self.report.note("no keys given: details and plaintexts not checked")
             return None
         with self.report.collecting():
-            public = log_key_public(keys)
-            if public is None:
+            publics = log_key_publics(keys)
+            if not publics:
                 self.report.note("keys/log.key is elsewhere: not compared with log.vkey")
-            elif self._files.vkey is not None and public != self._files.vkey.public:
+            elif self._files.vkey is not None and self._files.vkey.public not in publics:
                 self.report.differs("keys/log.key", "the private key of log/log.vkey", "another")
         keyring = read_keyring(self._evidence, keys, self.report)
         if self._only is None:

@@ -93,6 +93,8 @@ def _check_missing(former: dict[str, Any], vkey: Vkey, surviving: Checkpoint) ->
     found = [(int(span[0]), int(span[1])) for span in spans]
     witnessed = former.get("witnessed")
     if witnessed is not None:
+        if "witnessed_vkey" in former:  # the store was of before a rotation: what a witness saw, a later key signed
+            vkey = parse_vkey(_text(former, "witnessed_vkey").encode(), WHERE)
         seen = _checkpoint(_text(former, "witnessed"), vkey, "witnessed")
         begin = surviving.size if seen.size > surviving.size else min(int(former["agreed"]), seen.size)
         if found != [(begin, seen.size)]:

@@ -12,6 +12,7 @@ from gateway.evidence.verify.cosignatures import cosigned_at, parse_witness
 from gateway.evidence.verify.logfiles import COSIGNED, LogFiles
 from gateway.evidence.verify.notes import Checkpoint, Vkey, parse_note, parse_vkey
 from gateway.evidence.verify.report import Report
+from gateway.evidence.verify.rotations import follow
 from gateway.evidence.verify.successor import first_origin
 
 VKEY = "log/log.vkey"
@@ -41,9 +42,14 @@ class Trust(msgspec.Struct, frozen=True):
     def _check_key(self, files: LogFiles, report: Report) -> None:
         if self.vkey is None or files.vkey is None:
             return
-        if files.vkey.public != self.vkey.public or first_origin(files.vkey.name) != first_origin(self.vkey.name):
-            raise VerificationError(VKEY, f"the key {_shown(self.vkey)}", _shown(files.vkey))
-        if files.vkey.name != self.vkey.name:
+        trusted = follow(files.rotations, self.vkey.public)
+        if files.vkey.public not in trusted or first_origin(files.vkey.name) != first_origin(self.vkey.name):
+            raise VerificationError(VKEY, f"the key {_shown(self.vkey)}, or one it was rotated to", _shown(files.vkey))
+        if files.vkey.public != self.vkey.public:
+            report.note(
+                f"the pinned key {_shown(self.vkey)} was rotated, by its own signature, to {_shown(files.vkey)}"
+            )
+        elif files.vkey.name != self.vkey.name:
             report.note(f"{files.vkey.name} has the key that was pinned for {self.vkey.name}")
 
 

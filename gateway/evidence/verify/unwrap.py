@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.errors import VerificationError
-from gateway.evidence.verify.files import ascii_text, exists, from_base64, read_whole, walk
+from gateway.evidence.verify.files import ascii_text, from_base64, read_whole, walk
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.sqlite import rows, snapshot
 
 KEYS = "keys.db"
 KEY_FILE_MAX = 4096
 _KEK = re.compile(r"kek-(0|[1-9][0-9]*)\.key")
+_LOG_KEY = re.compile(r"log(?:-(?:[2-9]|[1-9][0-9]+))?\.key")
 _NAME = re.compile(r"identity/[^/]+(?:/next)?|run/[^/]+/[0-9]+|details/[0-9]{6}")
 
 
@@ -48,12 +49,14 @@ def read_keks(keys: Path, report: Report) -> dict[str, bytes]:
     return keks
 
 
-def log_key_public(keys: Path) -> bytes | None:
-    """Public half of `log.key` (PKCS#8 PEM, as it prints); None when there is no such file."""
-    path = "keys/log.key"
-    if not exists(keys / "log.key"):
-        return None
-    raw = read_whole(keys / "log.key", KEY_FILE_MAX, path)
+def log_key_publics(keys: Path) -> list[bytes]:
+    """Public halves of `log.key` and its successors `log-<n>.key` (PKCS#8 PEM, as it prints)."""
+    return [_public(keys, name) for name in sorted(walk(keys, "keys")) if _LOG_KEY.fullmatch(name)]
+
+
+def _public(keys: Path, name: str) -> bytes:
+    path = f"keys/{name}"
+    raw = read_whole(keys / name, KEY_FILE_MAX, path)
     try:
         key = load_pem_private_key(raw, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

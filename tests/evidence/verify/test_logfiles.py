@@ -12,6 +12,7 @@ from gateway.errors import VerificationError
 from gateway.evidence.verify.notes import parse_vkey
 from gateway.evidence.verify.pending import parse_pending
 from gateway.evidence.verify.proof import prove
+from gateway.evidence.verify.rotations import Keys
 from gateway.evidence.verify.store import verify_log
 from gateway.evidence.verify.tree import leaf_hash, root_from_inclusion
 from tests.evidence.verify.build_store import checkpoint, log_of, mth, put, tile_path, write_log
@@ -108,7 +109,7 @@ def test_pending_that_is_not_this_logs_next_batch(tmp_path, raw):
 def test_pending_garbage(raw):
     """Garbage raises VerificationError and nothing else."""
     with pytest.raises(VerificationError):
-        parse_pending(raw, VKEY)
+        parse_pending(raw, Keys(VKEY))
 
 
 @pytest.mark.parametrize("count", [300, 65_537])
