@@ -31,6 +31,7 @@ from gateway.dispatch_half import dispatch_half
 from gateway.errors import ConfigError, GatewayError
 from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
+from gateway.fault_keeping import FaultKeeping, counters_of
 from gateway.feed.feed import Feed
 from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
@@ -160,7 +161,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, _faults(gateway).run)
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -221,6 +222,19 @@ def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Dri
         return {}
     ends, client = Ends(context.broker, probe), f"{context.instance}-broker-rights"
     return {BROKER_RIGHTS: BrokerWatch(ends, client, devices, context.clock, devices.remark)}
+
+
+def _faults(gateway: Gateway) -> FaultKeeping:
+    """What goes wrong with the gateway itself, kept; by the host's own clock, whatever the rest goes by."""
+    half = gateway.evidence
+
+    def counters() -> dict[str, int]:
+        return counters_of(gateway.intake.counts, gateway.inputs())
+
+    folder, records = gateway.settings.data / "journal", half.records if half else None
+    faults = FaultKeeping(folder, counters, SystemClock(), records)
+    gateway.metrics.gauges.add("faults", lambda: faults.counts)
+    return faults
 
 
 def _metrics(gateway: Gateway) -> None:

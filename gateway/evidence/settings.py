@@ -43,6 +43,8 @@ class EvidenceSection(Closed, frozen=True):
     battery_low_pct: Annotated[int, msgspec.Meta(ge=0, le=100)] = 15
     storage_low_mb: Annotated[int, msgspec.Meta(ge=0)] = 1024
     clock_sync_days: Positive = 7
+    exports_keep_days: Positive = 14
+    known_defects: str | None = None
 
 
 class RetentionSection(Closed, frozen=True):

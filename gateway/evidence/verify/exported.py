@@ -18,7 +18,7 @@ from gateway.evidence.verify.notes import Checkpoint, open_checkpoint, parse_not
 from gateway.evidence.verify.published import Published, parse_published
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.signature import check_signature
-from gateway.evidence.verify.timestamps import check_timestamp
+from gateway.evidence.verify.timestamps import check_timestamp, check_token
 
 SMALL = 1 << 20
 CMS_DATA = "1.2.840.113549.1.7.1"
@@ -75,6 +75,14 @@ def _timestamp(bag: Path, published: Published | None, report: Report) -> None:
     found = check_timestamp(_small(bag, bags.TOKEN), _small(bag, bags.SIGNATURE), anchors, bags.TOKEN)
     report.count("time_stamps")
     report.note(f"time-stamp {found.serial:x} at {found.at.isoformat()}")
+    signed = open_signed(_small(bag, bags.SIGNATURE), bags.SIGNATURE)
+    token = signed.stamp()
+    if token is None:
+        report.note("no time-stamp within the signature (CAdES-BES)")
+        return
+    within = check_token(token, signed.signature, anchors, bags.SIGNATURE)
+    report.count("time_stamps_within")
+    report.note(f"time-stamp {within.serial:x} within the signature at {within.at.isoformat()}")
 
 
 def _checkpoint(bag: Path, published: Published | None, report: Report) -> Checkpoint:
