@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +31,7 @@ from gateway.dispatch_half import dispatch_half
 from gateway.errors import ConfigError, GatewayError
 from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
+from gateway.evidence_work import EvidenceWork
 from gateway.fault_keeping import FaultKeeping, counters_of
 from gateway.feed.feed import Feed
 from gateway.intake_half import intake_half
@@ -97,6 +98,7 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     drivers: dict[str, Driver] = field(default_factory=dict)
     devices: DevicesHalf | None = None
+    work: EvidenceWork | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -161,7 +163,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, _faults(gateway).run)
+        lasting = (*_work(gateway), feed.run, watch.run, dispatch.run, devices.run, expected.run, _faults(gateway).run)
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -237,6 +239,10 @@ def _faults(gateway: Gateway) -> FaultKeeping:
     return faults
 
 
+def _work(gateway: Gateway) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    return [] if gateway.work is None else [gateway.work.run]
+
+
 def _metrics(gateway: Gateway) -> None:
     gauges = gateway.metrics.gauges
     gauges.add("intake", lambda: gateway.intake.counts)
@@ -261,6 +267,9 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         kept = half.records
         want = half.recordings.shares.want
         room = EvidenceRoom(kept.custody, kept.catalogue, kept.reader, kept.thumbnails, want, half.witnesses)
+        work = gateway.work = EvidenceWork(settings, half, SystemClock())
+        work.add_gauges(gateway.metrics.gauges)
+        room = replace(room, deriver=work.deriver, exports=work.exports)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

@@ -11,7 +11,9 @@ from gateway.api.problem import ProblemError
 from gateway.dispatch.dispatch import Dispatch
 from gateway.domain.evidence import RecordingKey
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.derived.deriver import Deriver
 from gateway.evidence.expected import Expectations
+from gateway.evidence.export.jobs import ExportJobs
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
@@ -33,6 +35,8 @@ class EvidenceRoom:
     thumbnails: Thumbnails
     want: Callable[[RecordingKey], bool]
     witnesses: Witnesses | None = None
+    deriver: Deriver | None = None
+    exports: ExportJobs | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,21 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.api import cameras, emergencies, evidence, health, log, messages, roster, session, settling, tasks, units
+from gateway.api import (
+    cameras,
+    derivatives,
+    emergencies,
+    evidence,
+    exports,
+    health,
+    log,
+    messages,
+    roster,
+    session,
+    settling,
+    tasks,
+    units,
+)
 from gateway.api.identity import NOBODY, OPEN, Identity
 from gateway.api.openapi import document
 from gateway.api.problem import ProblemError, from_error
@@ -32,6 +46,8 @@ def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
     for part in (health, session, units, emergencies, messages, tasks, roster, evidence, settling, cameras, log):
+        routes.include(part.ROUTES)
+    for part in (derivatives, exports):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -1,4 +1,4 @@
-"""`lapel evidence list | show | verify | export | import | settle | expected | settle-expected | seal-incomplete`."""
+"""`lapel evidence list | show`, and the group that verify, export, import, settle, clip and the rest belong to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from gateway.cli import show
+from gateway.cli.evidence_clip import clip, derive
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
 from gateway.cli.evidence_export import export_
 from gateway.cli.evidence_import import import_
@@ -33,6 +34,8 @@ evidence.add_command(seal_incomplete)
 evidence.add_command(export_)
 evidence.add_command(import_)
 evidence.add_command(settle)
+evidence.add_command(clip)
+evidence.add_command(derive)
 
 
 @evidence.command("list")

@@ -14,6 +14,7 @@ from sqlite3 import Connection
 
 from gateway.evidence.verify.blobs import check_blob, count_orphans
 from gateway.evidence.verify.catalogue import CatalogueCheck, catalogue
+from gateway.evidence.verify.derived import check_parents, under_way
 from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.files import walk
 from gateway.evidence.verify.fold import Exhibit, fold
@@ -133,6 +134,7 @@ class _Run:
                 if exhibit.disposed is None and exhibit.said.get("thumbnail") is not None:
                     check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
+            check_parents(self._leaves.values(), self.report)
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
             self._count_staging()
@@ -198,6 +200,7 @@ class _Run:
             staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
             # An import under way keeps its marker, as an upload its directory.
             staged |= {name for name in walk(self._evidence / "imports", "imports") if name.endswith(".json")}
+            staged |= under_way(self._evidence / "derivatives")
             self.report.count("staging", len(staged))
 
     def _judge_orphans(self) -> None:
