@@ -57,6 +57,7 @@ def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
 
 
 ORDER = {"purpose": "trial", "recipient": "CPS", "legal_gateway": "CPIA"}
+CLIP = {"from_s": 0, "to_s": 1, "purpose": "p"}
 STILL = {"recipe": "still", "at_s": 1.5, "purpose": "p"}
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("lip", "radio", "terminals", "feed", "broker", "log", "vault", "upload", "seal", "restart", "crowd")
+PARTS = ("lip", "radio", "terminals", "feed", "broker", "log", "vault", "export", "upload", "seal", "restart", "crowd")
 
 
 def flat(figures: dict, prefix: str = "") -> list[tuple[str, object]]:
