@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -49,11 +50,16 @@ def _written(needs: Needs, exhibit: Exhibit, path: Path, wrote: Callable[[int], 
         for start in range(0, at, STEP):
             digest.update(os.pread(handle, STEP, start))
         wrote(at)
-        for piece in _steps(needs.read(ExhibitId(exhibit.id), at)):
-            files.write(handle, piece, at)
-            digest.update(piece)
-            at += len(piece)
-            wrote(len(piece))
+        # A piece is hashed in a thread of its own while it is written, and the next one read.
+        with ThreadPoolExecutor(1, "export-hash") as hashing:
+            hashed = hashing.submit(digest.update, b"")
+            for piece in _steps(needs.read(ExhibitId(exhibit.id), at)):
+                hashed.result()
+                hashed = hashing.submit(digest.update, piece)
+                files.write(handle, piece, at)
+                at += len(piece)
+                wrote(len(piece))
+            hashed.result()
         files.datasync(handle)
     finally:
         os.close(handle)
