@@ -16,6 +16,7 @@ from gateway.evidence.export.order import Needs
 from gateway.evidence.rows import Exhibit
 
 STEP = 1 << 20
+SYNC_EVERY = 64 << 20
 _SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mp3", ".wav", ".json", ".jpg", ".pdf"})
 _log = structlog.get_logger()
 
@@ -50,16 +51,19 @@ def _written(needs: Needs, exhibit: Exhibit, path: Path, wrote: Callable[[int], 
         for start in range(0, at, STEP):
             digest.update(os.pread(handle, STEP, start))
         wrote(at)
-        # A piece is hashed in a thread of its own while it is written, and the next one read.
-        with ThreadPoolExecutor(1, "export-hash") as hashing:
-            hashed = hashing.submit(digest.update, b"")
+        # A piece is hashed in a thread of its own while it is written, and the next one read; the disk begins early.
+        with ThreadPoolExecutor(2, "export-master") as beside:
+            hashed = synced = beside.submit(digest.update, b"")
             for piece in _steps(needs.read(ExhibitId(exhibit.id), at)):
                 hashed.result()
-                hashed = hashing.submit(digest.update, piece)
+                hashed = beside.submit(digest.update, piece)
                 files.write(handle, piece, at)
                 at += len(piece)
                 wrote(len(piece))
-            hashed.result()
+                if at % SYNC_EVERY == 0:
+                    synced.result()
+                    synced = beside.submit(files.datasync, handle)
+            hashed.result(), synced.result()
         files.datasync(handle)
     finally:
         os.close(handle)
