@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -40,8 +41,8 @@ def deriver(records: Records, media: MediaSettings, limits: StoreSection, clock:
     )
 
 
-async def kept_deriving(deriving: Deriver) -> None:
-    """Bring every job to its end, oldest first, those that a restart found too; until cancelled."""
+async def kept_deriving(deriving: Deriver, made: Callable[[], None]) -> None:
+    """Bring every job to its end, oldest first, those that a restart found too, and say so; until cancelled."""
     looks = 0
     while True:
         try:
@@ -49,6 +50,7 @@ async def kept_deriving(deriving: Deriver) -> None:
                 await asyncio.to_thread(deriving.sweep)
             for job in await asyncio.to_thread(deriving.waiting):
                 await deriving.finish(job.exhibit)
+                made()
         except StoreBusyError as busy:
             _log.warning("derivative_put_off", problem=str(busy))
             await asyncio.sleep(busy.retry_after_s)

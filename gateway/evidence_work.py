@@ -41,8 +41,12 @@ class EvidenceWork:
     async def run(self) -> None:
         """Make what was asked for, and go on with what a restart found."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(kept_deriving(self.deriver))
+            group.create_task(kept_deriving(self.deriver, self._made))
             group.create_task(self.exports.run())
+
+    def _made(self) -> None:
+        if self._half.examiner is not None:
+            self._half.examiner.look_again()
 
     async def _export(self, order: Order, target: Path, name: str, told: Callable[[Progress], None]) -> Exported:
         wanted = Wanted(order, target, self._patience_s, name, told)

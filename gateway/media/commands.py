@@ -6,7 +6,9 @@ addresses, is none of the containers, so that no recording can name another file
 
 from __future__ import annotations
 
-CONTAINERS = "mov,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,wav,mp3,aac,flac,amr,mxf,gxf,dv,h264,hevc,mpegvideo,m4v"
+CONTAINERS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,wav,mp3,aac,flac,amr,mxf,gxf,dv,h264,hevc,mpegvideo,m4v,png_pipe"
+)
 STILL_WIDTH = 320
 HEAD_S = 2.0
 TAIL_S = 4.0

@@ -15,6 +15,7 @@ from gateway.evidence.verify.store import verify_store
 from tests.api.site import Site, noise
 from tests.cli.bagged import WORDS, steps, stock
 from tests.cli.conftest import Lapel
+from tests.media.test_gateway import examined
 
 PATIENCE_S = 60
 
@@ -38,6 +39,7 @@ def site_of_film(tmp_path: Path, film_at_front: bytes) -> tuple[Site, Path]:
 
 def test_over_http(site_of_film: tuple[Site, Path], film_at_front: bytes) -> None:
     """A clip and a still: exhibits of their own, named by the master's chain; what cannot be made says why."""
+    site_of_film[0]._sections["media"] = {"enabled": True}
     with site_of_film[0] as site:
         master = site.seal(film_at_front, "film").exhibit
         junk = site.seal(noise(5_000), "junk").exhibit
@@ -66,7 +68,11 @@ def test_over_http(site_of_film: tuple[Site, Path], film_at_front: bytes) -> Non
         detail = records.custody.detail(act.log_index)[0]  # type: ignore[index]
         assert (detail["actor"], detail["purpose"], detail["asked"]) == ("officer", "trial", {"from_s": 3, "to_s": 5.5})
         assert b"".join(records.reader.read(ExhibitId(master))) == film_at_front
+        for each in (clip["exhibit"], still["exhibit"]):
+            assert examined(site, each).playable == "playable"
         site.looked()
+        assert site.gateway.expected is not None
+        assert not [row for row in site.gateway.expected.store.rows() if row.exhibit == clip["exhibit"]]
     report = verify_store(site.data / "evidence", site.data / "keys")
     assert (report.ok, report.counts["derived"]) == (True, 2), report.findings
 

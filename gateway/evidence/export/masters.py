@@ -17,7 +17,9 @@ from gateway.evidence.rows import Exhibit
 
 STEP = 1 << 20
 SYNC_EVERY = 64 << 20
-_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mp3", ".wav", ".json", ".jpg", ".pdf"})
+_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mp3", ".wav", ".json", ".jpg", ".png", ".flac", ".pdf"}
+)
 _log = structlog.get_logger()
 
 
