@@ -165,15 +165,19 @@ class ExportJobs:
         return letter(lies) if job.order.to_age is not None else tarred(lies, job.export)
 
     def remove(self, job: ExportJob, reason: str) -> ExportJob:
-        """Take away what was made, or what was left of a try; the job stays, and says so. Blocks."""
-        lies = result_of(job.order, self._target(job.export))
-        for path in (lies, lies.with_name(lies.name + SUFFIX)):
-            self._store.files.remove_tree(path)
-        self._store.files.sync_directory(self._jobs.folder)
+        """Take away what was made; the job stays, and says so. Blocks."""
+        self._clear(job)
         gone = msgspec.structs.replace(job, state="removed", reason=reason)
         self._jobs.keep(job.export, gone)
         self.counts["removed"] += 1
         return gone
+
+    def _clear(self, job: ExportJob) -> None:
+        """What was made, and what a try left, goes."""
+        lies = result_of(job.order, self._target(job.export))
+        for path in (lies, lies.with_name(lies.name + SUFFIX)):
+            self._store.files.remove_tree(path)
+        self._store.files.sync_directory(self._jobs.folder)
 
     # --- made
 
@@ -234,7 +238,7 @@ class ExportJobs:
     async def _failed(self, job: ExportJob, reason: str) -> ExportJob:
         _log.error("export_failed", export=job.export, why=reason)
         self.counts["failed"] += 1
-        await asyncio.to_thread(self.remove, job, reason)
+        await asyncio.to_thread(self._clear, job)
         return await self._ended(job, "failed", reason=reason)
 
     async def _done(self, job: ExportJob, digest: str | None) -> ExportJob:
