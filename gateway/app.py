@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -32,6 +32,8 @@ from gateway.dispatch_half import dispatch_half
 from gateway.errors import ConfigError, GatewayError
 from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
+from gateway.evidence_work import EvidenceWork
+from gateway.fault_keeping import FaultKeeping, counters_of
 from gateway.feed.feed import Feed
 from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
@@ -98,6 +100,7 @@ class Gateway:
     drivers: dict[str, Driver] = field(default_factory=dict)
     devices: DevicesHalf | None = None
     server: Server | None = None
+    work: EvidenceWork | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -168,7 +171,8 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run)
+        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
+        lasting += [*_work(gateway), _faults(gateway).run]
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -231,6 +235,23 @@ def _broker_watch(devices: DevicesHalf, context: DriverContext) -> dict[str, Dri
     return {BROKER_RIGHTS: BrokerWatch(ends, client, devices, context.clock, devices.remark)}
 
 
+def _faults(gateway: Gateway) -> FaultKeeping:
+    """What goes wrong with the gateway itself, kept; by the host's own clock, whatever the rest goes by."""
+    half = gateway.evidence
+
+    def counters() -> dict[str, int]:
+        return counters_of(gateway.intake.counts, gateway.inputs())
+
+    folder, records = gateway.settings.data / "journal", half.records if half else None
+    faults = FaultKeeping(folder, counters, SystemClock(), records)
+    gateway.metrics.gauges.add("faults", lambda: faults.counts)
+    return faults
+
+
+def _work(gateway: Gateway) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    return [] if gateway.work is None else [gateway.work.run]
+
+
 def _metrics(gateway: Gateway) -> None:
     gauges = gateway.metrics.gauges
     gauges.add("intake", lambda: gateway.intake.counts)
@@ -258,6 +279,9 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         room = EvidenceRoom(*told, want, half.desk, half.witnesses, half.disposing, half.copies)
         if half.checks is not None:
             room = replace(room, scrubs=half.checks.scrubs, reconciled=half.checks.reconciling.read)
+        work = gateway.work = EvidenceWork(settings, half, SystemClock())
+        work.add_gauges(gateway.metrics.gauges)
+        room = replace(room, deriver=work.deriver, exports=work.exports)
     door = Doorkeeper(Accounts(store.engine), settings.auth.roles, settings.auth.session_hours)
     rooms = Rooms(
         instance=settings.gateway.instance,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from gateway.crypto.notes import parse_vkey
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import rfc3339
 from gateway.errors import EvidenceError, LinkError
+from gateway.evidence.export.defects import known_defects
 from gateway.evidence.export.exporter import Exported, Exporter
-from gateway.evidence.export.faults import KINDS, LISTED_MAX, Kept, fault_record
-from gateway.evidence.export.order import Former, Needs, Order, Published, Witnessing
+from gateway.evidence.export.faults import KINDS, LISTED_MAX, Kept, builds_of, fault_record
+from gateway.evidence.export.order import Former, Needs, Order, Progress, Published, Witnessing, unheard
 from gateway.evidence.log.witnessed import read_cosigned
 from gateway.evidence.settings import LogSection
 from gateway.evidence.vault.files import DiskFiles
@@ -29,6 +31,7 @@ from gateway.outlets.settings import TimestampSettings
 from gateway.outlets.timestamps import TimestampClient
 from gateway.ports import Timestamps
 from gateway.rekeying import changes
+from gateway.store.losses import LossStore
 from gateway.store.quarantine import QuarantineStore
 from gateway.witnessing import kept_running, witnessed
 
@@ -72,29 +75,53 @@ def former(store: Records, *, ours: bool) -> Former:
     return Former(found["log"], found["export"], found.get("tsa", ()), spans, store.custody.rotations)
 
 
-async def export(
-    store: Records, log: LogSection, stamping: TimestampSettings, order: Order, target: Path, patience_s: float
-) -> Exported:
+@dataclass(frozen=True)
+class Terms:
+    """How exports are made here: witnesses, time-stamps, a file of known defects newer than this release's."""
+
+    log: LogSection
+    stamping: TimestampSettings
+    known_defects: str | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One export: what, whereto, how long it waits for the witnesses, its id where it has one, who hears of it."""
+
+    order: Order
+    target: Path
+    patience_s: float
+    name: str | None = None
+    told: Callable[[Progress], None] = unheard
+
+
+async def export(store: Records, terms: Terms, wanted: Wanted) -> Exported:
     """Make one export; EvidenceError says what it waits for where it can't be finished yet."""
-    telling = await asyncio.to_thread(published, store, log, stamping)
-    async with witnessed(log, store.custody, SystemClock()) as witnesses:
-        needs = Needs(
-            log=store.custody,
-            shelf=store.catalogue,
-            read=lambda exhibit, start: store.reader.read(ExhibitId(exhibit), start),
-            cosigned=_cosigning(store, witnesses, patience_s),
-            signer=_signer(store, SystemClock().now().utc),
-            published=telling,
-            faults=lambda since, until: faults(store, since, until),
-            now=lambda: SystemClock().now().utc,
-            files=DiskFiles(),
-            build=version("lapel"),
-            stamps=_stamps(store, stamping),
-        )
-        try:
-            return await Exporter(needs, order, target, check_made).run()
-        except LinkError as problem:
-            raise EvidenceError(f"no time-stamp: {problem}; the same command goes on from here") from problem
+    async with witnessed(terms.log, store.custody, SystemClock()) as witnesses:
+        return await exported(store, terms, wanted, _cosigning(store, witnesses, wanted))
+
+
+async def exported(store: Records, terms: Terms, wanted: Wanted, cosigned: Callable[[int], Awaitable[str]]) -> Exported:
+    """As `export`, where somebody else listens to the witnesses."""
+    telling = await asyncio.to_thread(published, store, terms.log, terms.stamping)
+    needs = Needs(
+        log=store.custody,
+        shelf=store.catalogue,
+        read=lambda exhibit, start: store.reader.read(ExhibitId(exhibit), start),
+        cosigned=cosigned,
+        signer=_signer(store, SystemClock().now().utc),
+        published=telling,
+        faults=lambda since, until: faults(store, since, until, terms.known_defects),
+        now=lambda: SystemClock().now().utc,
+        files=DiskFiles(),
+        build=version("lapel"),
+        stamps=_stamps(store, terms.stamping),
+        told=wanted.told,
+    )
+    try:
+        return await Exporter(needs, wanted.order, wanted.target, check_made, wanted.name).run()
+    except LinkError as problem:
+        raise EvidenceError(f"no time-stamp: {problem}; the same command goes on from here") from problem
 
 
 def check_made(bag: Path) -> None:
@@ -102,21 +129,43 @@ def check_made(bag: Path) -> None:
     verify_export(bag, masters=False).raise_first()
 
 
-def faults(store: Records, since: datetime, until: datetime) -> dict[str, Any]:
+def faults(store: Records, since: datetime, until: datetime, newer_defects: str | None = None) -> dict[str, Any]:
     """The fault record of a span."""
-    journal = store.custody.directory.parent / "journal"
-    quarantined = None
-    if (journal / "quarantine.db").exists():
-        kept = QuarantineStore(journal / "quarantine.db", store.keystore.wrap, store.keystore.unwrap)
-        try:
-            quarantined = kept.reasons(since, until)
-        finally:
-            kept.close()
-    first, last = since.date().isoformat(), until.date().isoformat()
-    starts = sorted(path.stem for path in journal.glob("*.jrn") if first <= path.stem[:10] <= last)
-    kinds = store.catalogue.kinds_between(since, until)
-    listed = store.catalogue.of_kinds(KINDS, since, until, LISTED_MAX)
-    return fault_record(Kept(kinds, listed, quarantined, starts), store.custody, since, until, version("lapel"))
+    journal, catalogue, custody = store.custody.directory.parent / "journal", store.catalogue, store.custody
+    first, last = since.date(), until.date()
+    starts = sorted(path.stem for path in journal.glob("*.jrn") if str(first) <= path.stem[:10] <= str(last))
+    listed = catalogue.of_kinds(KINDS, since, until, LISTED_MAX)
+    span = catalogue.indexes_between(since, until)
+    kept = Kept(
+        kinds=catalogue.kinds_between(since, until),
+        listed=[(each, custody.leaf(each.log_index)) for each in listed],
+        builds=[] if span is None else builds_of(custody.leaves(*span)),
+        quarantined=_quarantined(store, journal / "quarantine.db", since, until),
+        lost=_lost(journal / "losses.db", first, last),
+        starts=starts,
+        defects=[(each.id, each.versions, each.text) for each in known_defects(newer_defects)],
+    )
+    return fault_record(kept, since, until, version("lapel"))
+
+
+def _quarantined(store: Records, path: Path, since: datetime, until: datetime) -> dict[str, int] | None:
+    if not path.exists():
+        return None
+    kept = QuarantineStore(path, store.keystore.wrap, store.keystore.unwrap)
+    try:
+        return kept.reasons(since, until)
+    finally:
+        kept.close()
+
+
+def _lost(path: Path, first: date, last: date) -> dict[str, dict[str, int]] | None:
+    if not path.exists():
+        return None
+    kept = LossStore(path)
+    try:
+        return kept.between(first, last)
+    finally:
+        kept.close()
 
 
 def _signer(store: Records, now: datetime) -> ExportSigner:
@@ -130,14 +179,16 @@ def _stamps(store: Records, stamping: TimestampSettings) -> Timestamps | None:
     return OwnTimestamps(store.keystore.directory) if stamping.embedded else None
 
 
-def _cosigning(store: Records, witnesses: Witnesses | None, patience_s: float) -> Callable[[int], Awaitable[str]]:
-    """Give what waits for a checkpoint that covers an entry and met the quorum."""
+def _cosigning(store: Records, witnesses: Witnesses | None, wanted: Wanted) -> Callable[[int], Awaitable[str]]:
+    """Give what waits for a checkpoint that covers an entry and met the quorum; told before it waits."""
+    patience_s = wanted.patience_s
 
     async def cosigned(index: int) -> str:
         try:
             async with asyncio.timeout(patience_s):
                 if witnesses is None:
-                    return await _found_cosigned(store, index)
+                    return await _found_cosigned(store, index, wanted.told)
+                wanted.told(Progress("witness"))
                 return await _asked(witnesses, index)
         except TimeoutError as late:
             waited = f"entry {index} is not cosigned by the quorum after {patience_s:g} s"
@@ -158,14 +209,18 @@ async def _asked(witnesses: Witnesses, index: int) -> str:
             running.cancel()
 
 
-async def _found_cosigned(store: Records, index: int) -> str:
+async def _found_cosigned(store: Records, index: int, told: Callable[[Progress], None]) -> str:
     """The newest checkpoint; of a log that was witnessed, and whose witnesses nobody named here, the gateway's word."""
     custody = store.custody
     log = custody.directory / "log"
     if not (log / "cosigned").exists():
         return custody.checkpoint_text
+    waits = False
     while True:
         found = await asyncio.to_thread(read_cosigned, log, parse_vkey(custody.vkey))
         if found is not None and found.size > index:
             return found.note
+        if not waits:
+            told(Progress("witness"))
+            waits = True
         await asyncio.sleep(POLL_S)

@@ -4,7 +4,8 @@ Each part's length comes from the environment, 0 leaves it out, so that it can b
 LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
 LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
 LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_ACTS (300),
-LAPEL_REBUILD_EXHIBITS (10000), LAPEL_BACKUPS (40), LAPEL_DEMO_S (600);
+LAPEL_REBUILD_EXHIBITS (10000), LAPEL_BACKUPS (40),
+LAPEL_FLIPS (1000000: every byte), LAPEL_DEMO_S (600);
 LAPEL_SEED varies the moments.
 """
 
@@ -40,6 +41,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **large recording**: in order and with its segments shuffled; the gateway's resident memory never exceeds 300 MB.
 - **hostile cameras**: inits, aborts, tiny segments, overlaps, islands and wrong digests without end from one camera;
   how soon another's segments are durable, without and beside it.
+- **flipped bytes**: one byte of one file of an export is another; the steps that are printed in it, stock tools alone,
+  notice each. Bytes of the time-stamp's token that nothing covers leave imprint, time, serial and signature alone.
 - **properties**: the Hypothesis tests of tests/properties with that many examples each.
 - **radio faults**: a terminal as a process of its own on a pseudo-terminal breaks off, garbles, reboots, is
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
@@ -63,6 +66,7 @@ LENGTHS = (
     "LAPEL_INJECTIONS",
     "LAPEL_BIG_MB",
     "LAPEL_FAIR_S",
+    "LAPEL_FLIPS",
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
     "LAPEL_DISPOSAL_STRIDE",
@@ -152,6 +156,12 @@ def fairness(seconds: int) -> Outcome:
     return tests("hostile cameras", f"{seconds} s each", paths, LAPEL_FAIR_S=seconds)
 
 
+def flips(number: int) -> Outcome:
+    """So many flipped bytes in each file of an export."""
+    paths = ["tests/cli/test_export_flips.py", "--timeout=0"]
+    return tests("flipped bytes", f"{number} a file", paths, LAPEL_FLIPS=number)
+
+
 def properties(number: int) -> Outcome:
     """Every property with so many examples."""
     paths = ["tests/properties", "--timeout=0"]
@@ -238,6 +248,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_BIG_MB", 4096, large),
     ("LAPEL_FAIR_S", 20, fairness),
     ("LAPEL_CUTS", 50, cuts),
+    ("LAPEL_FLIPS", 1_000_000, flips),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
     ("LAPEL_DISPOSAL_STRIDE", 1, disposals),

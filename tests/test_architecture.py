@@ -92,6 +92,8 @@ gateway/evidence/monitor/frontier.py
 gateway/evidence/monitor/items.py
 gateway/evidence/recall.py
 gateway/evidence/shown.py
+gateway/media/cutting.py
+gateway/pipeline/tally.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

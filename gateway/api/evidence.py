@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, cast
 from weakref import WeakValueDictionary
@@ -18,6 +18,7 @@ from gateway.api import facets as asked_for
 from gateway.api import settling
 from gateway.api.afterwards import PLAYBACKS, SITTING, Playbacks
 from gateway.api.problem import ProblemError
+from gateway.api.ranges import span
 from gateway.api.rooms import EvidenceRoom, evidence_of
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.evidence import Act
@@ -255,7 +256,7 @@ async def content(call: Call[Fetch]) -> web.StreamResponse:
     if row.sealed_at is None or row.size is None:
         raise ProblemError(409, f"{row.id} is not sealed yet")
     etag = f'"{row.sha256}"'
-    ranged = _span(call.request.headers, etag, row.size)
+    ranged = span(call.request.headers, etag, row.size)
     start, end = ranged or (0, row.size)
     sitting = await _begun(call, row, start)
     response = web.StreamResponse(status=206 if ranged else 200)
@@ -314,20 +315,3 @@ def _counted(playbacks: Playbacks, sitting: Sitting | None, row: Exhibit, at: in
 
 def _pieces(call: Call[Any], exhibit: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
     return cast("AsyncGenerator[bytes, None]", _room(call).reader.stream(ExhibitId(exhibit), start, end))
-
-
-RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-
-
-def _span(headers: Mapping[str, str], etag: str, size: int) -> tuple[int, int] | None:
-    """The half-open span of one byte range (RFC 9110 section 14); None, the whole, for several ranges or none."""
-    found = RANGE.fullmatch(headers.get("Range", "").strip())
-    if found is None or not (found[1] or found[2]) or headers.get("If-Range", etag) != etag:
-        return None
-    if not found[1]:
-        start, end = max(0, size - int(found[2])), size
-    else:
-        start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
-    if start >= size or end <= start:
-        raise ProblemError(416, f"the recording has {size} bytes", {"Content-Range": f"bytes */{size}"}, size=size)
-    return start, end

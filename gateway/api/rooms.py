@@ -13,7 +13,9 @@ from gateway.disposing import Disposing
 from gateway.domain.evidence import RecordingKey
 from gateway.evidence.copies.copies import Copies
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.derived.deriver import Deriver
 from gateway.evidence.expected import Expectations
+from gateway.evidence.export.jobs import ExportJobs
 from gateway.evidence.reconciled import Account
 from gateway.evidence.vault.reading import Reader
 from gateway.evidence.vault.thumbnails import Thumbnails
@@ -43,6 +45,8 @@ class EvidenceRoom:
     copies: Copies | None = None
     scrubs: Scrubs | None = None
     reconciled: Callable[[], Account | None] = lambda: None
+    deriver: Deriver | None = None
+    exports: ExportJobs | None = None
 
 
 @dataclass(frozen=True)

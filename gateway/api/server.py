@@ -14,9 +14,11 @@ from gateway.api import (
     audit,
     cameras,
     copies,
+    derivatives,
     disposals,
     emergencies,
     evidence,
+    exports,
     health,
     integrity,
     log,
@@ -55,6 +57,8 @@ def table(pages: Routes) -> Routes:
     public = (health, session, units, emergencies, messages, tasks, roster, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
+        routes.include(part.ROUTES)
+    for part in (derivatives, exports):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

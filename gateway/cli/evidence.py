@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.cli import show
 from gateway.cli.evidence_audit import audit
+from gateway.cli.evidence_clip import clip, derive
 from gateway.cli.evidence_copies import copies, promote
 from gateway.cli.evidence_dispose import certificate, dispose
 from gateway.cli.evidence_expected import expected_, seal_incomplete, settle_expected
@@ -48,6 +49,8 @@ for command in COMMANDS:
     evidence.add_command(command)
 evidence.add_command(reconcile_)
 evidence.add_command(rebuild_)
+evidence.add_command(clip)
+evidence.add_command(derive)
 
 
 @evidence.command("list")

@@ -1,6 +1,8 @@
-"""The little of DER (X.690) that a CMS signature and a time-stamp request are made of; writing only."""
+"""The little of DER (X.690) that a CMS signature and a time-stamp request are made of, and their parts read."""
 
 from __future__ import annotations
+
+import msgspec
 
 BOOLEAN_TRUE = b"\x01\x01\xff"
 NULL = b"\x05\x00"
@@ -57,3 +59,36 @@ def _arc(number: int) -> bytes:
     while number := number >> 7:
         groups.append(0x80 | number & 0x7F)
     return bytes(reversed(groups))
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One element as it was read: its tag, its content, and all its bytes."""
+
+    tag: int
+    content: bytes
+    whole: bytes
+
+
+def parts(content: bytes) -> list[Part]:
+    """The elements that stand side by side there; ValueError where they are none."""
+    found, at = [], 0
+    while at < len(content):
+        length, begins = _length(content, at + 1)
+        end = begins + length
+        if end > len(content):
+            raise ValueError(f"an element of {length} bytes, {len(content) - begins} are there")
+        found.append(Part(content[at], content[begins:end], content[at:end]))
+        at = end
+    return found
+
+
+def _length(content: bytes, at: int) -> tuple[int, int]:
+    """A definite length (clause 8.1.3), and where the content begins."""
+    if at >= len(content) or content[at] in (0x80, 0xFF):
+        raise ValueError("an element without a definite length")
+    if content[at] < 0x80:
+        return content[at], at + 1
+    octets_ = content[at + 1 : at + 1 + (content[at] & 0x7F)]
+    if len(octets_) != content[at] & 0x7F:
+        raise ValueError("a length that is cut off")
+    return int.from_bytes(octets_, "big"), at + 1 + len(octets_)

@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.crypto import authority_files as store
 from gateway.crypto.certificates import SLACK, new_key
-from gateway.crypto.cms import sign_detached
+from gateway.crypto.cms import Signature, signature
 from gateway.crypto.key_files import sync
 from gateway.crypto.signers import KeyFiles, Uris, key_files
 from gateway.errors import ConfigError
@@ -35,9 +35,13 @@ class ExportSigner:
     def __init__(self, key: EllipticCurvePrivateKey, pem: bytes) -> None:
         self._key, self.pem = key, pem
 
+    def signature(self, content: bytes, at: datetime) -> Signature:
+        """A detached CMS signature that a time-stamp can still go into."""
+        return signature(content, x509.load_pem_x509_certificate(self.pem), self._key, at)
+
     def sign(self, content: bytes, at: datetime) -> bytes:
-        """A detached CMS signature, DER."""
-        return sign_detached(content, x509.load_pem_x509_certificate(self.pem), self._key, at)
+        """A detached CMS signature, DER, without a time-stamp."""
+        return self.signature(content, at).der()
 
 
 class Next(msgspec.Struct, frozen=True):

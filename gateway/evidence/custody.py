@@ -179,6 +179,14 @@ class CustodyLog:
             raise ValueError(f"no entry {index} in a log of {size}")
         return writer.tiles.bundle(index // WIDTH, size)[index % WIDTH]
 
+    def leaves(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Index and exact leaf of entries first to last, both included; each bundle is read once."""
+        writer, size = self._opened, self.size
+        for number in range(first // WIDTH, min(last, size - 1) // WIDTH + 1):
+            for index, leaf in enumerate(writer.tiles.bundle(number, size), number * WIDTH):
+                if first <= index <= last:
+                    yield index, leaf
+
     def detail(self, index: int) -> tuple[dict[str, Any], bytes] | None:
         """(detail, salt) of an entry; None where it was erased. Reads files."""
         commitment = bytes.fromhex(parse_canonical(self.leaf(index))["hmac"])

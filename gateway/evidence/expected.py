@@ -144,7 +144,8 @@ class Expectations:
         """Take up what was sealed since the last look, and count; blocks. How many seals were new."""
         found = 0
         while self.vault is not None and (seals := self.vault.seals.seals(self.store.mark, AT_ONCE)):
-            self.store.arrived([self._arrival(self.vault, row) for row in seals], seals[-1].log_index + 1)
+            came = [self._arrival(self.vault, row) for row in seals if row.parent is None]
+            self.store.arrived(came, seals[-1].log_index + 1)
             found += len(seals)
         now_s = self._clock.now().mono_s
         if found or now_s >= self._next_count_s:

@@ -52,6 +52,8 @@ class EvidenceSection(Closed, frozen=True):
     reconcile_at: Annotated[str, msgspec.Meta(pattern=r"^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?$")] = "03:30"
     scrub_mb_s: Annotated[float, msgspec.Meta(ge=0)] = 20.0
     scrub_days: Positive = 30
+    exports_keep_days: Positive = 14
+    known_defects: str | None = None
 
 
 class CategorySection(Closed, frozen=True):

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,15 +44,29 @@ def program(name: str) -> str | None:
     return None if found is None else str(Path(found).resolve())
 
 
+Pour = Callable[[bytes], Awaitable[None]]
+
+
 async def run(command: Sequence[str], limits: Limits, most: int, fd: int | None = None) -> Ended:
     """Run a command (an absolute path first) that sees nothing but the descriptor; at most so many bytes come back."""
+    out = bytearray()
+
+    async def keep(piece: bytes) -> None:
+        out.extend(piece)
+
+    ended = await poured(command, limits, most, keep, fd)
+    return msgspec.structs.replace(ended, out=bytes(out))
+
+
+async def poured(command: Sequence[str], limits: Limits, most: int, pour: Pour, fd: int | None = None) -> Ended:
+    """As `run`, handing on what comes as it comes; what pour raises ends the command, and is raised again."""
     order = json.dumps({"memory": limits.memory_mb << 20, "seconds": math.ceil(limits.seconds)})
     process = await _start(order, command, fd)
-    complaints, out, late = bytearray(), bytearray(), False
+    complaints, taking, late = bytearray(), _Taking(most, pour, lambda: _kill(process)), False
     try:
         async with asyncio.timeout(limits.seconds), asyncio.TaskGroup() as group:
             group.create_task(_take(process.stderr, complaints, COMPLAINTS_MAX))
-            await _take(process.stdout, out, most, lambda: _kill(process))
+            await taking.all_of(process.stdout)
             await process.wait()
     except TimeoutError:
         late = True
@@ -60,9 +74,39 @@ async def run(command: Sequence[str], limits: Limits, most: int, fd: int | None 
         _kill(process)
         # The child is dead or dying: nothing, not even the gateway's own end, leaves it behind unreaped.
         await asyncio.shield(process.wait())
+    if taking.problem is not None:
+        raise taking.problem
     code = process.returncode if process.returncode is not None else -signal.SIGKILL
-    stopped = "time_limit" if late else _stopped(code, bytes(complaints), len(out) > most)
-    return Ended(code, bytes(out[:most]), bytes(complaints), stopped)
+    stopped = "time_limit" if late else _stopped(code, bytes(complaints), taking.overflown)
+    return Ended(code, b"", bytes(complaints), stopped)
+
+
+class _Taking:
+    """Hands on what a command gives, up to so many bytes; beyond them, or when nobody takes it, ends the command."""
+
+    def __init__(self, most: int, pour: Pour, end: Callable[[], None]) -> None:
+        self._left, self._pour, self._end = most, pour, end
+        self.overflown = False
+        self.problem: Exception | None = None
+
+    async def all_of(self, stream: asyncio.StreamReader | None) -> None:
+        """Read to the end."""
+        assert stream is not None
+        while piece := await stream.read(1 << 16):
+            fits = piece[: self._left]
+            self._left -= len(fits)
+            if self.problem is None and fits:
+                await self._hand_on(fits)
+            if len(fits) < len(piece):
+                self.overflown = True
+                self._end()
+
+    async def _hand_on(self, piece: bytes) -> None:
+        try:
+            await self._pour(piece)
+        except Exception as problem:  # noqa: BLE001 - whatever it is belongs to the caller, once the child is gone
+            self.problem = problem
+            self._end()
 
 
 async def report() -> dict[str, str]:

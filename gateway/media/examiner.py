@@ -114,6 +114,10 @@ class Examiner:
         """`ok`; or `off` and why: a machine without video tools keeps evidence as well as any other."""
         return "ok" if self.lacks is None else f"off: {self.lacks}"
 
+    def look_again(self) -> None:
+        """Something was sealed that did not arrive: a derivative."""
+        self._sealed = -1
+
     async def run(self) -> None:
         """Examine what was sealed, whenever something was, and now and then what could not be examined before."""
         again_s = float("-inf")

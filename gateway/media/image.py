@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
 from gateway.domain.evidence import Range
-from gateway.media.boxes import WHOLE_MAX, Layout, layout, wanted
+from gateway.media.boxes import WHOLE_MAX, Layout, layout, merged, wanted
 
 Pieces = Callable[[int, int], Iterator[bytes]]
 """Bytes [start, end) of a recording, a piece at a time."""
@@ -36,16 +36,17 @@ class Image(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def imaged(pieces: Pieces, size: int) -> Iterator[Image]:
-    """Make the image of a recording; it is gone when the block ends. Blocks."""
+def imaged(pieces: Pieces, size: int, more: Sequence[Range] = ()) -> Iterator[Image]:
+    """Make the image of a recording, with further ranges of it; it is gone when the block ends. Blocks."""
     known = layout(_Near(pieces, size).read, size)
     fd = os.memfd_create("recording", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(fd, size)
-        for span in wanted(known):
+        spans = merged([*wanted(known), *more])
+        for span in spans:
             _copy(pieces, span, fd)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        yield Image(fd, known, size <= WHOLE_MAX)
+        yield Image(fd, known, size <= WHOLE_MAX or spans == [(0, size)])
     finally:
         os.close(fd)
 

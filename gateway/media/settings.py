@@ -20,3 +20,7 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ffmpeg: Command = "ffmpeg"
     seconds: Annotated[float, msgspec.Meta(ge=1, le=600)] = 20.0
     memory_mb: Annotated[int, msgspec.Meta(ge=256, le=16_384)] = 1024
+    derive_seconds: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 1800.0
+    derive_memory_mb: Annotated[int, msgspec.Meta(ge=256, le=65_536)] = 2048
+    derive_source_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 512
+    """How much of a master lies in memory while something is made of it."""

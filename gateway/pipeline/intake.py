@@ -49,6 +49,7 @@ class FrameIntake:
             "journal_dropped": self._journal.dropped,
             "journal_failures": self._journal.failures,
             "journal_unwritable": self._journal.unwritable,
+            "quarantine_dropped": self._quarantine.dropped,
             "quarantine_unwritable": self._quarantine.unwritable,
             **self._of_cameras(),
         }

@@ -222,6 +222,13 @@ class Catalogue:
             rows = link.execute(query.order_by(custody.c.log_index).limit(min(limit, LIMIT_MAX)))
             return [_entry(row) for row in rows]
 
+    def indexes_between(self, since: datetime, until: datetime) -> tuple[int, int] | None:
+        """Log indexes [first, last] of the entries of a span; None where it has none."""
+        query = sa.select(sa.func.min(custody.c.log_index), sa.func.max(custody.c.log_index))
+        with self._opened.connect() as link:
+            first, last = link.execute(query.where(_within(since, until))).one()
+        return None if first is None else (first, last)
+
     def custody(self, exhibit_id: str) -> list[CustodyEntry]:
         """The exhibit's whole chain, oldest first."""
         query = sa.select(custody).where(custody.c.exhibit == exhibit_id).order_by(custody.c.n)

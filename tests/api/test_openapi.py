@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,11 @@ def known(lively: tuple[Site, httpx.Client, dict[str, Any]]) -> dict[str, Any]:
     return {**held, "emergency": emergency, "booking": made["id"]}
 
 
+ORDER = {"purpose": "trial", "recipient": "CPS", "legal_gateway": "CPIA"}
+CLIP = {"from_s": 0, "to_s": 1, "purpose": "p"}
+STILL = {"recipe": "still", "at_s": 1.5, "purpose": "p"}
+
+
 def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
     """(operation's method, its path, the path to ask, the body) for every route but the endless one."""
     exhibit, emergency = known["exhibit"], known["emergency"]
@@ -82,6 +88,19 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/exhibits/{exhibit}/content", f"/v1/exhibits/{exhibit}/content", None),
         ("get", "/v1/exhibits/{exhibit}/track", f"/v1/exhibits/{known['tracked']}/track", None),
         *work_calls(known["work"]),
+        (
+            "post",
+            "/v1/exhibits/{exhibit}/clip",
+            f"/v1/exhibits/{exhibit}/clip",
+            {"from_s": 0, "to_s": 1, "purpose": "p"},
+        ),
+        ("post", "/v1/exhibits/{exhibit}/derivatives", f"/v1/exhibits/{exhibit}/derivatives", dict(STILL)),
+        ("get", "/v1/derivatives/{exhibit}", "/v1/derivatives/{derived}", None),
+        ("post", "/v1/exports", "/v1/exports", {"exhibits": [exhibit], **ORDER}),
+        ("get", "/v1/exports", "/v1/exports", None),
+        ("get", "/v1/exports/{export}", "/v1/exports/{export}", None),
+        ("get", "/v1/exports/{export}/content", "/v1/exports/{export}/content", None),
+        ("delete", "/v1/exports/{export}", "/v1/exports/{export}", None),
         ("get", "/v1/expected", "/v1/expected", None),
         ("get", "/v1/expected/counts", "/v1/expected/counts?from=2026-11-20&to=2026-11-22", None),
         ("post", "/v1/expected/{number}/settle", "/v1/expected/1/settle", {"reason": "crushed"}),
@@ -119,6 +138,15 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("post", "/v1/session", "/v1/session", {"token": "{token}"}),
         ("delete", "/v1/session", "/v1/session", None),
     ]
+
+
+def exported(client) -> str:
+    """The newest export, at its end."""
+    ends_s = time.monotonic() + 20
+    while (export := client.get("/v1/exports").json()["exports"][0])["state"] not in ("done", "removed"):
+        assert time.monotonic() < ends_s, export
+        time.sleep(0.05)
+    return str(export["export"])
 
 
 def declared() -> dict[tuple[str, str], str]:
@@ -176,6 +204,10 @@ def test_what_is_answered_is_what_is_promised(lively, known) -> None:
         path = pattern
         if "{newest}" in path:
             path = path.format(newest=client.get("/v1/bookings").json()["bookings"][-1]["id"])
+        if "{derived}" in path:
+            path = path.format(derived=site.gateway.work.deriver.jobs.all()[0].exhibit)
+        if "{export}" in path:
+            path = path.format(export=exported(client))
         if "{}" in path:
             path = path.format(client.get("/v1/log/checkpoint").text.split("\n")[1])
         given = {"token": site.token()} if body == {"token": "{token}"} else body

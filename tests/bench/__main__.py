@@ -19,6 +19,7 @@ PARTS = (
     "broker",
     "log",
     "vault",
+    "export",
     "upload",
     "seal",
     "restart",

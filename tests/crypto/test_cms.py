@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway.crypto import der
+from gateway.crypto.cms import token_of
 from gateway.crypto.export_keys import export_signer, fingerprint, stamping_certificate
 from gateway.crypto.timestamp_query import timestamp_query
 from gateway.errors import ConfigError
+from gateway.outlets.own_timestamps import OwnTimestamps
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 
@@ -57,6 +60,36 @@ def test_openssl_verifies_and_a_changed_byte_fails(tmp_path: Path) -> None:
     assert _openssl(*check, tmp_path / "other/export.crt")[0] != 0
     content.write_bytes(b"line\nand a line\n")
     assert _openssl(*check, tmp_path / "export.crt")[0] != 0
+
+
+def test_a_time_within_the_signature(tmp_path: Path) -> None:
+    """CAdES-T: openssl takes the signature as before, and the token as one over the signature's value."""
+    signer = export_signer(tmp_path, "x", NOW)
+    stamping_certificate(tmp_path, "y", NOW)
+    made = signer.signature(b"line\n", NOW)
+    reply = asyncio.run(OwnTimestamps(tmp_path).stamp(timestamp_query(made.signature, 5)))
+    token = token_of(reply)
+    for name, content in (("content", b"line\n"), ("p7s", made.der(token)), ("value", made.signature), ("t", token)):
+        (tmp_path / name).write_bytes(content)
+    check = ("cms", "-verify", "-binary", "-inform", "DER", "-in", tmp_path / "p7s", "-content", tmp_path / "content")
+    code, said = _openssl(
+        *check, *("-cades", "-no-CApath", "-no-CAstore", "-purpose", "any", "-CAfile", tmp_path / "export.crt")
+    )
+    assert (code, "CAdES Verification successful" in said) == (0, True), said
+    stamp = ("ts", "-verify", "-in", tmp_path / "t", "-token_in", "-CAfile", tmp_path / "tsa.crt", "-data")
+    assert _openssl(*stamp, tmp_path / "value")[0] == 0
+    assert _openssl(*stamp, tmp_path / "content")[0] != 0
+    (tmp_path / "bare").write_bytes(made.der())
+    assert token.hex() not in (tmp_path / "bare").read_bytes().hex()
+    printed = _openssl("cms", "-cmsout", "-print", "-inform", "DER", "-in", tmp_path / "p7s")[1]
+    assert "id-smime-aa-timeStampToken (1.2.840.113549.1.9.16.2.14)" in printed.split("unsignedAttrs")[1]
+
+
+@pytest.mark.parametrize("reply", ["", "3003020102", "30053003020102", "30053003020100", "30050203", "3080"])
+def test_an_answer_without_a_token(reply: str) -> None:
+    """Refused, cut off, or nothing at all: a ValueError, never a signature with something else in it."""
+    with pytest.raises(ValueError):
+        token_of(bytes.fromhex(reply))
 
 
 def test_keys_are_made_once_and_are_private(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from gateway.media.child import program
 from gateway.media.examination import Tools
 from tests import peers
+from tests.cli.conftest import Lapel
 from tests.media.films import film
 
 
@@ -72,3 +73,9 @@ def system_python() -> str:
     if not Path(found).exists() or subprocess.run([found, "-c", ""]).returncode:
         peers.left_out("there is no /usr/bin/python3")
     return found
+
+
+@pytest.fixture
+def lapel(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Lapel:
+    """The command line."""
+    return Lapel(monkeypatch, capfd)

@@ -16,16 +16,17 @@ from pathlib import Path
 import msgspec
 
 from gateway.crypto.canonical import parse_canonical
+from gateway.crypto.cms import Signature, token_of
 from gateway.crypto.timestamp_query import timestamp_query
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from gateway.domain.time import from_rfc3339, rfc3339
-from gateway.errors import IntegrityError
+from gateway.errors import IntegrityError, LinkError
 from gateway.evidence.export import papers
 from gateway.evidence.export.chains import custody_csv, links
 from gateway.evidence.export.letter import write_letter
 from gateway.evidence.export.masters import master_name, write_master
-from gateway.evidence.export.order import Needs, Order, OrderError
+from gateway.evidence.export.order import Needs, Order, OrderError, Progress, Step
 from gateway.evidence.export.stage import Journal, Stage
 from gateway.evidence.rows import Exhibit
 
@@ -47,12 +48,15 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 class Exporter:
-    """Makes one bag (or one encrypted letter). `run` again with the same order goes on after a crash."""
+    """Makes one bag (or one encrypted letter). `run` again with the same order goes on after a crash.
 
-    def __init__(self, needs: Needs, order: Order, target: Path, check: Check) -> None:
-        self._needs, self._order, self._check = needs, order, check
-        name = target.name + (LETTER_SUFFIX if order.to_age is not None else "")
-        self._stage = Stage(target.with_name(name), needs.files)
+    name is the export's id where it has one already; else it gets one.
+    """
+
+    def __init__(self, needs: Needs, order: Order, target: Path, check: Check, name: str | None = None) -> None:
+        self._needs, self._order, self._check, self._id = needs, order, check, name
+        self._written = self._of = 0
+        self._stage = Stage(result_of(order, target), needs.files)
         self._folder_name = target.name
         self._journal: Journal
 
@@ -79,18 +83,21 @@ class Exporter:
                 self._needs.files.remove_tree(self._stage.folder)
                 raise
         begun = self._needs.now()
-        self._journal = self._stage.begin(Journal(export_id(begun), self._order, rfc3339(begun)))
+        self._journal = self._stage.begin(Journal(self._id or export_id(begun), self._order, rfc3339(begun)))
 
     async def _make(self) -> None:
         await self._record()
         if self._journal.note is None:
             self._journal.note = await self._needs.cosigned(max(await asyncio.to_thread(self._own_entries)))
             await asyncio.to_thread(self._stage.keep, self._journal)
+        self._of = sum(self._exhibit(each).size or 0 for each in self._order.exhibits)
         for each in self._order.exhibits:
             await asyncio.to_thread(self._fill, self._exhibit(each))
-        await asyncio.to_thread(self._seal)
+        signature = await asyncio.to_thread(self._seal)
         if self._needs.stamps is not None:
-            await self._stamp()
+            self._tell("time_stamp")
+            await self._stamp(signature)
+        self._tell("checking")
         await asyncio.to_thread(self._close)
 
     async def _record(self) -> None:
@@ -145,9 +152,11 @@ class Exporter:
     def _fill(self, exhibit: Exhibit) -> None:
         """`data/<exhibit>/`: the master unless it is there, then the papers."""
         stage, journal, folder = self._stage, self._journal, f"data/{exhibit.id}"
-        if exhibit.id not in journal.masters:
+        if exhibit.id in journal.masters:
+            self._wrote(exhibit.size or 0)
+        else:
             path = stage.place(f"{folder}/{master_name(exhibit)}")
-            journal.masters[exhibit.id] = write_master(self._needs, exhibit, path)
+            journal.masters[exhibit.id] = write_master(self._needs, exhibit, path, self._wrote)
             stage.sync()
             stage.keep(journal)
         entries = self._needs.shelf.custody(exhibit.id)[: journal.upto[exhibit.id]]
@@ -157,7 +166,7 @@ class Exporter:
         manifest = papers.exhibit_manifest(exhibit, chain, journal, self._needs.published)
         stage.write(f"{folder}/manifest.json", manifest)
 
-    def _seal(self) -> None:
+    def _seal(self) -> Signature:
         """The papers at the top, both manifests, the signature."""
         needs, journal, stage = self._needs, self._journal, self._stage
         payload = self._payload()
@@ -174,7 +183,9 @@ class Exporter:
             stage.write(name, content)
         tagmanifest = papers.digest_lines({name: hashlib.sha256(content).hexdigest() for name, content in tags.items()})
         stage.write("tagmanifest-sha256.txt", tagmanifest)
-        stage.write(papers.SIGNATURE, needs.signer.sign(tagmanifest, needs.now()))
+        signature = needs.signer.signature(tagmanifest, needs.now())
+        stage.write(papers.SIGNATURE, signature.der())
+        return signature
 
     def _payload(self) -> dict[str, str]:
         """Digests of everything below data/: the masters as they were written, the papers as they lie there."""
@@ -194,20 +205,37 @@ class Exporter:
         moments: list[datetime] = [at for row in rows for at in (row.started_at, row.received_at) if at is not None]
         return papers.printed(self._needs.faults(min([*moments, begun]), begun))
 
-    async def _stamp(self) -> None:
-        signature = await asyncio.to_thread((self._stage.bag / papers.SIGNATURE).read_bytes)
+    async def _stamp(self, signature: Signature) -> None:
+        """A time on the signature's value, into the signature (CAdES-T); then one on the signature's whole file."""
+        within = await self._reply(signature.signature)
+        try:
+            whole = signature.der(token_of(within))
+        except ValueError as wrong:
+            raise LinkError(f"the authority's answer: {wrong}") from wrong
+        await asyncio.to_thread(self._stage.write, papers.SIGNATURE, whole)
+        await asyncio.to_thread(self._stage.write, papers.TOKEN, await self._reply(whole))
+
+    async def _reply(self, content: bytes) -> bytes:
         assert self._needs.stamps is not None, "asked for only where there is one"
-        reply = await self._needs.stamps.stamp(timestamp_query(signature, secrets.randbits(NONCE_BITS) | 1))
-        await asyncio.to_thread(self._stage.write, papers.TOKEN, reply)
+        return await self._needs.stamps.stamp(timestamp_query(content, secrets.randbits(NONCE_BITS) | 1))
 
     def _close(self) -> None:
         """Judged by the verifier before it has a name; then the letter, where one is wanted."""
         self._stage.sync()
         self._check(self._stage.bag)
         if self._order.to_age is not None:
+            self._tell("encrypting")
             write_letter(self._needs.files, self._stage.bag, self._folder_name, self._made, self._order.to_age)
         self._journal.named = True
         self._stage.keep(self._journal)
+
+    def _tell(self, step: Step) -> None:
+        self._needs.told(Progress(step, self._written, self._of))
+
+    def _wrote(self, octets: int) -> None:
+        """So much more of the masters is in the bag."""
+        self._written += octets
+        self._tell("writing")
 
     @property
     def _made(self) -> Path:
@@ -222,6 +250,11 @@ class Exporter:
         journal = self._journal
         entries = sum(journal.upto.values())
         return Exported(journal.export, str(self._stage.target), self._order.exhibits, entries, digest)
+
+
+def result_of(order: Order, target: Path) -> Path:
+    """Where the result of an order lies: the folder, or the letter beside where it would be."""
+    return target.with_name(target.name + LETTER_SUFFIX) if order.to_age is not None else target
 
 
 def export_id(at: datetime) -> str:

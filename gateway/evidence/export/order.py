@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from gateway.crypto.cms import Signature
 from gateway.crypto.notes import parse_note, parse_vkey
 from gateway.domain.evidence import Act, Recorded
 from gateway.domain.ids import ExhibitId
@@ -90,8 +91,8 @@ class Signer(Protocol):
 
     pem: bytes
 
-    def sign(self, content: bytes, at: datetime) -> bytes:
-        """A detached CMS signature, DER."""
+    def signature(self, content: bytes, at: datetime) -> Signature:
+        """A detached CMS signature that a time-stamp can still go into."""
         ...
 
 
@@ -153,9 +154,28 @@ class Published(msgspec.Struct, frozen=True):
         return "independent" if operator != self.log_operator else "self-asserted"
 
 
+Step = Literal["witness", "writing", "time_stamp", "checking", "encrypting"]
+"""What an export does now, or waits for: the witnesses' quorum, the disk, the authority, our verifier, age."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an export is: so many of so many bytes are written, and what it does now."""
+
+    step: Step
+    written: int = 0
+    of: int = 0
+
+
+def unheard(_progress: Progress) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True)
 class Needs:
-    """The rest of the store, as an export uses it; stamps None where no authority is configured."""
+    """The rest of the store, as an export uses it; stamps None where no authority is configured.
+
+    told hears of every step, and of every MiB; what it raises ends the run, which can be gone on with.
+    """
 
     log: Log
     shelf: Shelf
@@ -168,3 +188,4 @@ class Needs:
     files: Files
     build: str
     stamps: Timestamps | None = None
+    told: Callable[[Progress], None] = unheard

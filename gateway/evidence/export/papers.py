@@ -23,6 +23,7 @@ _SHOWN = (
     "device", "recording", "name", "controller", "category", "content_type", "size", "sha256", "complete", "holder",
     "flags", "supersedes", "superseded_by", "duration_s", "playable",
 )  # fmt: skip
+_MADE = ("master_sha256", "recipe", "from_s", "to_s", "asked", "purpose", "tool", "command")
 _TIMES = ("received_at", "sealed_at", "started_at", "ended_at")
 
 
@@ -42,10 +43,20 @@ def exhibit_manifest(exhibit: Exhibit, chain: list[Link], journal: Journal, publ
             "purpose": order.purpose,
             "recipient": order.recipient,
             "legal_gateway": order.legal_gateway,
+            "derived": _derived(exhibit, chain),
             "custody": {"entries": len(chain), "last_leaf_sha256": hashlib.sha256(chain[-1].leaf).hexdigest()},
             "proofs": [*_device_proof(chain), *bag_proofs(journal, published)],
         }
     )
+
+
+def _derived(exhibit: Exhibit, chain: list[Link]) -> dict[str, Any] | None:
+    """Of which master it was made (None: of none), that master's hash, by which recipe; nulls where that was erased."""
+    if exhibit.parent is None:
+        return None
+    detail = next((link.detail or {} for link in chain if link.facts["kind"] == "seal"), {})
+    said = detail.get("derived", {})
+    return {"parent": exhibit.parent} | {name: said.get(name) for name in _MADE}
 
 
 def bag_proofs(journal: Journal, published: Published) -> list[dict[str, Any]]:

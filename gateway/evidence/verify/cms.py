@@ -17,6 +17,7 @@ from gateway.evidence.verify.report import shown
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
@@ -46,11 +47,21 @@ class Signed(msgspec.Struct, frozen=True):
     algorithm: str
     signature: bytes
     path: str
+    unsigned: bytes | None = None
+    """Unsigned attributes, as they stand there."""
+
+    def stamp(self) -> bytes | None:
+        """The time-stamp token over the signature's value, where there is one (CAdES-T); VerificationError."""
+        found = {} if self.unsigned is None else self._read_attributes(self.unsigned)
+        tokens = found.pop(SIGNATURE_TIME_STAMP, None)
+        if found or (tokens is not None and len(tokens) != 1):
+            raise VerificationError(self.path, "at most one time-stamp as unsigned attribute", shown(sorted(found)))
+        return None if tokens is None else b"\x30" + _length(len(tokens[0])) + tokens[0]
 
     def verify(self, content: bytes) -> x509.Certificate:
         """Verify over this content; gives the certificate of the key that signed. VerificationError."""
         certificate = self._signer()
-        attributes = self._read_attributes()
+        attributes = self._read_attributes(self.attributes)
         digest = self._hash(self.digest, content)
         if attributes.get(MESSAGE_DIGEST) != [digest]:
             raise VerificationError(self.path, f"a signature over {digest.hex()}", "one over other bytes")
@@ -68,9 +79,9 @@ class Signed(msgspec.Struct, frozen=True):
                 return certificate
         raise VerificationError(self.path, f"the certificate {self.named[1]:x} that the signer names", "none")
 
-    def _read_attributes(self) -> dict[str, list[bytes]]:
+    def _read_attributes(self, raw: bytes) -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
-        for element in Reader(self.attributes, self.path).rest():
+        for element in Reader(raw, self.path).rest():
             reader = Reader(element.content, self.path)
             name = dotted(reader.next(OID, "an attribute's type"))
             if name in found:
@@ -140,7 +151,12 @@ def _signer_info(signer: Reader, kind: str, content: bytes | None, certificates:
     attributes = signer.next(0xA0, "signed attributes").content
     algorithm = dotted(signer.inside(SEQUENCE, "a signature algorithm").next(OID, "its name"))
     signature = signer.next(OCTETS, "a signature").content
-    return Signed(kind, content, certificates, (issuer, serial), digest, attributes, algorithm, signature, signer.path)
+    unsigned = signer.optional(0xA1)
+    signer.end()
+    return Signed(
+        kind, content, certificates, (issuer, serial), digest, attributes, algorithm, signature, signer.path,
+        None if unsigned is None else unsigned.content,
+    )  # fmt: skip
 
 
 def load_certificate(raw: bytes, path: str) -> x509.Certificate:

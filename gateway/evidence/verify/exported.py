@@ -12,14 +12,14 @@ from gateway.errors import VerificationError
 from gateway.evidence.verify import bag as bags
 from gateway.evidence.verify.cms import fingerprint, load_certificate, open_signed
 from gateway.evidence.verify.cosignatures import cosigned_at
-from gateway.evidence.verify.exported_chain import check_csv, read_chain
+from gateway.evidence.verify.exported_chain import Proved, check_csv, read_chain
 from gateway.evidence.verify.files import exists, read_whole
 from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_note, parse_vkey
 from gateway.evidence.verify.published import Published, parse_published
 from gateway.evidence.verify.report import Report, shown
 from gateway.evidence.verify.rotations import Rotation, follow, parse_chain
 from gateway.evidence.verify.signature import check_signature
-from gateway.evidence.verify.timestamps import check_timestamp
+from gateway.evidence.verify.timestamps import check_timestamp, check_token
 
 SMALL = 1 << 20
 CMS_DATA = "1.2.840.113549.1.7.1"
@@ -79,6 +79,14 @@ def _timestamp(bag: Path, published: Published | None, report: Report) -> None:
     found = check_timestamp(_small(bag, bags.TOKEN), _small(bag, bags.SIGNATURE), anchors, bags.TOKEN)
     report.count("time_stamps")
     report.note(f"time-stamp {found.serial:x} at {found.at.isoformat()}")
+    signed = open_signed(_small(bag, bags.SIGNATURE), bags.SIGNATURE)
+    token = signed.stamp()
+    if token is None:
+        report.note("no time-stamp within the signature (CAdES-BES)")
+        return
+    within = check_token(token, signed.signature, anchors, bags.SIGNATURE)
+    report.count("time_stamps_within")
+    report.note(f"time-stamp {within.serial:x} within the signature at {within.at.isoformat()}")
 
 
 def _checkpoint(bag: Path, published: Published | None, report: Report) -> Checkpoint:
@@ -155,6 +163,7 @@ def _exhibit(bag: Path, exhibit: str, payload: dict[str, str], checkpoint: Check
         raise VerificationError(f"{name}/custody.jsonl", "this export as its last act", shown(chain[-1].facts))
     seal = seals[-1].facts
     _check_manifest(manifest, seal, len(chain), f"{name}/manifest.json")
+    _check_parent(manifest, seals[-1], f"{name}/manifest.json")
     if payload.get(f"{name}/{manifest.get('file')}") != seal.get("sha256"):
         raise VerificationError(name, f"a recording sealed as {seal.get('sha256')}", "another")
     check_csv(folder / "custody.csv", chain, f"{name}/custody.csv")
@@ -182,3 +191,15 @@ def _check_manifest(manifest: dict[str, Any], seal: dict[str, Any], entries: int
     counted = custody.get("entries") if isinstance(custody, dict) else None
     if said != wanted or counted != entries:
         raise VerificationError(name, shown({**wanted, "entries": entries}), shown({**said, "entries": counted}))
+
+
+def _check_parent(manifest: dict[str, Any], seal: Proved, name: str) -> None:
+    """A derived exhibit names its master and the master's hash, as its seal does."""
+    told = manifest.get("derived")
+    said = told if isinstance(told, dict) else {}
+    made = (seal.detail or {}).get("derived")
+    made = made if isinstance(made, dict) else {}
+    wanted = {"parent": seal.facts.get("parent"), "master_sha256": made.get("master_sha256")}
+    found = {each: said.get(each) for each in wanted}
+    if found != wanted:
+        raise VerificationError(name, f"derived {shown(wanted)}", shown(found))

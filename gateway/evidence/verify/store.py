@@ -14,6 +14,7 @@ from sqlite3 import Connection
 
 from gateway.evidence.verify.blobs import blob_path, check_blob, count_orphans
 from gateway.evidence.verify.catalogue import NAME, CatalogueCheck, catalogue
+from gateway.evidence.verify.derived import check_parents, under_way
 from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.disposal import Erasures, check_gone, check_ways, judge_erasure
 from gateway.evidence.verify.files import exists, walk
@@ -149,6 +150,7 @@ class _Run:
                     check_thumbnail(self._evidence, name, exhibit.said["thumbnail"], self.report)
         if self._only is None:
             check_rules(self._leaves.values(), self._details.found, self.report)
+            check_parents(self._leaves.values(), self.report)
             named = {str(leaf.facts["blob"]) for leaf in self._leaves.values() if "blob" in leaf.facts}
             count_orphans(self._evidence, named, self.report)
             self._count_staging()
@@ -243,6 +245,7 @@ class _Run:
             staged = {name.split("/")[0] for name in walk(self._evidence / "staging", "staging")}
             # An import under way keeps its marker, as an upload its directory.
             staged |= {name for name in walk(self._evidence / "imports", "imports") if name.endswith(".json")}
+            staged |= under_way(self._evidence / "derivatives")
             self.report.count("staging", len(staged))
 
     def _judge_orphans(self) -> None:

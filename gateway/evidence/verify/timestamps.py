@@ -41,8 +41,14 @@ def check_timestamp(reply: bytes, content: bytes, anchors: Sequence[x509.Certifi
     status = int.from_bytes(body.inside(SEQUENCE, "a status").next(INTEGER, "a status").content, "big")
     if status not in GRANTED:
         raise VerificationError(path, "a time-stamp that was granted", f"status {status}")
-    token = open_signed(body.next(SEQUENCE, "a token").whole, path)
+    raw = body.next(SEQUENCE, "a token").whole
     body.end()
+    return check_token(raw, content, anchors, path)
+
+
+def check_token(raw: bytes, content: bytes, anchors: Sequence[x509.Certificate], path: str) -> Stamped:
+    """A token over this content by an authority that one of the anchors stands for; VerificationError."""
+    token = open_signed(raw, path)
     if token.kind != TST_INFO or token.content is None:
         raise VerificationError(path, "a TSTInfo", shown(token.kind))
     signer = token.verify(token.content)

@@ -1,4 +1,4 @@
-"""The staged folder: journals, turns, orders; what an order must say; what a fault record says."""
+"""The staged folder: journals, turns, orders; what an order must say."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.crypto.canonical import canonical
 from gateway.evidence.export.exporter import export_id
-from gateway.evidence.export.faults import Kept, fault_record
 from gateway.evidence.export.masters import master_name
 from gateway.evidence.export.order import Order, OrderError, Published, Witnessing
 from gateway.evidence.export.stage import Journal, Stage
-from gateway.evidence.rows import CustodyEntry, Exhibit
+from gateway.evidence.rows import Exhibit
 from gateway.evidence.vault.files import DiskFiles
 
 AT = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -97,18 +95,3 @@ def test_who_is_independent() -> None:
     assert telling.witness_label("CAMBS") == "independent"
     assert telling.witness_label("PCC") == "self-asserted"
     assert telling.lines() == ["log log+1+x", "signing-certificate sha256:ab", "witness w+2+y operator=CAMBS"]
-
-
-class _Log:
-    def leaf(self, index: int) -> bytes:
-        return canonical({"build": f"0.{index}"})
-
-
-def test_a_fault_record_says_what_it_does_not_know() -> None:
-    """Versions from the entries listed and our own; null is not zero."""
-    entry = CustodyEntry(4, None, None, "clock_step", AT, None, "", "")
-    body = fault_record(Kept({"seal": 2}, [entry], None, ["2026-11-22-1"]), _Log(), AT, AT, "0.9")
-    assert body["versions"] == ["0.4", "0.9"]
-    assert body["listed"] == [{"index": 4, "kind": "clock_step", "at": "2026-11-22T07:00:00Z"}]
-    assert (body["quarantined"], body["listed_all"]) == (None, True)
-    assert body["not_recorded"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from gateway.crypto.export_keys import export_signer
+from gateway.crypto.cms import token_of
+from gateway.crypto.export_keys import export_signer, stamping_certificate
 from gateway.crypto.timestamp_query import timestamp_query
 from gateway.errors import VerificationError
 from gateway.evidence.verify.cms import open_signed
-from gateway.evidence.verify.timestamps import check_timestamp
+from gateway.evidence.verify.timestamps import check_timestamp, check_token
+from gateway.outlets.own_timestamps import OwnTimestamps
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 CONTENT = b"a line\r\n"
@@ -94,3 +97,24 @@ def test_an_authority_with_a_chain(tmp_path: Path, ess: str) -> None:
     other = x509.load_pem_x509_certificate((tmp_path / "other.pem").read_bytes())
     with pytest.raises(VerificationError, match="leads to the trusted one"):
         check_timestamp(reply, CONTENT, [other], "x")
+
+
+def test_a_time_within_the_signature(tmp_path: Path) -> None:
+    """Read back as it was put in and checked over the signature's value; any other unsigned attribute is refused."""
+    stamping = stamping_certificate(tmp_path, "y", NOW)
+    made = export_signer(tmp_path, "x", NOW).signature(CONTENT, NOW)
+    reply = asyncio.run(OwnTimestamps(tmp_path).stamp(timestamp_query(made.signature, 5)))
+    anchors = [x509.load_pem_x509_certificate(stamping)]
+    signed = open_signed(made.der(token_of(reply)), "x")
+    assert signed.verify(CONTENT).serial_number == signed.named[1]
+    token = signed.stamp()
+    assert token == token_of(reply)
+    assert check_token(token, signed.signature, anchors, "x").serial
+    with pytest.raises(VerificationError, match="over other bytes"):
+        check_token(token, CONTENT, anchors, "x")
+    assert open_signed(made.der(), "x").stamp() is None
+    raw = made.der(token_of(reply))
+    other = bytes.fromhex("060b2a864886f70d010910020e")
+    assert raw.count(other) == 1
+    with pytest.raises(VerificationError, match="unsigned attribute"):
+        open_signed(raw.replace(other, other[:-1] + b"\x0f"), "x").stamp()

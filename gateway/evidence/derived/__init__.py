@@ -1,0 +1,1 @@
+"""Clips and derivatives: new exhibits made from a master, which is only read (docs/formats.md, "derivatives")."""
