@@ -144,7 +144,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
         cameras, expected = cameras_half(stack, settings, (roster, clock), half)
-        intake, journal = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
+        intake, journal, written = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")

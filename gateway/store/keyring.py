@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +71,26 @@ class Keyring:
             gone = link.execute(sa.delete(wrapped).where(wrapped.c.name == name)).rowcount
         self._truncate_journal()
         return bool(gone)
+
+    def put_many(self, secrets: Mapping[str, bytes]) -> None:
+        """Keep secrets in one transaction; committed and synced before it returns."""
+        with storing(self._opened) as link:
+            for name, secret in secrets.items():
+                _upsert(link, name, *self._keystore.wrap(name, secret))
+
+    def all(self, prefix: str) -> dict[str, bytes]:
+        """Every secret whose name begins so."""
+        query = sa.select(wrapped).where(wrapped.c.name.startswith(prefix, autoescape=True))
+        with refusing(self._opened), self._opened.connect() as link:
+            rows = link.execute(query).all()
+        return {row.name: self._keystore.unwrap(row.name, row.kek, row.sealed) for row in rows}
+
+    def delete_many(self, names: Collection[str]) -> int:
+        """Destroy secrets in one transaction; how many there were. Their bytes are overwritten, also in the journal."""
+        with storing(self._opened) as link:
+            gone = sum(link.execute(sa.delete(wrapped).where(wrapped.c.name == name)).rowcount for name in names)
+        self._truncate_journal()
+        return gone
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin so, in order."""
