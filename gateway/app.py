@@ -32,6 +32,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
 from gateway.feed.feed import Feed
+from gateway.history_half import Historian
 from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
@@ -160,7 +161,12 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = (feed.run, watch.run, dispatch.run, devices.run, expected.run)
+        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run]
+        if half is not None:
+            kept = half.records
+            history = Historian(settings.data / "journal", written, kept.custody, kept.catalogue)
+            gateway.metrics.gauges.add("history", lambda: history.counts)
+            lasting.append(history.run)
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway

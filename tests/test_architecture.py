@@ -74,6 +74,8 @@ gateway/evidence/numbering.py
 gateway/evidence/track.py
 gateway/crypto/der.py
 gateway/evidence/export/faults.py
+gateway/history/batch.py
+gateway/history/frame.py
 """.split()
 """Bytes in, events out, time as an argument."""
 
