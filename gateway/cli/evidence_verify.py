@@ -66,15 +66,18 @@ def pinned_keys(command: Command) -> Command:
 @click.command("verify")
 @click.argument("exhibit", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every exhibit; so it is without an ID too.")
+@click.option("--journal/--no-journal", default=True, help="With all: the position history against its roots too.")
 @of_store
 @pinned_keys
 @as_json_option
 def verify(
-    exhibit: str | None, config: str | None, data: str | None, *, everything: bool, trusted: Trust, as_json: bool
+    exhibit: str | None, config: str | None, data: str | None, *, trusted: Trust, as_json: bool, **which: bool
 ) -> None:
-    """Check log, custody chains, details, blobs and catalogue. Exit 3 if anything differs."""
-    if exhibit is not None and everything:
+    """Check log, custody chains, details, blobs, catalogue and position history. Exit 3 if anything differs."""
+    if exhibit is not None and which["everything"]:
         raise click.UsageError("give an exhibit id or --all, not both")
     found = places(config, data)
-    report = verify_store(found.evidence, found.keys, exhibit, origin=found.origin, trust=trusted)
+    report = verify_store(
+        found.evidence, found.keys, exhibit, origin=found.origin, trust=trusted, journal=which["journal"]
+    )
     sys.exit(show_report(report, as_json=as_json))

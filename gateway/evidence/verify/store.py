@@ -17,6 +17,7 @@ from gateway.evidence.verify.catalogue import CatalogueCheck, catalogue
 from gateway.evidence.verify.details import Details
 from gateway.evidence.verify.files import walk
 from gateway.evidence.verify.fold import Exhibit, fold
+from gateway.evidence.verify.journal import check_journal
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
@@ -46,14 +47,17 @@ def verify_store(
     *,
     origin: str | None = None,
     trust: Trust = _NOBODY,
+    journal: bool = True,
 ) -> Report:
-    """Log, chains, details, blobs, catalogue; of one exhibit, or of all.
+    """Log, chains, details, blobs, catalogue; of one exhibit, or of all, and then the journal beside it too.
 
     keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash.
     """
     for attempt in range(_TRIES):
         run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit, trust)
         run.store(Path(keys_dir) if keys_dir is not None else None, origin)
+        if journal and exhibit is None:
+            run.journal(Path(keys_dir) if keys_dir is not None else None)
         if run.settled or attempt == _TRIES - 1:
             break
     return run.report
@@ -97,6 +101,11 @@ class _Run:
                 if copy is not None:
                     check = CatalogueCheck(copy, self._leaves, self.report, self._only)
                     check.run(size, self._details.found)
+
+    def journal(self, keys: Path | None) -> None:
+        """Verify the journal against its roots."""
+        with self.report.collecting():
+            check_journal(self._evidence, keys, self._leaves.values(), self.report)
 
     def _open(self, origin: str | None) -> int:
         checkpoint = self._files.open(origin)

@@ -45,7 +45,7 @@ def test_any_flipped_byte_of_a_rooted_file_is_named(lab: HistoryLab) -> None:
     first = journal_files(lab.journal_folder)[0]
     for path in (first, first.with_suffix(".leaves")):
         whole = path.read_bytes()
-        for at in range(0, len(whole), 7):
+        for at in range(0, len(whole), 11):
             content = bytearray(whole)
             content[at] ^= 1
             path.write_bytes(content)
@@ -77,7 +77,7 @@ def test_a_disposal_that_did_not_happen_is_missed_too(lab: HistoryLab) -> None:
     with lab.opened() as log:
         log.record_now(Act("dispose", "system", facts={"what": "history", "days": [["2026-11-21", 2], 7, ["x"]]}))
     (finding,) = verified(lab).findings
-    assert (finding.path, finding.found) == ("journal/2026-11-21", "0")
+    assert (finding.path, finding.found) == ("journal/2026-11-21", "0 are gone")
 
 
 def test_leaves_of_no_root_and_a_file_in_two_roots(lab: HistoryLab) -> None:
@@ -85,7 +85,9 @@ def test_leaves_of_no_root_and_a_file_in_two_roots(lab: HistoryLab) -> None:
     first = journal_files(lab.journal_folder)[0]
     with lab.opened() as log:
         entry = next(leaf for leaf in lab.check() if leaf["kind"] == "journal_root")
-        log.record_now(Act("journal_root", "system", facts={k: entry[k] for k in ("root", "frames", "files")}))
+        log.record_now(
+            Act("journal_root", "system", facts={k: entry[k] for k in ("from", "to", "root", "frames", "files")})
+        )
         log.record_now(Act("journal_root", "system", facts={"root": "x", "frames": -1, "files": 3}))
     stray = first.with_name("2026-11-21T20-00112233445566ff.leaves")
     stray.write_bytes(first.with_suffix(".leaves").read_bytes())
