@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -37,6 +37,7 @@ from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.intake import FrameIntake
+from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
 from gateway.roster.directory import Roster
@@ -161,15 +162,20 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         _metrics(gateway)
         await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run]
-        if half is not None:
-            kept = half.records
-            history = Historian(settings.data / "journal", written, kept.custody, kept.catalogue)
-            gateway.metrics.gauges.add("history", lambda: history.counts)
-            lasting.append(history.run)
+        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, *_history(gateway, written)]
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
+
+
+def _history(gateway: Gateway, journal: Journal) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What roots the journal in the log; nothing where there is no log."""
+    if gateway.evidence is None:
+        return []
+    kept = gateway.evidence.records
+    history = Historian(gateway.settings.data / "journal", journal, kept.custody, kept.catalogue)
+    gateway.metrics.gauges.add("history", lambda: history.counts)
+    return [history.run]
 
 
 async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:

@@ -6,7 +6,7 @@ What has to outlive a frame (to whom it belongs by an opaque slot, its leaf) sta
 from __future__ import annotations
 
 import hashlib
-import zlib
+from binascii import crc32
 from collections.abc import Sequence
 from itertools import accumulate
 from struct import pack as packed
@@ -84,7 +84,7 @@ def pack(frames: Sequence[Frozen]) -> bytes:
             b"".join([each.slot for each in frames]),
             packed(f">{len(frames)}I", *[len(each.sealed) for each in frames]),
             b"".join([each.leaf for each in frames]),
-            packed(f">{len(frames)}I", *[zlib.crc32(each.sealed) for each in frames]),
+            packed(f">{len(frames)}I", *[crc32(each.sealed) for each in frames]),
         )
     )
     digest = hashlib.sha256(count + columns).digest()
@@ -126,7 +126,7 @@ def whole(heads: Heads, sealed: bytes) -> bool:
     """Whether every sealed row that was not erased came to the disk as it was written."""
     at = 0
     for flag, length, total in zip(heads.flags, heads.lengths, heads.sums, strict=True):
-        if flag == KEPT and zlib.crc32(sealed[at : at + length]) != total:
+        if flag == KEPT and crc32(sealed[at : at + length]) != total:
             return False
         at += length
     return len(sealed) == at
