@@ -24,6 +24,7 @@ from gateway.cameras_half import cameras_half
 from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
+from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
 from gateway.devices_half import DevicesHalf, devices_half
 from gateway.dispatch.dispatch import Dispatch
@@ -168,12 +169,13 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         yield gateway
 
 
-def _history(gateway: Gateway, journal: Journal) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+def _history(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """What roots the journal in the log; nothing where there is no log."""
     if gateway.evidence is None:
         return []
     kept = gateway.evidence.records
-    history = Historian(gateway.settings.data / "journal", journal, kept.custody, kept.catalogue)
+    days = gateway.settings.retention.journal_days
+    history = Historian(gateway.settings.data / "journal", written, (kept.custody, kept.catalogue), days)
     gateway.metrics.gauges.add("history", lambda: history.counts)
     return [history.run]
 

@@ -79,6 +79,12 @@ async def export(
             raise EvidenceError(f"no time-stamp: {problem}; the same command goes on from here") from problem
 
 
+async def cosigned_note(store: Records, log: LogSection, index: int, patience_s: float) -> str:
+    """A checkpoint that covers an entry and met the quorum; EvidenceError where it takes longer than that."""
+    async with witnessed(log, store.custody, SystemClock()) as witnesses:
+        return await _cosigning(store, witnesses, patience_s)(index)
+
+
 def check_made(bag: Path) -> None:
     """Whether the bag verifies, by code that did not write it; its recordings were compared as they were written."""
     verify_export(bag, masters=False).raise_first()
@@ -95,7 +101,10 @@ def faults(store: Records, since: datetime, until: datetime) -> dict[str, Any]:
         finally:
             kept.close()
     first, last = since.date().isoformat(), until.date().isoformat()
-    starts = sorted(path.stem for path in journal.glob("*.jrn") if first <= path.stem[:10] <= last)
+    begun: dict[str, str] = {}
+    for stem in sorted(path.stem for path in journal.glob("*.jrn")):
+        begun.setdefault(stem[14:], stem)  # a file an hour, of which the first of a run is its start
+    starts = sorted(stem for stem in begun.values() if first <= stem[:10] <= last)
     kinds = store.catalogue.kinds_between(since, until)
     listed = store.catalogue.of_kinds(KINDS, since, until, LISTED_MAX)
     return fault_record(Kept(kinds, listed, quarantined, starts), store.custody, since, until, version("lapel"))

@@ -6,58 +6,82 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from gateway.crypto.journal_keys import JournalKeys
 from gateway.errors import StoreBusyError
 from gateway.evidence.custody import CustodyLog
+from gateway.evidence.export.exporter import export_id
+from gateway.history.erasing import Eraser
 from gateway.history.rooting import Rooting
 from gateway.pipeline.journal import Journal, hour_of
 from gateway.store.catalogue import Catalogue
 
 LOOK_EVERY_S = 20.0
+STEADY_S = 600.0
 REST_S = 0.005
 EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 ENTRIES_MAX = 10_000_000
 
 
 class Historian:
-    """Roots the journal's closed files as long as it runs."""
+    """Roots the journal's closed files, and destroys days that are due, as long as it runs."""
 
-    def __init__(self, directory: Path, journal: Journal, custody: CustodyLog, catalogue: Catalogue) -> None:
+    def __init__(
+        self, directory: Path, written: tuple[Journal, JournalKeys], log: tuple[CustodyLog, Catalogue], days: int
+    ) -> None:
+        journal, keys = written
+        custody, catalogue = log
+        self._days, self._began_s, self._began = days, time.monotonic(), datetime.now(UTC)
         self._rooting = Rooting(
-            directory,
-            journal.turn,
-            custody.record_now,
-            lambda: entries_of(custody, catalogue, "journal_root"),
+            directory, journal.turn, custody.record_now, lambda: entries_of(custody, catalogue, "journal_root")
         )
         self._rooting.rest = lambda: time.sleep(REST_S)
+        self._eraser = Eraser(directory, keys, custody.record_now, lambda: entries_of(custody, catalogue, "dispose"))
+        self._expired = ""
+        self.destroyed = 0
         self.problem: str | None = None
 
     @property
     def counts(self) -> dict[str, int]:
         """For the metrics; failing is 1 while the last look did not succeed."""
-        return {**self._rooting.counts, "failing": int(self.problem is not None)}
+        failing = int(self.problem is not None)
+        return {**self._rooting.counts, "frames_destroyed": self.destroyed, "failing": failing}
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await self.look()
+            await self.look(datetime.now(UTC))
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def look(self) -> None:
-        """Root what can be rooted now; said once when it can't be done, and once when it can again."""
+    async def look(self, now: datetime) -> None:
+        """Root what can be rooted now, destroy what is due; a failure is said once, and once when it is over."""
         try:
-            await asyncio.to_thread(self._rooting.once, hour_of(datetime.now(UTC)))
+            await asyncio.to_thread(self._look, now)
         except (OSError, StoreBusyError) as full:
             self._tell(str(full))
         except Exception as defect:  # noqa: BLE001 - a defect here must not take the feed along: loud, and tried again
             self._tell(repr(defect))
         else:
             self._tell(None)
+
+    def _look(self, now: datetime) -> None:
+        self._rooting.once(hour_of(now))
+        today = hour_of(now)[:10]
+        self._eraser.settle(today)
+        if today != self._expired and self._steady(now):
+            before = hour_of(now - timedelta(days=self._days))[:10]
+            self.destroyed += self._eraser.expire(fresh_id("D", now), before, today)
+            self._expired = today
+
+    def _steady(self, now: datetime) -> bool:
+        """Whether the clock has gone on as time has, for a while: what a clock set wrong destroys is gone for good."""
+        passed_s = time.monotonic() - self._began_s
+        return passed_s >= STEADY_S and abs((now - self._began).total_seconds() - passed_s) < STEADY_S / 2
 
     def _tell(self, problem: str | None) -> None:
         if problem is not None and self.problem is None:
@@ -72,3 +96,8 @@ def entries_of(custody: CustodyLog, catalogue: Catalogue, kind: str) -> Iterator
     listed = catalogue.of_kinds((kind,), EARLIEST, LATEST, ENTRIES_MAX)
     for each in reversed(listed):
         yield {**json.loads(custody.leaf(each.log_index)), "index": each.log_index}
+
+
+def fresh_id(letter: str, at: datetime) -> str:
+    """A new id: the letter, seven letters of time, five at random (docs/formats.md, "staging")."""
+    return letter + export_id(at)[1:]

@@ -26,6 +26,10 @@ class Secrets(Protocol):
         """Every secret whose name begins so."""
         ...
 
+    def names(self, prefix: str = "") -> list[str]:
+        """Names that begin so."""
+        ...
+
     def delete_many(self, names: Collection[str]) -> int:
         """Destroy secrets, for good on return; how many there were."""
         ...
@@ -71,6 +75,10 @@ class JournalKeys:
         made = {owner: (os.urandom(SLOT_BYTES), fresh_key()) for owner in owners}
         self._secrets.put_many({_name(day, slot): key + owner.encode() for owner, (slot, key) in made.items()})
         return {owner: OwnerKey(slot, owner, key) for owner, (slot, key) in made.items()}
+
+    def slots(self, day: str) -> list[bytes]:
+        """The slots of a day that have a key, none of them opened."""
+        return [bytes.fromhex(name.rpartition("/")[2]) for name in self._secrets.names(f"journal/{day}/")]
 
     def destroy(self, day: str, slots: Collection[bytes]) -> int:
         """Destroy keys; what was sealed under them is gone. Idempotent."""

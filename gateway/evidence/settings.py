@@ -46,9 +46,10 @@ class EvidenceSection(Closed, frozen=True):
 
 
 class RetentionSection(Closed, frozen=True):
-    """[retention]: the rule for what nobody has categorised yet."""
+    """[retention]: the rule for what nobody has categorised yet; how long position history is kept."""
 
     uncategorised_days: Positive = 31
+    journal_days: Positive = 31
     rule_version: Positive = 1
 
 

@@ -111,6 +111,10 @@ class JournalFile:
                 yield self._opened(key.open(nonce, sealed, leaf), number, heads, place, sealed_at)
             before += heads.count
 
+    def sealed(self, at: int, length: int) -> bytes:
+        """The bytes of a sealed row as they lie there."""
+        return self._read(at, length)
+
     def _opened(self, content: bytes, number: int, heads: Heads, place: int, sealed_at: int) -> Kept:
         salt, printed = content[:SALT_BYTES], content[SALT_BYTES:]
         leaf = heads.leaf(place)

@@ -99,6 +99,10 @@ class LeavesFile:
         with path.open("rb") as file:
             self.covered = _footer(file, path)
 
+    def covers(self, name: str) -> bool:
+        """Whether a journal file is among those that it covers."""
+        return any(file == name for file, _ in self.covered.files)
+
     def first_of(self, name: str) -> int:
         """The index of the first frame of a journal file."""
         before = 0

@@ -115,9 +115,9 @@ class Journal:
         if not self._run or self._number >= NUMBERS_END or path.exists():
             self._run, self._number = secrets.token_bytes(RUN_BYTES), 0
             path = self._directory / f"{hour}-{self._run.hex()}.jrn"
-        if hour[:10] != self._day:
-            self._of_owner = {key.owner: key for key in self._keys.of_day(hour[:10]).values()}
-            self._day = hour[:10]
+        # Read anew for each file: a key of an earlier hour may have been destroyed with what it sealed.
+        self._of_owner = {key.owner: key for key in self._keys.of_day(hour[:10]).values()}
+        self._day = hour[:10]
         head = MAGIC + self._run + self._number.to_bytes(4, "big")
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._hour, self._path, self._durable = hour, path, len(head)
