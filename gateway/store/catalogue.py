@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from gateway.domain.time import from_rfc3339
@@ -26,6 +26,16 @@ _UNEXAMINED = (
     exhibit.c.blob.is_not(None),
     exhibit.c.playable.is_(None),
 )
+_CUSTODY_COLUMNS = tuple(column.name for column in custody.columns)
+_EXHIBIT_COLUMNS = tuple(column.name for column in exhibit.columns)
+
+
+def _insertion(verb: str, table: str, columns: Sequence[str]) -> str:
+    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+_ADD_CUSTODY = _insertion("INSERT", "custody", _CUSTODY_COLUMNS)
+_PUT_EXHIBIT = _insertion("INSERT OR REPLACE", "exhibit", _EXHIBIT_COLUMNS)
 
 
 class Catalogue:
@@ -178,9 +188,12 @@ def _applied_size(link: sa.Connection) -> int:
 
 
 def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
-    """Fold entries into the exhibits that they name: read once, write once."""
-    listed = [msgspec.structs.asdict(custody_entry(entry)) for entry in entries]
-    link.execute(custody.insert(), [{**row, "at": _print(row["at"])} for row in listed])
+    """Fold entries into the exhibits that they name: read once, write once.
+
+    Written by the driver's own calls: a batch is thousands of values, and each way through the query builder costs
+    as much as the rest of its entry's life.
+    """
+    link.exec_driver_sql(_ADD_CUSTODY, [_custody_values(custody_entry(entry)) for entry in entries])
     named = {name for entry in entries for name in named_exhibits(entry)}
     known = {row.id: _exhibit(row) for row in link.execute(sa.select(exhibit).where(exhibit.c.id.in_(named)))}
     for entry in entries:
@@ -189,16 +202,25 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
             before = sa.and_(custody.c.exhibit == entry.facts["exhibit"], custody.c.log_index < entry.index)
             link.execute(custody.update().where(before).values(actor=None))
     if known:
-        link.execute(exhibit.insert().prefix_with("OR REPLACE"), [_values(one) for one in known.values()])
+        link.exec_driver_sql(_PUT_EXHIBIT, [_values(one) for one in known.values()])
 
 
 def _within(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
     return custody.c.at.between(_print(since), _print(until))
 
 
-def _values(one: Exhibit) -> dict[str, Any]:
-    values = msgspec.structs.asdict(one)
-    return values | {name: _print(values[name]) for name in _TIMES} | {name: list(values[name]) for name in LISTS}
+def _custody_values(entry: CustodyEntry) -> tuple[Any, ...]:
+    return tuple(_print(entry.at) if name == "at" else getattr(entry, name) for name in _CUSTODY_COLUMNS)
+
+
+def _values(one: Exhibit) -> tuple[Any, ...]:
+    return tuple(_value(name, getattr(one, name)) for name in _EXHIBIT_COLUMNS)
+
+
+def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - as the column wants it
+    if name in LISTS:
+        return json.dumps(value)
+    return _print(value) if name in _TIMES else value
 
 
 def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select[Any]:
