@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from gateway.domain.time import from_rfc3339
@@ -35,6 +36,9 @@ def _insertion(verb: str, table: str, columns: Sequence[str]) -> str:
 
 
 _ADD_CUSTODY = _insertion("INSERT", "custody", _CUSTODY_COLUMNS)
+_MOVE_EXHIBIT = "UPDATE exhibit SET n = ?, prev = ? WHERE id = ?"
+_GET_EXHIBITS = " ".join(("SELECT", ", ".join(_EXHIBIT_COLUMNS), "FROM exhibit WHERE id IN"))
+_TRUTHS = ("complete", "held")
 _PUT_EXHIBIT = _insertion("INSERT OR REPLACE", "exhibit", _EXHIBIT_COLUMNS)
 
 
@@ -195,18 +199,51 @@ def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
     """
     link.exec_driver_sql(_ADD_CUSTODY, [_custody_values(custody_entry(entry)) for entry in entries])
     named = {name for entry in entries for name in named_exhibits(entry)}
-    known = {row.id: _exhibit(row) for row in link.execute(sa.select(exhibit).where(exhibit.c.id.in_(named)))}
+    known = {one.id: one for one in _named(link, sorted(named))}
+    before_all = dict(known)
     for entry in entries:
         apply_to(known, entry)
         if entry.facts["kind"] == "dispose" and entry.facts.get("details") == "erased":
             before = sa.and_(custody.c.exhibit == entry.facts["exhibit"], custody.c.log_index < entry.index)
             link.execute(custody.update().where(before).values(actor=None))
-    if known:
-        link.exec_driver_sql(_PUT_EXHIBIT, [_values(one) for one in known.values()])
+    moved, changed = _sorted_out(before_all, known)
+    if moved:
+        link.exec_driver_sql(_MOVE_EXHIBIT, [(one.n, one.prev, one.id) for one in moved])
+    if changed:
+        link.exec_driver_sql(_PUT_EXHIBIT, [_values(one) for one in changed])
 
 
 def _within(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
     return custody.c.at.between(_print(since), _print(until))
+
+
+def _named(link: sa.Connection, names: list[str]) -> Iterator[Exhibit]:
+    """These exhibits, where there are such."""
+    marks = ", ".join("?" * len(names))
+    for row in link.exec_driver_sql(f"{_GET_EXHIBITS} ({marks})", tuple(names)):
+        yield Exhibit(**{name: _read(name, value) for name, value in zip(_EXHIBIT_COLUMNS, row, strict=True)})
+
+
+def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - as the row wants it
+    if value is None:
+        return () if name in LISTS else None
+    if name in LISTS:
+        return tuple(json.loads(value) or ())
+    if name in _TIMES:
+        return from_rfc3339(value)
+    return bool(value) if name in _TRUTHS else value
+
+
+def _sorted_out(before: dict[str, Exhibit], after: dict[str, Exhibit]) -> tuple[list[Exhibit], list[Exhibit]]:
+    """Exhibits of which nothing but the end of their chain moved, as a viewing does, and those that changed."""
+    moved, changed = [], []
+    for name, one in after.items():
+        known = before.get(name)
+        if known is not None and msgspec.structs.replace(known, n=one.n, prev=one.prev) == one:
+            moved.append(one)
+        else:
+            changed.append(one)
+    return moved, changed
 
 
 def _custody_values(entry: CustodyEntry) -> tuple[Any, ...]:
