@@ -40,9 +40,9 @@ class Historian:
         self._rooting = Rooting(
             directory, journal.turn, custody.record_now, lambda: entries_of(custody, catalogue, "journal_root")
         )
-        self._rooting.rest = lambda: time.sleep(REST_S)
+        self._rooting.rest = self._rest
         self._eraser = Eraser(directory, keys, custody.record_now, lambda: entries_of(custody, catalogue, "dispose"))
-        self._expired = ""
+        self._expired, self._stopping = "", False
         self.destroyed = 0
         self.problem: str | None = None
 
@@ -53,10 +53,19 @@ class Historian:
         return {**self._rooting.counts, "frames_destroyed": self.destroyed, "failing": failing}
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await self.look(datetime.now(UTC))
-            await asyncio.sleep(LOOK_EVERY_S)
+        """Look again and again, until cancelled; a root that is being made then is made by the next start."""
+        try:
+            while True:
+                await self.look(datetime.now(UTC))
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            self._stopping = True
+
+    def _rest(self) -> None:
+        """Give way to the feed; and make an end where the gateway does."""
+        if self._stopping:
+            raise InterruptedError("the gateway is stopping")
+        time.sleep(REST_S)
 
     async def look(self, now: datetime) -> None:
         """Root what can be rooted now, destroy what is due; a failure is said once, and once when it is over."""

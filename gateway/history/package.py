@@ -73,6 +73,23 @@ def collect(source: Source, sought: Sequence[Sought]) -> list[Rooted]:
     return [Rooted(trees[path], tuple(sorted(rooted[path], key=lambda each: each[0]))) for path in sorted(rooted)]
 
 
+def gone(directory: Path, sought: Sequence[Sought]) -> list[list[Any]]:
+    """Journal files of those hours that a root covers and that are there no more, with their frames, whosever."""
+    hours = (
+        {each.since.strftime("%Y-%m-%dT%H") for each in sought},
+        {each.until.strftime("%Y-%m-%dT%H") for each in sought},
+    )
+    if not sought:
+        return []
+    trees = (
+        LeavesFile(path)
+        for path in sorted(directory.glob("*.leaves"))
+        if min(hours[0]) <= path.stem[:13] <= max(hours[1])
+    )
+    listed = (each for tree in trees for each in tree.covered.files)
+    return [[name, frames] for name, frames in listed if not (directory / f"{name}.jrn").exists()]
+
+
 class Package:
     """One package being written into a folder of its own."""
 
@@ -95,7 +112,8 @@ class Package:
         self.entries = entries
         self._put("positions.csv", table(positions))
         self._put("track.gpx", gpx(positions, asked.whose))
-        self._put("about.json", _printed(_about(asked, sought, rooted, self.frames)))
+        about = _about(asked, sought, rooted, self.frames) | {"files_gone": gone(self._source.directory, sought)}
+        self._put("about.json", _printed(about))
 
     def act(self, asked: Asked, sought: Sequence[Sought]) -> Act:
         """The disclosure, to be put on record: it commits to every file of the package so far."""

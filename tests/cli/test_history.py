@@ -79,6 +79,8 @@ def test_a_track_is_proved_to_a_stranger(lapel: Lapel, heard: Path, package: Pat
     rows = list(csv.DictReader((package / "positions.csv").open(newline="")))
     assert [each["latitude"] for each in rows][:2] == ["52.0", "52.0012"]
     assert (package / "track.gpx").read_text().count("<trkpt") == 5
+    about = json.loads((package / "about.json").read_bytes())
+    assert (about["frames"], about["files_gone"], len(about["roots"])) == (5, [], 2)
     everything = b"".join(path.read_bytes() for path in package.rglob("*") if path.is_file())
     assert b"bcn-2" not in everything
     assert b"2341014" not in everything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -76,3 +77,18 @@ async def test_days_that_are_due_go_only_by_a_steady_clock(lab: HistoryLab, monk
         await one.look(Clocked.at + timedelta(seconds=1_000))
         assert one.destroyed == 36
     assert list(lab.journal_folder.glob("*.jrn")) == []
+
+
+async def test_it_makes_an_end_with_the_gateway(lab: HistoryLab) -> None:
+    """A root that is being made when the gateway stops is given up, and made by the next start."""
+    with lab.opened() as log:
+        one = historian(lab, log)
+        task = asyncio.get_running_loop().create_task(one.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(InterruptedError):
+            one._rest()
+    assert lab.root() in {0, 2}
+    assert sum(lab.rooted().values()) == 27
