@@ -75,17 +75,11 @@ def collect(source: Source, sought: Sequence[Sought]) -> list[Rooted]:
 
 def gone(directory: Path, sought: Sequence[Sought]) -> list[list[Any]]:
     """Journal files of those hours that a root covers and that are there no more, with their frames, whosever."""
-    hours = (
-        {each.since.strftime("%Y-%m-%dT%H") for each in sought},
-        {each.until.strftime("%Y-%m-%dT%H") for each in sought},
-    )
     if not sought:
         return []
-    trees = (
-        LeavesFile(path)
-        for path in sorted(directory.glob("*.leaves"))
-        if min(hours[0]) <= path.stem[:13] <= max(hours[1])
-    )
+    first = min(each.since for each in sought).strftime("%Y-%m-%dT%H")
+    last = max(each.until for each in sought).strftime("%Y-%m-%dT%H")
+    trees = (LeavesFile(path) for path in sorted(directory.glob("*.leaves")) if first <= path.stem[:13] <= last)
     listed = (each for tree in trees for each in tree.covered.files)
     return [[name, frames] for name, frames in listed if not (directory / f"{name}.jrn").exists()]
 
