@@ -74,6 +74,7 @@ class CustodyLog:
     problem: str | None = field(default=None, init=False)
     _waiting: deque[_Group] = field(default_factory=deque, init=False, repr=False)
     _queued: int = field(default=0, init=False, repr=False)
+    _running: bool = field(default=False, init=False, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
     _writer: LogWriter | None = field(default=None, init=False, repr=False)
@@ -207,16 +208,25 @@ class CustodyLog:
                 raise StoreBusyError(f"{WAITING_MAX} acts wait for the log", retry_after_s=1)
             self._waiting.append(group)
             self._queued += len(group.acts)
-            if len(self._waiting) == 1 or self._queued > BATCH_MAX:
-                # Enough runs for all that waits, and none for what an earlier one takes along.
+            if not self._running:
+                self._running = True
                 self._thread.submit(self._write_waiting)
         return group.future
 
     def _write_waiting(self) -> None:
-        """One batch, in the thread; there is nothing to do where an earlier run took it along."""
-        groups = self._take()
-        if not groups:
-            return
+        """One batch, in the thread, then whatever else it was asked; while closing, all that is left."""
+        more = True
+        while more:
+            groups = self._take()
+            if groups:
+                self._write(groups)
+            with self._guard:
+                more = self._running = bool(self._waiting)
+                if more and self._thread is not None:
+                    self._thread.submit(self._write_waiting)
+                    return
+
+    def _write(self, groups: Sequence[_Group]) -> None:
         try:
             with _full_disk_is_busy():
                 done = self._batches.write([(act, group.at) for group in groups for act in group.acts])
