@@ -24,6 +24,7 @@ from gateway.cameras_half import cameras_half
 from gateway.claim import claim
 from gateway.closed_store import ClosedStore
 from gateway.console import page
+from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
 from gateway.crypto.permissions import refuse_open
 from gateway.devices_half import DevicesHalf, devices_half
@@ -35,10 +36,12 @@ from gateway.evidence_half import EvidenceHalf, evidence_half
 from gateway.evidence_work import EvidenceWork
 from gateway.fault_keeping import FaultKeeping, counters_of
 from gateway.feed.feed import Feed
+from gateway.history_half import Historian
 from gateway.intake_half import intake_half
 from gateway.observe import Inputs, Metrics, SystemClock
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.intake import FrameIntake
+from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
 from gateway.roster.directory import Roster
@@ -152,7 +155,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
         cameras, expected = cameras_half(stack, settings, (roster, clock), half)
-        intake, journal = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
+        intake, journal, written = await intake_half(stack, settings, keystore, Router(roster, feed, dispatch), cameras)
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
@@ -172,10 +175,21 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        lasting += [*_work(gateway), _faults(gateway).run]
+        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run]
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
+
+
+def _history(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What roots the journal in the log; nothing where there is no log."""
+    if gateway.evidence is None:
+        return []
+    kept = gateway.evidence.records
+    days = gateway.settings.retention.journal_days
+    history = Historian(gateway.settings.data / "journal", written, (kept.custody, kept.catalogue), days)
+    gateway.metrics.gauges.add("history", lambda: history.counts)
+    return [history.run]
 
 
 async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:

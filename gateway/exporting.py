@@ -98,7 +98,7 @@ class Wanted:
 async def export(store: Records, terms: Terms, wanted: Wanted) -> Exported:
     """Make one export; EvidenceError says what it waits for where it can't be finished yet."""
     async with witnessed(terms.log, store.custody, SystemClock()) as witnesses:
-        return await exported(store, terms, wanted, _cosigning(store, witnesses, wanted))
+        return await exported(store, terms, wanted, _cosigning(store, witnesses, wanted.patience_s, wanted.told))
 
 
 async def exported(store: Records, terms: Terms, wanted: Wanted, cosigned: Callable[[int], Awaitable[str]]) -> Exported:
@@ -124,6 +124,12 @@ async def exported(store: Records, terms: Terms, wanted: Wanted, cosigned: Calla
         raise EvidenceError(f"no time-stamp: {problem}; the same command goes on from here") from problem
 
 
+async def cosigned_note(store: Records, log: LogSection, index: int, patience_s: float) -> str:
+    """A checkpoint that covers an entry and met the quorum; EvidenceError where it takes longer than that."""
+    async with witnessed(log, store.custody, SystemClock()) as witnesses:
+        return await _cosigning(store, witnesses, patience_s)(index)
+
+
 def check_made(bag: Path) -> None:
     """Whether the bag verifies, by code that did not write it; its recordings were compared as they were written."""
     verify_export(bag, masters=False).raise_first()
@@ -133,7 +139,10 @@ def faults(store: Records, since: datetime, until: datetime, newer_defects: str 
     """The fault record of a span."""
     journal, catalogue, custody = store.custody.directory.parent / "journal", store.catalogue, store.custody
     first, last = since.date(), until.date()
-    starts = sorted(path.stem for path in journal.glob("*.jrn") if str(first) <= path.stem[:10] <= str(last))
+    begun: dict[str, str] = {}
+    for stem in sorted(path.stem for path in journal.glob("*.jrn")):
+        begun.setdefault(stem[14:], stem)  # a file an hour, of which the first of a run is its start
+    starts = sorted(stem for stem in begun.values() if str(first) <= stem[:10] <= str(last))
     listed = catalogue.of_kinds(KINDS, since, until, LISTED_MAX)
     span = catalogue.indexes_between(since, until)
     kept = Kept(
@@ -179,16 +188,17 @@ def _stamps(store: Records, stamping: TimestampSettings) -> Timestamps | None:
     return OwnTimestamps(store.keystore.directory) if stamping.embedded else None
 
 
-def _cosigning(store: Records, witnesses: Witnesses | None, wanted: Wanted) -> Callable[[int], Awaitable[str]]:
+def _cosigning(
+    store: Records, witnesses: Witnesses | None, patience_s: float, told: Callable[[Progress], None] = unheard
+) -> Callable[[int], Awaitable[str]]:
     """Give what waits for a checkpoint that covers an entry and met the quorum; told before it waits."""
-    patience_s = wanted.patience_s
 
     async def cosigned(index: int) -> str:
         try:
             async with asyncio.timeout(patience_s):
                 if witnesses is None:
-                    return await _found_cosigned(store, index, wanted.told)
-                wanted.told(Progress("witness"))
+                    return await _found_cosigned(store, index, told)
+                told(Progress("witness"))
                 return await _asked(witnesses, index)
         except TimeoutError as late:
             waited = f"entry {index} is not cosigned by the quorum after {patience_s:g} s"

@@ -14,6 +14,7 @@ from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.settings import Settings
 from gateway.store.cameras import CameraStore
+from gateway.store.keyring import Keyring
 from gateway.store.quarantine import QuarantineStore
 
 DRAIN_S = 5.0
@@ -21,11 +22,15 @@ DRAIN_S = 5.0
 
 async def intake_half(
     stack: contextlib.AsyncExitStack, settings: Settings, keystore: KeyStore, router: Router, cameras: CameraStore
-) -> tuple[FrameIntake, GroupCommit[Any]]:
+) -> tuple[FrameIntake, GroupCommit[Any], tuple[Journal, JournalKeys]]:
     """Open what keeps frames; close it in reverse, once what waits is written or the time is up."""
     folder, backlog = settings.data / "journal", settings.store.journal_backlog_mb << 20
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = Journal(folder, JournalKeys(folder, keystore))
+    keyring = Keyring(folder / "keys.db", keystore)
+    keyring.open()
+    stack.callback(keyring.close)
+    keys = JournalKeys(keyring)
+    written = Journal(folder, keys)
     unread = QuarantineStore(folder / "quarantine.db", keystore.wrap, keystore.unwrap)
     stack.callback(unread.close)
     stack.callback(written.close)
@@ -38,4 +43,4 @@ async def intake_half(
     group = await stack.enter_async_context(asyncio.TaskGroup())
     tasks = [group.create_task(commit.run()) for commit in (journal, quarantine, told)]
     stack.callback(lambda: [task.cancel() for task in tasks])
-    return FrameIntake(router, journal, quarantine, told), journal
+    return FrameIntake(router, journal, quarantine, told), journal, (written, keys)

@@ -17,7 +17,6 @@ import msgspec
 
 from gateway.crypto.canonical import parse_canonical
 from gateway.crypto.export_keys import certificates, fingerprint, prepare, stamping_files
-from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.key_files import sync
 from gateway.crypto.keys import KeyStore
 from gateway.crypto.notes import VerifierKey, parse_vkey
@@ -77,8 +76,8 @@ def holders(data: Path, keystore: KeyStore, copies: Sequence[Path] = ()) -> Iter
     with contextlib.ExitStack() as stack:
         found = [_keyring(stack, "keys.db", data / "evidence" / "keys.db", keystore)]
         found += [_keyring(stack, str(path), path, keystore) for path in _copied(copies)]
-        days = JournalKeys(data / "journal", keystore)
-        found.append(Holder("journal", days.under, days.rewrap))
+        if (data / "journal" / "keys.db").exists():
+            found.append(_keyring(stack, "journal/keys.db", data / "journal" / "keys.db", keystore))
         if (data / "journal" / "quarantine.db").exists():
             kept = QuarantineStore(data / "journal" / "quarantine.db", keystore.wrap, keystore.unwrap)
             stack.callback(kept.close)

@@ -94,6 +94,8 @@ gateway/evidence/recall.py
 gateway/evidence/shown.py
 gateway/media/cutting.py
 gateway/pipeline/tally.py
+gateway/history/batch.py
+gateway/history/frame.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -24,6 +24,7 @@ VERBS = {
     "response-times": "gateway.cli.response_times:response_times",
     "verify-export": "gateway.cli.verify_export:verify_export",
     "trust": "gateway.cli.trust:trust",
+    "history": "gateway.cli.history:history",
     "fault-record": "gateway.cli.fault_record:fault_record",
     "evidence": "gateway.cli.evidence:evidence",
     "retention": "gateway.cli.retention:retention",

@@ -14,7 +14,7 @@ from gateway.cli.places import Command, Places, as_json_option, of_store, places
 from gateway.errors import VerificationError
 from gateway.evidence.verify.report import Report
 from gateway.evidence.verify.second_places import MARK
-from gateway.evidence.verify.store import verify_store
+from gateway.evidence.verify.store import Beside, verify_store
 from gateway.evidence.verify.trust import Trust, trust
 
 FAILED, INTEGRITY = 1, 3
@@ -104,15 +104,17 @@ def with_copies(command: Command) -> Command:
 @click.command("verify")
 @click.argument("exhibit", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every exhibit; so it is without an ID too.")
+@click.option("--journal/--no-journal", default=True, help="With all: the position history against its roots too.")
 @with_copies
 @pinned_keys
 @as_json_option
-def verify(exhibit: str | None, *, stores: Stores, everything: bool, trusted: Trust, as_json: bool) -> None:
-    """Check log, custody chains, details, blobs and catalogue. Exit 3 if anything differs."""
-    if exhibit is not None and everything:
+def verify(exhibit: str | None, *, stores: Stores, trusted: Trust, as_json: bool, **which: bool) -> None:
+    """Check log, custody chains, details, blobs, catalogue and position history. Exit 3 if anything differs."""
+    if exhibit is not None and which["everything"]:
         raise click.UsageError("give an exhibit id or --all, not both")
     evidence, keys, origin = stores.found.evidence, stores.keys, stores.found.origin
-    reports = [verify_store(evidence, keys, exhibit, origin=origin, trust=trusted, copies=stores.copies)]
+    beside = Beside(tuple(stores.copies), journal=which["journal"])
+    reports = [verify_store(evidence, keys, exhibit, origin=origin, trust=trusted, beside=beside)]
     reports += [verify_store(place / "evidence", keys, exhibit, origin=origin) for place in stores.copies]
     sys.exit(_shown(reports, ["", *map(str, stores.copies)], as_json=as_json))
 

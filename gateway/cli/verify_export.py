@@ -22,7 +22,7 @@ UNCHECKED = "CONSISTENT, ORIGIN NOT CHECKED"
 @as_json_option
 def verify_export(directory: Path, trust: Path | None, *, as_json: bool) -> None:
     """Check the export in DIR against what was published (the lines of `lapel trust print`). Exit 3 if it differs."""
-    report = verified(directory, None if trust is None else _published(trust))
+    report = verified(directory, None if trust is None else pinned(trust))
     if trust is None:
         report.note("origin not checked: whose keys these are, nobody has said (--trust)")
     code = show_report(report, as_json=as_json)
@@ -32,7 +32,8 @@ def verify_export(directory: Path, trust: Path | None, *, as_json: bool) -> None
     sys.exit(code)
 
 
-def _published(path: Path) -> Published:
+def pinned(path: Path) -> Published:
+    """What was published, from a file; a usage error where it can't be read."""
     try:
         return parse_published(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as wrong:

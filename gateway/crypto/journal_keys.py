@@ -1,95 +1,89 @@
-"""A key a day for the journal, wrapped under the KEK (docs/formats.md, journal)."""
+"""A key a day for each whose frames are journalled: destroyed with one, nobody else's frames are touched."""
 
 from __future__ import annotations
 
-import base64
 import os
-from collections import Counter
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from gateway.crypto.authority_files import PRIVATE, replace
-from gateway.crypto.keys import KeyStore
-from gateway.crypto.sealing import fresh_key
+from gateway.crypto.sealing import KEY_BYTES, fresh_key
 from gateway.errors import IntegrityError
 
-
-class _KeyFile(msgspec.Struct, frozen=True):
-    kek: str
-    sealed: str
-    v: int = 1
+SLOT_BYTES = 8
 
 
-def _held(path: Path) -> _KeyFile:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_KeyFile)
-    except (msgspec.DecodeError, ValueError) as wrong:
-        raise IntegrityError(f"{path}: is not a day key: {wrong}") from wrong
+class Secrets(Protocol):
+    """Wrapped secrets by name (journal/keys.db)."""
+
+    def put_many(self, secrets: Mapping[str, bytes]) -> None:
+        """Keep secrets, all durable on return."""
+        ...
+
+    def all(self, prefix: str) -> dict[str, bytes]:
+        """Every secret whose name begins so."""
+        ...
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names that begin so."""
+        ...
+
+    def delete_many(self, names: Collection[str]) -> int:
+        """Destroy secrets, for good on return; how many there were."""
+        ...
+
+
+class OwnerKey:
+    """One key: by which slot its frames are known, whose it is."""
+
+    __slots__ = ("_cipher", "owner", "slot")
+
+    def __init__(self, slot: bytes, owner: str, key: bytes) -> None:
+        self.slot, self.owner = slot, owner
+        self._cipher = ChaCha20Poly1305(key)
+
+    def seal(self, nonce: bytes, content: bytes, associated: bytes) -> bytes:
+        """ChaCha20-Poly1305 (RFC 8439)."""
+        return self._cipher.encrypt(nonce, content, associated)
+
+    def open(self, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+        """Undo seal; IntegrityError if a bit differs."""
+        try:
+            return self._cipher.decrypt(nonce, sealed, associated)
+        except InvalidTag as wrong:
+            raise IntegrityError("a journalled frame does not open") from wrong
 
 
 class JournalKeys:
-    """Makes, keeps and opens day keys."""
+    """Makes, opens and destroys the keys of each day; the secret of a slot is its key and whose it is."""
 
-    def __init__(self, directory: Path, keystore: KeyStore) -> None:
-        self._directory, self._keystore = directory, keystore
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
 
-    def key(self, day: str) -> bytes:
-        """The day's key; made and fsynced at its first use, before anything is sealed under it."""
-        path, name = self._directory / f"{day}.key", f"journal/{day}"
-        if not path.exists():
-            kek, sealed = self._keystore.wrap(name, fresh_key())
-            self._write(path, msgspec.json.encode(_KeyFile(kek, base64.b64encode(sealed).decode())))
-        return self._opened(path, _held(path))
+    def of_day(self, day: str) -> dict[bytes, OwnerKey]:
+        """Every key of a day by its slot."""
+        found = {}
+        for name, secret in self._secrets.all(f"journal/{day}/").items():
+            slot = bytes.fromhex(name.rpartition("/")[2])
+            found[slot] = OwnerKey(slot, secret[KEY_BYTES:].decode(), secret[:KEY_BYTES])
+        return found
 
-    def under(self) -> dict[str, int]:
-        """How many day keys are wrapped under each KEK."""
-        return dict(Counter(_held(path).kek for path in self._paths()))
+    def make(self, day: str, owners: Iterable[str]) -> dict[str, OwnerKey]:
+        """New keys, durable before anything is sealed under them."""
+        made = {owner: (os.urandom(SLOT_BYTES), fresh_key()) for owner in owners}
+        self._secrets.put_many({_name(day, slot): key + owner.encode() for owner, (slot, key) in made.items()})
+        return {owner: OwnerKey(slot, owner, key) for owner, (slot, key) in made.items()}
 
-    def rewrap(self) -> int:
-        """Wrap every day key anew under the newest KEK, one file after another; how many. Cut off, it goes on."""
-        newest, count = self._keystore.wrap("rewrap", b"")[0], 0
-        for path in self._paths():
-            held = _held(path)
-            if held.kek != newest:
-                kek, sealed = self._keystore.wrap(f"journal/{path.stem}", self._opened(path, held))
-                replace(path, msgspec.json.encode(_KeyFile(kek, base64.b64encode(sealed).decode())), PRIVATE)
-                count += 1
-        return count
+    def slots(self, day: str) -> list[bytes]:
+        """The slots of a day that have a key, none of them opened."""
+        return [bytes.fromhex(name.rpartition("/")[2]) for name in self._secrets.names(f"journal/{day}/")]
 
-    def _paths(self) -> list[Path]:
-        return sorted(self._directory.glob("*.key"))
+    def destroy(self, day: str, slots: Collection[bytes]) -> int:
+        """Destroy keys; what was sealed under them is gone. Idempotent."""
+        return self._secrets.delete_many([_name(day, slot) for slot in slots])
 
-    def _opened(self, path: Path, held: _KeyFile) -> bytes:
-        try:
-            sealed = base64.b64decode(held.sealed, validate=True)
-        except ValueError as wrong:
-            raise IntegrityError(f"{path}: is not a day key: {wrong}") from wrong
-        return self._keystore.unwrap(f"journal/{path.stem}", held.kek, sealed)
 
-    def _write(self, path: Path, content: bytes) -> None:
-        fresh = path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass  # another process made it first: that one counts
-        finally:
-            fresh.unlink()
-
-    def seal(self, key: bytes, nonce: bytes, content: bytes, header: bytes) -> bytes:
-        """ChaCha20-Poly1305 (RFC 8439)."""
-        return ChaCha20Poly1305(key).encrypt(nonce, content, header)
-
-    def open(self, key: bytes, nonce: bytes, sealed: bytes, header: bytes) -> bytes:
-        """Undo seal; IntegrityError if a bit differs."""
-        try:
-            return ChaCha20Poly1305(key).decrypt(nonce, sealed, header)
-        except InvalidTag as wrong:
-            raise IntegrityError("a journal batch does not open") from wrong
+def _name(day: str, slot: bytes) -> str:
+    return f"journal/{day}/{slot.hex()}"

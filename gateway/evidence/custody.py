@@ -48,6 +48,13 @@ class _Group(msgspec.Struct, eq=False):
     acts: tuple[Act, ...]
     at: datetime
     future: Future[list[Recorded]]
+    loop: asyncio.AbstractEventLoop | None = None
+    waiting: asyncio.Future[list[Recorded]] | None = None
+
+    def taken(self) -> bool:
+        """Whether somebody still waits; from now on it is written."""
+        gone = self.waiting is not None and self.waiting.cancelled()
+        return not gone and self.future.set_running_or_notify_cancel()
 
     @property
     def judged(self) -> bool:
@@ -72,6 +79,8 @@ class CustodyLog:
     disk: Disk = field(default_factory=Disk)
     problem: str | None = field(default=None, init=False)
     _waiting: deque[_Group] = field(default_factory=deque, init=False, repr=False)
+    _queued: int = field(default=0, init=False, repr=False)
+    _running: bool = field(default=False, init=False, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
     _writer: LogWriter | None = field(default=None, init=False, repr=False)
@@ -116,7 +125,10 @@ class CustodyLog:
         """Record acts in order in one batch: all of them or none."""
         if not acts:
             return []
-        return await asyncio.wrap_future(self._ask(acts))
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[list[Recorded]] = loop.create_future()
+        self._ask(acts, loop, waiting)
+        return await waiting
 
     def record_now(self, act: Act) -> Recorded:
         """As `record`, for callers without a loop; blocks."""
@@ -210,9 +222,14 @@ class CustodyLog:
             raise MisuseError("the custody log was not opened")
         return self._writer
 
-    def _ask(self, acts: Sequence[Act]) -> Future[list[Recorded]]:
+    def _ask(
+        self,
+        acts: Sequence[Act],
+        loop: asyncio.AbstractEventLoop | None = None,
+        waiting: asyncio.Future[list[Recorded]] | None = None,
+    ) -> Future[list[Recorded]]:
         """Queue acts that can be written; the thread takes whatever waits as one batch."""
-        group = _Group(tuple(acts), self.clock.now().utc, Future())
+        group = _Group(tuple(acts), self.clock.now().utc, Future(), loop, waiting)
         if len(group.acts) > WAITING_MAX:
             raise MisuseError(f"{len(group.acts)} acts at once, at most {WAITING_MAX}")
         for act in group.acts:
@@ -220,17 +237,29 @@ class CustodyLog:
         with self._guard:
             if self._thread is None:
                 raise MisuseError("the custody log is not open")
-            if sum(len(other.acts) for other in self._waiting) + len(group.acts) > WAITING_MAX:
+            if self._queued + len(group.acts) > WAITING_MAX:
                 raise StoreBusyError(f"{WAITING_MAX} acts wait for the log", retry_after_s=1)
             self._waiting.append(group)
-            self._thread.submit(self._write_waiting)
+            self._queued += len(group.acts)
+            if not self._running:
+                self._running = True
+                self._thread.submit(self._write_waiting)
         return group.future
 
     def _write_waiting(self) -> None:
-        """One batch, in the thread; there is nothing to do where an earlier run took it along."""
-        groups = self._take()
-        if not groups:
-            return
+        """One batch, in the thread, then whatever else it was asked; while closing, all that is left."""
+        more = True
+        while more:
+            groups = self._take()
+            if groups:
+                self._write(groups)
+            with self._guard:
+                more = self._running = bool(self._waiting)
+                if more and self._thread is not None:
+                    self._thread.submit(self._write_waiting)
+                    return
+
+    def _write(self, groups: Sequence[_Group]) -> None:
         try:
             with _full_disk_is_busy():
                 done = self._batches.write([(act, group.at) for group in groups for act in group.acts])
@@ -238,11 +267,12 @@ class CustodyLog:
             self._broken(problem)
             for group in groups:
                 group.future.set_exception(problem)
-            return
-        self.problem = None
-        for group in groups:
-            group.future.set_result(done[: len(group.acts)])
-            done = done[len(group.acts) :]
+        else:
+            self.problem = None
+            for group in groups:
+                group.future.set_result(done[: len(group.acts)])
+                done = done[len(group.acts) :]
+        _tell(groups)
 
     def _broken(self, problem: BaseException) -> None:
         """A log that is not what was written stops sealing: said once, loudly, and for as long as it is so."""
@@ -261,10 +291,29 @@ class CustodyLog:
                 if taken and (self._waiting[0].judged or taken[0].judged):
                     break
                 group = self._waiting.popleft()
-                if group.future.set_running_or_notify_cancel():
+                self._queued -= len(group.acts)
+                if group.taken():
                     taken.append(group)
                     count += len(group.acts)
         return taken
+
+
+def _tell(groups: Sequence[_Group]) -> None:
+    """Wake each loop once for all of a batch: a wake-up each would cost more than the entry."""
+    for loop in {group.loop for group in groups if group.loop is not None}:
+        with contextlib.suppress(RuntimeError):  # a loop that is closed has nobody who waits
+            loop.call_soon_threadsafe(_hand_over, [group for group in groups if group.loop is loop])
+
+
+def _hand_over(groups: Sequence[_Group]) -> None:
+    for group in groups:
+        if group.waiting is None or group.waiting.done():
+            continue
+        problem = group.future.exception()
+        if problem is None:
+            group.waiting.set_result(group.future.result())
+        else:
+            group.waiting.set_exception(problem)
 
 
 @contextlib.contextmanager

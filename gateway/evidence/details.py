@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 
 from gateway.crypto import sealing
-from gateway.crypto.canonical import canonical
 from gateway.crypto.notes import strict_base64
 from gateway.errors import IntegrityError
 from gateway.evidence.leaf import Composed, commitment
@@ -181,8 +180,8 @@ class Details:
 
 
 def _record(key: bytes, composed: Composed) -> bytes:
-    salt = base64.b64encode(composed.salt).decode()
-    plaintext = canonical({"v": 1, "salt": salt, "detail": composed.detail})
+    # Canonical as it stands: detail, salt and v in their order.
+    plaintext = b'{"detail":' + composed.printed + b',"salt":"' + base64.b64encode(composed.salt) + b'","v":1}'
     sealed = sealing.seal(key, plaintext, composed.hmac)
     length = len(sealed) - sealing.NONCE_BYTES
     return b"D" + length.to_bytes(4, "big") + composed.hmac + sealed

@@ -24,11 +24,12 @@ _LONGEST = Chain((1 << 53) - 2, "0" * 64)
 
 
 class Composed(msgspec.Struct, frozen=True):
-    """An act as it is written: leaf bytes and reading, detail, its salt and HMAC."""
+    """An act as it is written: leaf bytes and reading, detail and its canonical bytes, its salt and HMAC."""
 
     leaf: bytes
     facts: dict[str, Any]
     detail: dict[str, Any]
+    printed: bytes
     salt: bytes
     hmac: bytes
 
@@ -41,7 +42,7 @@ def check(act: Act, at: datetime, build: str) -> None:
     composed = compose(act, at, build, _LONGEST, bytes(SALT_BYTES))
     if len(composed.leaf) > ENTRY_BYTES_MAX:
         raise MisuseError(f"a leaf of {len(composed.leaf)} bytes, at most {ENTRY_BYTES_MAX}")
-    if len(canonical(composed.detail)) > DETAIL_BYTES_MAX:
+    if len(composed.printed) > DETAIL_BYTES_MAX:
         raise MisuseError(f"a detail of more than {DETAIL_BYTES_MAX} bytes")
 
 
@@ -49,11 +50,12 @@ def compose(act: Act, at: datetime, build: str, chain: Chain, salt: bytes) -> Co
     """Write an act as the next entry of its exhibit's chain."""
     place: dict[str, Any] = {} if act.exhibit is None else {"exhibit": act.exhibit, "n": chain.n + 1}
     detail = {**act.detail, "v": 1, "actor": act.actor, **place}
-    digest = commitment(salt, detail)
+    printed = canonical(detail)
+    digest = hmac.digest(salt, printed, "sha256")
     link = {} if act.exhibit is None else {"prev": chain.prev}
     facts = {"v": 1, "kind": act.kind, "at": rfc3339(at), **place, **link, **act.facts, "build": build}
     facts["hmac"] = digest.hex()
-    return Composed(canonical(facts), facts, detail, salt, digest)
+    return Composed(canonical(facts), facts, detail, printed, salt, digest)
 
 
 def commitment(salt: bytes, detail: dict[str, Any]) -> bytes:

@@ -99,10 +99,11 @@ class RetentionSection(Closed, frozen=True):
     """[retention]: the first table of rules; once one is used the log has it, and a change takes two people.
 
     due_grace_days: nothing becomes due sooner after the act that makes it so. grace_days: how long an approved
-    disposal can be taken back.
+    disposal can be taken back. journal_days: how long position history is kept.
     """
 
     uncategorised_days: Positive = 31
+    journal_days: Positive = 31
     rule_version: Positive = 1
     due_grace_days: Natural = 14
     grace_days: Natural = 7

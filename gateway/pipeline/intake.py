@@ -6,10 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from gateway.domain.cameras import Told
-from gateway.domain.events import CameraReport, EmergencyReport, Event, Frame, PositionReport, TextReport
+from gateway.domain.events import CameraReport, EmergencyReport, Event, Frame, Origin, PositionReport
+from gateway.history.frame import mark
 from gateway.pipeline.group_commit import GroupCommit
 from gateway.pipeline.journal import Row, row
 from gateway.pipeline.route import Router
@@ -17,6 +19,8 @@ from gateway.ports import Receipt
 
 FRAME_OVERHEAD = 256
 """What a queued frame costs in memory beside its payload, in bytes (measured, rounded up)."""
+
+OFF_DUTY = "unreadable, of somebody off duty: SHA-256 and length"
 
 Unreadable = tuple[Frame, str]
 
@@ -63,7 +67,7 @@ class FrameIntake:
 
     def accept(self, frame: Frame, events: Sequence[Event]) -> asyncio.Future[Receipt]:
         """Emergencies first of all; then the rest; then the journal, and for a camera's word its own store."""
-        urgent, private = False, False
+        urgent, private = False, not events and self._off_duty(frame)
         told: list[Told] = []
         for event in events:
             if isinstance(event, EmergencyReport):
@@ -72,7 +76,7 @@ class FrameIntake:
         for event in events:
             if not isinstance(event, EmergencyReport):
                 off_duty = self._routed(event, frame)
-                private = private or (off_duty and isinstance(event, (PositionReport, TextReport)))
+                private = private or off_duty
                 if isinstance(event, CameraReport):
                     told.append(_told(event, private=off_duty))
         self.accepted += 1
@@ -96,9 +100,21 @@ class FrameIntake:
             self.positions[event.source] += 1
         return private
 
+    def _off_duty(self, frame: Frame) -> bool:
+        """Whether whoever sent a frame that says nothing is off duty; what can't be found out keeps the frame."""
+        try:
+            return self._router.off_duty(Origin(frame.via, frame.device, frame.issi), frame.stamp.arrived.utc)
+        except Exception:  # noqa: BLE001 - logged and counted: a defect of ours loses no frame
+            self.defects += 1
+            structlog.get_logger().exception("sender_not_resolved", via=frame.via)
+            return False
+
     def quarantine(self, frame: Frame, reason: str) -> asyncio.Future[Receipt]:
-        """Keep what could not be read, with the reason."""
+        """Keep what could not be read, with the reason; of somebody off duty only that there was something."""
         self.quarantined += 1
+        if self._off_duty(frame):
+            # The reason may quote what could not be read.
+            frame, reason = msgspec.structs.replace(frame, payload=mark(frame.payload), channel=""), OFF_DUTY
         structlog.get_logger().info(
             "quarantined", via=frame.via, channel=frame.channel, device=frame.device, reason=reason
         )

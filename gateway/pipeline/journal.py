@@ -1,121 +1,157 @@
-"""The journal: every raw frame in order, encrypted, group-committed (docs/formats.md, journal)."""
+"""The journal: every raw frame, each sealed under its owner's key of the day, group-committed (docs/formats.md)."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Protocol
 
-import msgspec
+from gateway.history.batch import MAGIC, RUN_BYTES, Frozen, pack
+from gateway.history.frame import SALT_BYTES, Row, commitment, leaf_hash, owner, print_row, row
 
-from gateway.domain.events import Frame
-from gateway.errors import IntegrityError
-
-MAGIC = b"LAPELJRN1\n"
-MOST_BATCH_BYTES = 64 << 20
-Row = tuple[str, str, str | None, int | None, float, str, bytes]
+__all__ = ["Journal", "Row", "row"]
+NUMBERS_END = 1 << 31
+"""Frames of one run: the nonce has four bytes for their number, and a batch more than enough room left."""
 
 
-class DayKeys(Protocol):
-    """Seals journal batches under one key a day."""
+class Key(Protocol):
+    """One owner's key of one day."""
 
-    def key(self, day: str) -> bytes:
-        """The day's 32-byte key, made and made durable at its first use."""
+    @property
+    def slot(self) -> bytes:
+        """By what the owner's frames are known."""
         ...
 
-    def seal(self, key: bytes, nonce: bytes, content: bytes, header: bytes) -> bytes:
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        ...
+
+    def seal(self, nonce: bytes, content: bytes, associated: bytes) -> bytes:
         """ChaCha20-Poly1305."""
         ...
 
-    def open(self, key: bytes, nonce: bytes, sealed: bytes, header: bytes) -> bytes:
-        """Undo seal; IntegrityError if it was changed."""
+
+class Keys(Protocol):
+    """Keys by day and owner."""
+
+    def of_day(self, day: str) -> Mapping[bytes, Key]:
+        """Every key of a day by its slot."""
+        ...
+
+    def make(self, day: str, owners: Iterable[str]) -> Mapping[str, Key]:
+        """New keys, made durable before they are used."""
         ...
 
 
-def row(frame: Frame, *, digest: bool) -> Row:
-    """One journal row; digest keeps only SHA-256 and length of the payload."""
-    arrived_s = frame.stamp.arrived.utc.timestamp()
-    if not digest:
-        return (frame.via, frame.channel, frame.device, frame.issi, arrived_s, "raw", frame.payload)
-    mark = hashlib.sha256(frame.payload).digest() + len(frame.payload).to_bytes(8, "big")
-    return (frame.via, frame.channel, frame.device, frame.issi, arrived_s, "digest", mark)
-
-
 class Journal:
-    """Writes batches; used from one thread only."""
+    """Writes batches, a file an hour; `write` from one thread, `turn` from any."""
 
-    def __init__(self, directory: Path, keys: DayKeys) -> None:
+    def __init__(self, directory: Path, keys: Keys) -> None:
         self._directory, self._keys = directory, keys
-        self._pack = msgspec.msgpack.Encoder().encode
-        self._day = ""
-        self._file: BinaryIO | None = None
-        self._key, self._run, self._batches = b"", b"", 0
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._path = directory
+        self._hour = self._day = ""
+        self._of_owner: dict[str, Key] = {}
+        self._run, self._number, self._durable = b"", 0, 0
 
     def write(self, rows: list[Row]) -> None:
         """Append a batch and return when it is durable; OSError when the disk refuses."""
-        file = self._opened(datetime.now(UTC).strftime("%Y-%m-%d"))
-        content = self._pack(rows)
-        header = (len(content) + 16).to_bytes(4, "big")
-        nonce = self._run + self._batches.to_bytes(8, "big")
-        # Counted before it is tried: a batch that failed half-way must not share its nonce with the next.
-        self._batches += 1
-        try:
-            file.write(header + self._keys.seal(self._key, nonce, content, header))
-            file.flush()
-            os.fdatasync(file.fileno())
-        except OSError:
-            self._day = ""  # a torn batch ends its file: go on in a new one
-            raise
+        with self._lock:
+            file = self._opened(hour_of(datetime.now(UTC)))
+            batch = self._batch(rows)
+            try:
+                _write(file, batch)
+                os.fdatasync(file)
+            except OSError:
+                self._give_up()
+                raise
+            self._durable += len(batch)
 
-    def _opened(self, day: str) -> BinaryIO:
-        if self._file is not None and day == self._day:
-            return self._file
-        self.close()
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._key, self._run, self._batches = self._keys.key(day), secrets.token_bytes(4), 0
-        descriptor = os.open(
-            self._directory / f"{day}-{self._run.hex()}.jrn", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
-        )
-        self._file = os.fdopen(descriptor, "wb")
-        self._file.write(MAGIC + self._run)
-        _sync_directory(self._directory)
-        self._day = day
-        return self._file
+    def turn(self) -> str | None:
+        """Let go of a file whose hour is over; the name of the one that may still grow."""
+        with self._lock:
+            if self._file is not None and self._hour != hour_of(datetime.now(UTC)):
+                self._end()
+            return None if self._file is None else self._path.stem
 
     def close(self) -> None:
         """Close the open file; what was written stays durable."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            try:
-                file.close()
-            except OSError:
-                self._day = ""  # the unwritten rest was never acknowledged
+        with self._lock:
+            self._end()
 
+    def _batch(self, rows: list[Row]) -> bytes:
+        owners = [owner(each) for each in rows]
+        keys = self._keyed(owners)
+        salts = os.urandom(SALT_BYTES * len(rows))
+        frames = []
+        for place, (each, whose) in enumerate(zip(rows, owners, strict=True)):
+            printed, salt = print_row(each), salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]
+            leaf = leaf_hash(commitment(salt, printed))
+            # Counted before it is tried: what failed half-way must not share its nonce with the next.
+            nonce = self._run + self._number.to_bytes(4, "big")
+            self._number += 1
+            frames.append(Frozen(keys[whose].slot, leaf, keys[whose].seal(nonce, salt + printed, leaf)))
+        return pack(frames)
 
-def read(path: Path, keys: DayKeys) -> Iterator[Row]:
-    """Every row of one journal file; stops at a torn tail, IntegrityError for a changed batch before it."""
-    content = path.read_bytes()
-    if not content.startswith(MAGIC) or len(content) < len(MAGIC) + 4:
-        return
-    run, place, number = content[len(MAGIC) : len(MAGIC) + 4], len(MAGIC) + 4, 0
-    key = keys.key(path.name[:10])
-    decode: Any = msgspec.msgpack.Decoder(list[Row]).decode
-    while place + 4 <= len(content):
-        header = content[place : place + 4]
-        end = place + 4 + int.from_bytes(header, "big")
-        if end > len(content):
-            return
+    def _keyed(self, owners: list[str]) -> dict[str, Key]:
+        missing = set(owners) - self._of_owner.keys()
+        if missing:
+            self._of_owner |= self._keys.make(self._day, sorted(missing))
+        return self._of_owner
+
+    def _opened(self, hour: str) -> int:
+        if self._file is not None and hour == self._hour and self._number < NUMBERS_END:
+            return self._file
+        self._end()
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._directory / f"{hour}-{self._run.hex()}.jrn"
+        if not self._run or self._number >= NUMBERS_END or path.exists():
+            self._run, self._number = secrets.token_bytes(RUN_BYTES), 0
+            path = self._directory / f"{hour}-{self._run.hex()}.jrn"
+        # Read anew for each file: a key of an earlier hour may have been destroyed with what it sealed.
+        self._of_owner = {key.owner: key for key in self._keys.of_day(hour[:10]).values()}
+        self._day = hour[:10]
+        head = MAGIC + self._run + self._number.to_bytes(4, "big")
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._hour, self._path, self._durable = hour, path, len(head)
         try:
-            yield from decode(keys.open(key, run + number.to_bytes(8, "big"), content[place + 4 : end], header))
-        except IntegrityError:
-            if end == len(content):
-                return
+            _write(self._file, head)
+            _sync_directory(self._directory)
+        except OSError:
+            self._give_up()
             raise
-        place, number = end, number + 1
+        return self._file
+
+    def _give_up(self) -> None:
+        """A torn batch ends its file: what nobody was told of is cut off where that can be done, a new run begins."""
+        with contextlib.suppress(OSError):
+            os.truncate(self._path, self._durable)
+        self._run = b""
+        self._end()
+
+    def _end(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.close(file)
+
+
+def _write(file: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def hour_of(moment: datetime) -> str:
+    """How files of an hour are named, UTC."""
+    return moment.strftime("%Y-%m-%dT%H")
 
 
 def _sync_directory(directory: Path) -> None:

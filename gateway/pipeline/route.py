@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -11,6 +12,7 @@ from gateway.domain.events import (
     DeliveryReport,
     EmergencyReport,
     Event,
+    Origin,
     PositionReport,
     ReachReport,
     StatusReport,
@@ -86,6 +88,11 @@ class Router:
         if self._tasks is not None:
             self._tell(self._tasks, event, who)
         return who.unit is not None and self._feed.off_duty(who.unit)
+
+    def off_duty(self, origin: Origin, at: datetime) -> bool:
+        """Whether who is speaking is off duty."""
+        unit = resolve(self._directory, origin, at).unit
+        return unit is not None and self._feed.off_duty(unit)
 
     def _tell(self, tasks: TaskSink, event: Event, who: Resolved) -> None:
         """What may move a task; the feed has it already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -111,6 +111,25 @@ class Keyring:
         finally:
             link.close()
         self._truncate_journal()
+
+    def put_many(self, secrets: Mapping[str, bytes]) -> None:
+        """Keep secrets in one transaction; committed and synced before it returns."""
+        with storing(self._opened) as link:
+            for name, secret in secrets.items():
+                _upsert(link, name, *self._keystore.wrap(name, secret))
+
+    def all(self, prefix: str) -> dict[str, bytes]:
+        """Every secret whose name begins so."""
+        query = sa.select(wrapped).where(wrapped.c.name.startswith(prefix, autoescape=True))
+        with refusing(self._opened), self._opened.connect() as link:
+            rows = link.execute(query).all()
+        return {row.name: self._keystore.unwrap(row.name, row.kek, row.sealed) for row in rows}
+
+    def delete_many(self, names: Collection[str]) -> int:
+        """Destroy secrets as `forget` does; how many there were."""
+        known = set(self.names())
+        self.forget(names)
+        return len(known.intersection(names))
 
     def names(self, prefix: str = "") -> list[str]:
         """Names that begin so, in order."""

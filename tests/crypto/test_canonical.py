@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,15 @@ def test_keys_are_sorted_by_utf16() -> None:
     printed = canonical(dict.fromkeys(keys, 0)).decode()
     order = ["\\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
     assert printed == "{" + ",".join(f'"{key}":0' for key in order) + "}"
+
+
+CONTROLS = st.text(st.characters(max_codepoint=0x9F) | st.sampled_from('\\"/\u2028\ufb33\U0001f600'))
+
+
+@given(st.dictionaries(CONTROLS, JSON | CONTROLS | st.lists(CONTROLS), max_size=5))
+def test_the_quick_printer_prints_what_the_reference_does(value: dict[str, object]) -> None:
+    """Whatever the value holds, the bytes are those of the rfc8785 package."""
+    assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON, max_size=5))

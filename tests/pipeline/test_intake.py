@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.events import CameraReport, EmergencyReport, Frame, Origin, PositionReport, TextReport
+from gateway.domain.events import CameraReport, EmergencyReport, Frame, Origin, PositionReport, StatusReport, TextReport
 from gateway.domain.ids import DeviceId, Issi
 from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
@@ -168,6 +168,33 @@ async def test_off_duty_leaves_only_a_digest_but_an_emergency_is_kept_whole(benc
     assert bench.rows[0][5] == "digest"
     assert b"home" not in bench.rows[0][6]
     assert bench.rows[1][5:] == ("raw", b"help")
+
+
+async def test_whatever_somebody_off_duty_sends_leaves_a_digest(bench: Bench, clock) -> None:
+    """Statuses, texts, a camera's word, a frame that says nothing: who, when, length and hash, and no more."""
+    bench.feed.off.add("PCC.CSO-014")
+    origin, stamp = Origin("beacons", DeviceId("bcn-1")), Stamp(clock.now())
+    sent = Frame("beacons", stamp, b"secret", "owntracks/bcn-1/phone", DeviceId("bcn-1"))
+    for events in ([StatusReport(origin, stamp, 5, None)], [TextReport(origin, stamp, "hello")], [camera(clock)], []):
+        await bench.settle(bench.intake.accept(sent, events))
+    assert [row[:4] for row in bench.rows] == [("", "", "bcn-1", None)] * 4
+    assert {row[5] for row in bench.rows} == {"digest"}
+    assert not any(b"secret" in row[6] for row in bench.rows)
+    bench.feed.off.clear()
+    await bench.settle(bench.intake.accept(sent, []))
+    assert bench.rows[-1][5:] == ("raw", b"secret")
+
+
+async def test_what_nobody_can_read_of_somebody_off_duty_is_not_quarantined_whole(bench: Bench, clock) -> None:
+    """Neither its bytes, nor a reason that may quote them, nor its topic."""
+    sent = Frame("beacons", Stamp(clock.now()), b"lat 52.57", "owntracks/bcn-1/phone", DeviceId("bcn-1"))
+    await bench.settle(bench.intake.quarantine(sent, "lat: 52.57 is no number"))
+    bench.feed.off.add("PCC.CSO-014")
+    await bench.settle(bench.intake.quarantine(sent, "lat: 52.57 is no number"))
+    (whole, reason), (left, why) = bench.unread
+    assert (whole.payload, reason) == (b"lat 52.57", "lat: 52.57 is no number")
+    assert (len(left.payload), left.channel, left.device) == (40, "", "bcn-1")
+    assert "52.57" not in why
 
 
 def camera(clock, device: str = "bcn-1") -> CameraReport:

@@ -124,7 +124,7 @@ class LogWriter:
             return
         size, end = self.head.edge.size, staged.old_size + len(staged.leaves)
         if size == staged.old_size:
-            self._publish(staged)
+            self._publish(staged, self._grown(staged))
         elif size < end or tree_root(end, self.tiles.node(size)) != self._opened(staged.checkpoint, "pending").root:
             raise IntegrityError(f"pending goes from {staged.old_size} to {end}, which is not on this log")
         self.disk.fsync(self.directory)
@@ -135,13 +135,15 @@ class LogWriter:
         False: published, but its checkpoint may not be durable yet, so `pending` has to stay.
         With a fresh key, whose rotation they end with, the checkpoint bears its signature too.
         """
-        staged = self._commit(leaves, fresh_key)
+        hashes = [leaf_hash(leaf) for leaf in leaves]
+        growth = grow(self.head.edge, hashes)
+        staged = self._commit(leaves, growth.edge, fresh_key)
         try:
-            self._publish(staged)
+            self._publish(staged, growth)
         except OSError:
             if self.head.note == staged.checkpoint:
                 return False
-            self._take_back(list(self._files(staged)[1]))
+            self._take_back(list(self._files(staged, growth)))
             raise
         return True
 
@@ -184,9 +186,8 @@ class LogWriter:
         others = [each for each in (*former, fresh_key) if each is not None]
         return checkpoint.sign(self._signer(), *others)
 
-    def _commit(self, leaves: Sequence[bytes], fresh_key: Signer | None) -> Staged:
+    def _commit(self, leaves: Sequence[bytes], grown: Edge, fresh_key: Signer | None) -> Staged:
         head = self.head
-        grown = grow(head.edge, [leaf_hash(leaf) for leaf in leaves]).edge
         note = self._sign(Checkpoint(self.key.name, grown.size, grown.root()), fresh_key)
         staged = Staged(head.edge.size, tuple(leaves), note)
         try:
@@ -196,8 +197,8 @@ class LogWriter:
             raise
         return staged
 
-    def _publish(self, staged: Staged) -> None:
-        growth, files = self._files(staged)
+    def _publish(self, staged: Staged, growth: Growth) -> None:
+        files = self._files(staged, growth)
         path = self.directory / "checkpoint"
         self.disk.replace_all(files)
         self.disk.prepare(path, staged.checkpoint.encode())
@@ -279,13 +280,17 @@ class LogWriter:
             raise IntegrityError(f"{path} has leaves that its checkpoint does not count")
         return staged
 
-    def _files(self, staged: Staged) -> tuple[Growth, dict[Path, bytes]]:
-        """The tiles of a batch, but only when they have the root that its checkpoint signs."""
-        head = self.head
-        growth = grow(head.edge, [leaf_hash(leaf) for leaf in staged.leaves])
+    def _grown(self, staged: Staged) -> Growth:
+        """What a batch found on disk makes of the tree, but only if it has the root that its checkpoint signs."""
+        growth = grow(self.head.edge, [leaf_hash(leaf) for leaf in staged.leaves])
         signed = self._opened(staged.checkpoint, "pending")
         if (signed.size, signed.root) != (growth.edge.size, growth.edge.root()):
             raise IntegrityError("the pending checkpoint is not that of its leaves on this tree")
+        return growth
+
+    def _files(self, staged: Staged, growth: Growth) -> dict[Path, bytes]:
+        """The tiles of a batch."""
+        head = self.head
         files = {
             self.directory / tile_path(level, number, tile_width(level, number, growth.edge.size)): tile
             for (level, number), tile in growth.tiles.items()
@@ -293,7 +298,7 @@ class LogWriter:
         for number, bundle in _bundles(head, staged.leaves):
             width = tile_width(0, number, growth.edge.size)
             files[self.directory / tile_path(ENTRIES, number, width)] = bundle
-        return growth, files
+        return files
 
     def _adopted(self, staged: Staged, growth: Growth) -> None:
         tail = (*self.head.tail, *staged.leaves)

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from sqlite3 import Connection
 
+import msgspec
+
 from gateway.evidence.verify.blobs import blob_path, check_blob, count_orphans
 from gateway.evidence.verify.catalogue import NAME, CatalogueCheck, catalogue
 from gateway.evidence.verify.derived import check_parents, under_way
@@ -20,6 +22,7 @@ from gateway.evidence.verify.disposal import Erasures, check_gone, check_ways, j
 from gateway.evidence.verify.files import exists, walk
 from gateway.evidence.verify.fold import Exhibit, fold
 from gateway.evidence.verify.formerly import check_formerly
+from gateway.evidence.verify.journal import check_journal
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
 from gateway.evidence.verify.report import Report, shown
@@ -32,6 +35,16 @@ from gateway.evidence.verify.unwrap import Keyring, log_key_publics, read_keyrin
 
 _TRIES = 3
 _NOBODY = Trust()
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What is checked beside the store: copies (data directories of second places), the journal against its roots."""
+
+    copies: tuple[Path, ...] = ()
+    journal: bool = True
+
+
+_ALONE = Beside()
 
 
 def verify_log(evidence_dir: Path, origin: str | None = None, trust: Trust = _NOBODY) -> Report:
@@ -51,17 +64,18 @@ def verify_store(
     *,
     origin: str | None = None,
     trust: Trust = _NOBODY,
-    copies: Iterable[Path] = (),
+    beside: Beside = _ALONE,
 ) -> Report:
-    """Log, chains, details, blobs, catalogue; of one exhibit, or of all.
+    """Log, chains, details, blobs, catalogue; of one exhibit, or of all, and then the journal beside it too.
 
-    keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash. copies: data directories of
-    second places, which must hold what the log says that they hold.
+    keys_dir None: nothing is decrypted, blobs are checked by their ciphertext hash.
     """
     for attempt in range(_TRIES):
         run = _Run(Path(evidence_dir), Report("store" if exhibit is None else f"exhibit {exhibit}"), exhibit, trust)
-        run.copies = [Path(place) for place in copies]
+        run.copies = [Path(place) for place in beside.copies]
         run.store(Path(keys_dir) if keys_dir is not None else None, origin)
+        if beside.journal and exhibit is None:
+            run.journal(Path(keys_dir) if keys_dir is not None else None)
         if run.settled or attempt == _TRIES - 1:
             break
     return run.report
@@ -109,6 +123,11 @@ class _Run:
                 if copy is not None:
                     check = CatalogueCheck(copy, self._leaves, self.report, self._only)
                     check.run(size, self._details.found)
+
+    def journal(self, keys: Path | None) -> None:
+        """Verify the journal against its roots."""
+        with self.report.collecting():
+            check_journal(self._evidence, keys, self._leaves.values(), self.report)
 
     def _open(self, origin: str | None) -> int:
         checkpoint = self._files.open(origin)

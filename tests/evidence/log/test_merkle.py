@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from gateway.evidence.log import merkle
+from gateway.evidence.verify import tree
 from tests.evidence.log import naive
 
 # The eight leaves and roots of certificate-transparency's merkle_tree_test (RFC 6962 reference).
@@ -70,6 +71,48 @@ CONSISTENCY = [
 ]
 
 
+# As github.com/transparency-dev/merkle publishes them (testdata/consistency/{2,3,4}, testdata/inclusion/{3,4}, happy
+# paths, in base64 there): sizes, roots, proof; index, size, root, leaf hash, proof.
+TRANSPARENCY_CONSISTENCY = [
+    (6, 8, ROOTS[5], ROOTS[7], [CONSISTENCY[2][2][0], CONSISTENCY[2][2][1], ROOTS[3]]),
+    (
+        2,
+        5,
+        ROOTS[1],
+        ROOTS[4],
+        [
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+    (
+        6,
+        7,
+        ROOTS[5],
+        ROOTS[6],
+        [
+            "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+            "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f",
+            ROOTS[3],
+        ],
+    ),
+]
+TRANSPARENCY_INCLUSION = [
+    (2, 3, ROOTS[2], "0298d122906dcfc10892cb53a73992fc5b9f493ea4c9badb27b791b4127a7fe7", [ROOTS[1]]),
+    (
+        1,
+        5,
+        ROOTS[4],
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+]
+
+
 def node_of(leaves: list[bytes]) -> merkle.Node:
     """Complete subtrees straight from the leaves."""
     return lambda level, index: naive.mth(leaves[index << level : (index + 1) << level])
@@ -125,3 +168,45 @@ def test_same_size_is_consistent_only_with_the_same_root() -> None:
     assert merkle.verify_consistency(3, 3, b"a", b"a", [])
     assert not merkle.verify_consistency(3, 3, b"a", b"b", [])
     assert not merkle.verify_consistency(3, 3, b"a", b"a", [b"x"])
+
+
+@pytest.mark.parametrize(("old", "new", "old_root", "new_root", "path"), TRANSPARENCY_CONSISTENCY)
+def test_transparency_consistency(old: int, new: int, old_root: str, new_root: str, path: list[str]) -> None:
+    """Made by ours, verified by ours and by the verifier's own; each changed bit, root or length is refused by both."""
+    steps, roots = [bytes.fromhex(step) for step in path], (bytes.fromhex(old_root), bytes.fromhex(new_root))
+    assert merkle.consistency_proof(old, new, node_of(LEAVES[:new])) == steps
+    assert merkle.verify_consistency(old, new, *roots, steps)
+    assert tree.is_consistent((old, new), roots, steps)
+    wrong = [steps[:-1], steps[1:], [*steps, bytes(32)], [roots[0], *steps], [], [*steps, roots[1]]]
+    wrong += [[*steps[:at], _flipped(steps[at]), *steps[at + 1 :]] for at in range(len(steps))]
+    for bad in wrong:
+        assert not merkle.verify_consistency(old, new, *roots, bad)
+        assert not tree.is_consistent((old, new), roots, bad)
+    for sizes in ((old - 1, new), (old + 1, new), (old ^ 2, new), (old, new * 2), (old, new // 2), (new, old)):
+        assert not merkle.verify_consistency(*sizes, *roots, steps)
+        assert not tree.is_consistent(sizes, roots, steps)
+    for pair in ((roots[1], roots[0]), (_flipped(roots[0]), roots[1]), (roots[0], _flipped(roots[1]))):
+        assert not merkle.verify_consistency(old, new, *pair, steps)
+        assert not tree.is_consistent((old, new), pair, steps)
+
+
+@pytest.mark.parametrize(("index", "size", "root", "leaf", "path"), TRANSPARENCY_INCLUSION)
+def test_transparency_inclusion(index: int, size: int, root: str, leaf: str, path: list[str]) -> None:
+    """The same of one leaf in a tree."""
+    steps, whole, one = [bytes.fromhex(step) for step in path], bytes.fromhex(root), bytes.fromhex(leaf)
+    assert merkle.leaf_hash(LEAVES[index]) == one
+    assert merkle.inclusion_proof(index, size, node_of(LEAVES[:size])) == steps
+    assert merkle.verify_inclusion(index, size, one, steps, whole)
+    assert tree.root_from_inclusion(index, size, one, steps) == whole
+    wrong = [steps[:-1], steps[1:], [*steps, bytes(32)], [whole, *steps]]
+    wrong += [[*steps[:at], _flipped(steps[at]), *steps[at + 1 :]] for at in range(len(steps))]
+    for bad in wrong:
+        assert not merkle.verify_inclusion(index, size, one, bad, whole)
+        assert tree.root_from_inclusion(index, size, one, bad) != whole
+    for place in ((index + 1, size), (index ^ 2, size), (index, size * 2), (index, size // 2), (-1, size)):
+        assert not merkle.verify_inclusion(*place, one, steps, whole)
+        assert tree.root_from_inclusion(*place, one, steps) != whole
+
+
+def _flipped(digest: bytes) -> bytes:
+    return bytes([digest[0] ^ 16]) + digest[1:]

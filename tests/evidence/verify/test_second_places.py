@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from gateway.evidence.vault.files import DiskFiles
-from gateway.evidence.verify.store import verify_store
+from gateway.evidence.verify.store import Beside, verify_store
 from tests.evidence.copies.lab import Store
 from tests.evidence.copies.test_faults import turn
 
@@ -38,7 +38,7 @@ def count(store: Store, facts: dict, **detail) -> None:
 def found(store: Store, *, keys: bool = True, only: str | None = None) -> list:
     """What differs, the copies held against the log."""
     kept = store.directory / "keys" if keys else None
-    report = verify_store(store.evidence, kept, only, copies=store.paths)
+    report = verify_store(store.evidence, kept, only, beside=Beside(tuple(store.paths)))
     assert not report.unread
     return report.findings
 
@@ -51,7 +51,7 @@ def blob(store: Store):
 def test_what_is_claimed_is_there(store):
     """With keys and without, of one and of all."""
     assert found(store) == found(store, keys=False) == found(store, only=store.name) == []
-    report = verify_store(store.evidence, store.directory / "keys", copies=store.paths)
+    report = verify_store(store.evidence, store.directory / "keys", beside=Beside(tuple(store.paths)))
     assert (report.counts["copies_claimed"], report.counts["copies_there"]) == (1, 1)
 
 

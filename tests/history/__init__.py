@@ -1,0 +1,1 @@
+"""Position history: roots, proofs, deletion."""
