@@ -159,10 +159,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         journal.recovered = feed.journal_recovered
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
-        receipts, recall = (half.receipts, half.recall) if half else (None, None)
-        context = DriverContext(
-            "", clock, intake, sink, broker, settings.gateway.instance, receipts=receipts, recall=lambda: recall
-        )
+        context = _told(DriverContext("", clock, intake, sink, broker, settings.gateway.instance), half)
         inputs.update(_drivers(settings, drivers, context))
         await asyncio.to_thread(devices.open)
         inputs.update(_broker_watch(devices, context))
@@ -175,21 +172,33 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run]
-        tasks = [background.create_task(run()) for run in lasting]
+        tasks = [background.create_task(run()) for run in (*lasting, *_beside(gateway, written))]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
 
-def _history(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    """What roots the journal in the log; nothing where there is no log."""
-    if gateway.evidence is None:
-        return []
-    kept = gateway.evidence.records
-    days = gateway.settings.retention.journal_days
-    history = Historian(gateway.settings.data / "journal", written, (kept.custody, kept.catalogue), days)
-    gateway.metrics.gauges.add("history", lambda: history.counts)
-    return [history.run]
+def _told(context: DriverContext, half: EvidenceHalf | None) -> DriverContext:
+    """What the store has to tell cameras unasked."""
+    if half is None:
+        return context
+    return msgspec.structs.replace(context, receipts=half.receipts, recall=lambda: half.recall)
+
+
+Lasting = Callable[[], Coroutine[Any, Any, None]]
+
+
+def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Lasting]:
+    """What keeps record of the gateway itself and of positions; the evidence work that people ask for."""
+    lasting: list[Lasting] = [_faults(gateway).run]
+    if gateway.work is not None:
+        lasting.append(gateway.work.run)
+    if gateway.evidence is not None:  # what roots the journal in the log
+        kept = gateway.evidence.records
+        days = gateway.settings.retention.journal_days
+        history = Historian(gateway.settings.data / "journal", written, (kept.custody, kept.catalogue), days)
+        gateway.metrics.gauges.add("history", lambda: history.counts)
+        lasting.append(history.run)
+    return lasting
 
 
 async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:
@@ -260,10 +269,6 @@ def _faults(gateway: Gateway) -> FaultKeeping:
     faults = FaultKeeping(folder, counters, SystemClock(), records)
     gateway.metrics.gauges.add("faults", lambda: faults.counts)
     return faults
-
-
-def _work(gateway: Gateway) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-    return [] if gateway.work is None else [gateway.work.run]
 
 
 def _metrics(gateway: Gateway) -> None:

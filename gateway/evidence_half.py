@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -84,6 +85,15 @@ class EvidenceHalf:
         broken = contradicted or self.records.custody.problem is not None
         checked = "ok" if self.checks is None else self.checks.condition
         return "down" if broken else self.recordings.condition if checked == "ok" else checked
+
+    def lasting(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as it is open."""
+        chores = [_chores(self.recordings), _tell_of_room(self.recordings)]
+        chores += [kept_running(self.witnesses), keep_up(self.desk)]
+        if self.receipts is not None:
+            chores.append(kept_copying(self.copies, self.receipts))
+        others = (self.checks, self.examiner, self.disposing)
+        return [*chores, *(each.run() for each in others if each is not None)]
 
     def add_gauges(self, gauges: Gauges) -> None:
         """Show what is counted here among the metrics."""
@@ -194,46 +204,41 @@ async def evidence_half(
         await desk.look()
         copies = copies_beside(settings.store, opened, clock)
         recall = await asyncio.to_thread(_recall, opened.custody, settings.evidence.resume_days)
-        needs = _needs(opened, (people, clock, rights), desk, copies)
-        needs = msgspec.structs.replace(needs, recall=recall)
+        needs = msgspec.structs.replace(_needs(opened, (people, clock, rights), desk, copies), recall=recall)
         repair = None if copies is None else copies.repair
         checking = stack.enter_context(checks(settings, opened.custody, opened.catalogue, clock, repair))
         recordings = Recordings(evidence, needs, _recording_settings(settings))
         await recordings.open()
+        half = EvidenceHalf(
+            opened,
+            recordings,
+            desk,
+            _examiner(settings, opened, recordings, clock),
+            witnesses,
+            disposing=_disposing(settings, opened, copies, clock),
+            copies=copies,
+            receipts=NewReceipts(opened.catalogue, recordings.receipt_of),
+            checks=checking,
+            recall=recall,
+        )
         try:
             async with asyncio.TaskGroup() as group:
-                examining = _examiner(settings, opened, recordings, clock)
-                lasting = [_chores(recordings), _tell_of_room(recordings), kept_running(witnesses), keep_up(desk)]
-                receipts = NewReceipts(opened.catalogue, recordings.receipt_of)
-                lasting.append(kept_copying(copies, receipts))
-                lasting.append(checking.run())
-                if examining is not None:
-                    lasting.append(examining.run())
-                removals = disposing(
-                    opened,
-                    settings.retention,
-                    clock,
-                    copies=lambda: copies.places() if copies else [],
-                    key_backups=lambda: key_backups.places(settings.data),
-                )
-                lasting.append(removals.run())
-                chores = [group.create_task(each) for each in lasting]
-                yield EvidenceHalf(
-                    opened,
-                    recordings,
-                    desk,
-                    examining,
-                    witnesses,
-                    disposing=removals,
-                    copies=copies,
-                    receipts=receipts,
-                    checks=checking,
-                    recall=recall,
-                )
+                chores = [group.create_task(each) for each in half.lasting()]
+                yield half
                 for chore in chores:
                     chore.cancel()
         finally:
             await recordings.close()
+
+
+def _disposing(settings: Settings, opened: Records, copies: Copies | None, clock: Clock) -> Disposing:
+    return disposing(
+        opened,
+        settings.retention,
+        clock,
+        copies=lambda: copies.places() if copies else [],
+        key_backups=lambda: key_backups.places(settings.data),
+    )
 
 
 def _needs(

@@ -148,6 +148,12 @@ class CameraDriver:
         KeptAck(futures, ack, self._counters)
 
 
+COUNTED = (
+    *("segments", "segment_bytes", "sealed", "refused", "busy", "malformed", "answers", "pauses", "flooded"),
+    *("renewed", "recalls"),
+)
+
+
 class Footage:
     """Uploads: commands in, what the store says out, the PUBACK after the answer."""
 
@@ -170,21 +176,9 @@ class Footage:
         self._paused = False
         self.last: datetime | None = None
         self.problem: str | None = None
-        names = (
-            "segments",
-            "segment_bytes",
-            "sealed",
-            "refused",
-            "busy",
-            "malformed",
-            "answers",
-            "pauses",
-            "flooded",
-            "renewed",
-        )
         self._recalled: dict[DeviceId, float] = {}
         self._count = counters
-        counters.update(dict.fromkeys((*names, "recalls"), 0))
+        counters.update(dict.fromkeys(COUNTED, 0))
 
     @property
     def connected(self) -> bool:

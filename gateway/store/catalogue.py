@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from gateway.domain.time import from_rfc3339
 from gateway.errors import MisuseError
-from gateway.evidence.fold import LISTS, apply_to, custody_entry, named_exhibits
+from gateway.evidence.fold import LISTS
 from gateway.evidence.rows import ActFilter, CustodyEntry, Entry, Exhibit, ExhibitFilter
+from gateway.store.catalogue_fold import TIMES, fold_in, text_time
 from gateway.store.schema_evidence import custody, exhibit, meta, metadata
 from gateway.store.sqlite import open_engine, storing
 
 LIMIT_MAX = 1000
-_TIMES = ("received_at", "sealed_at", "started_at", "ended_at", "disposed_at", "media_created_at", "shredded_at")
 _EQUAL = (
     *("device", "recording", "controller", "category", "holder", "held", "complete", "playable"),
     *("exhibit_ref", "incident"),
@@ -31,19 +29,6 @@ _UNEXAMINED = (
     exhibit.c.blob.is_not(None),
     exhibit.c.playable.is_(None),
 )
-_CUSTODY_COLUMNS = tuple(column.name for column in custody.columns)
-_EXHIBIT_COLUMNS = tuple(column.name for column in exhibit.columns)
-
-
-def _insertion(verb: str, table: str, columns: Sequence[str]) -> str:
-    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-
-
-_ADD_CUSTODY = _insertion("INSERT", "custody", _CUSTODY_COLUMNS)
-_MOVE_EXHIBIT = "UPDATE exhibit SET n = ?, prev = ? WHERE id = ?"
-_GET_EXHIBITS = " ".join(("SELECT", ", ".join(_EXHIBIT_COLUMNS), "FROM exhibit WHERE id IN"))
-_TRUTHS = ("complete", "held")
-_PUT_EXHIBIT = _insertion("INSERT OR REPLACE", "exhibit", _EXHIBIT_COLUMNS)
 
 
 class Catalogue:
@@ -79,7 +64,7 @@ class Catalogue:
             for size, entry in enumerate(entries, _applied_size(link)):
                 if entry.index != size:
                     raise MisuseError(f"entry {entry.index} is not the next to apply, {size} is")
-            _apply(link, entries)
+            fold_in(link, entries)
             value = {"key": "applied_size", "value": str(entries[-1].index + 1)}
             link.execute(meta.insert().prefix_with("OR REPLACE"), value)
 
@@ -271,78 +256,13 @@ def _applied_size(link: sa.Connection) -> int:
     return int(value or 0)
 
 
-def _apply(link: sa.Connection, entries: Sequence[Entry]) -> None:
-    """Fold entries into the exhibits that they name: read once, write once.
-
-    Written by the driver's own calls: a batch is thousands of values, and each way through the query builder costs
-    as much as the rest of its entry's life.
-    """
-    link.exec_driver_sql(_ADD_CUSTODY, [_custody_values(custody_entry(entry)) for entry in entries])
-    named = {name for entry in entries for name in named_exhibits(entry)}
-    known = {one.id: one for one in _named(link, sorted(named))}
-    before_all = dict(known)
-    for entry in entries:
-        apply_to(known, entry)
-        if entry.facts["kind"] == "dispose" and entry.facts.get("details") == "erased":
-            before = sa.and_(custody.c.exhibit == entry.facts["exhibit"], custody.c.log_index < entry.index)
-            link.execute(custody.update().where(before).values(actor=None))
-    moved, changed = _sorted_out(before_all, known)
-    if moved:
-        link.exec_driver_sql(_MOVE_EXHIBIT, [(one.n, one.prev, one.id) for one in moved])
-    if changed:
-        link.exec_driver_sql(_PUT_EXHIBIT, [_values(one) for one in changed])
-
-
 def _due(before: str) -> tuple[sa.ColumnElement[bool], ...]:
     kept = (exhibit.c.sealed_at.is_not(None), exhibit.c.shredded_at.is_(None), exhibit.c.disposed_at.is_(None))
     return (*kept, exhibit.c.held.is_(False), exhibit.c.disposal.is_(None), exhibit.c.due < before)
 
 
 def _within(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
-    return custody.c.at.between(_print(since), _print(until))
-
-
-def _named(link: sa.Connection, names: list[str]) -> Iterator[Exhibit]:
-    """These exhibits, where there are such."""
-    marks = ", ".join("?" * len(names))
-    for row in link.exec_driver_sql(f"{_GET_EXHIBITS} ({marks})", tuple(names)):
-        yield Exhibit(**{name: _read(name, value) for name, value in zip(_EXHIBIT_COLUMNS, row, strict=True)})
-
-
-def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - as the row wants it
-    if value is None:
-        return () if name in LISTS else None
-    if name in LISTS:
-        return tuple(json.loads(value) or ())
-    if name in _TIMES:
-        return from_rfc3339(value)
-    return bool(value) if name in _TRUTHS else value
-
-
-def _sorted_out(before: dict[str, Exhibit], after: dict[str, Exhibit]) -> tuple[list[Exhibit], list[Exhibit]]:
-    """Exhibits of which nothing but the end of their chain moved, as a viewing does, and those that changed."""
-    moved, changed = [], []
-    for name, one in after.items():
-        known = before.get(name)
-        if known is not None and msgspec.structs.replace(known, n=one.n, prev=one.prev) == one:
-            moved.append(one)
-        else:
-            changed.append(one)
-    return moved, changed
-
-
-def _custody_values(entry: CustodyEntry) -> tuple[Any, ...]:
-    return tuple(_print(entry.at) if name == "at" else getattr(entry, name) for name in _CUSTODY_COLUMNS)
-
-
-def _values(one: Exhibit) -> tuple[Any, ...]:
-    return tuple(_value(name, getattr(one, name)) for name in _EXHIBIT_COLUMNS)
-
-
-def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - as the column wants it
-    if name in LISTS:
-        return json.dumps(value)
-    return _print(value) if name in _TIMES else value
+    return custody.c.at.between(text_time(since), text_time(until))
 
 
 def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select[Any]:
@@ -357,9 +277,9 @@ def _filtered(query: sa.Select[Any], filters: ExhibitFilter | None) -> sa.Select
     if filters.flags is not None:
         query = query.where(_any_of(exhibit.c.flags, filters.flags))
     if filters.since is not None:
-        query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= _print(filters.since))
+        query = query.where(sa.func.coalesce(exhibit.c.ended_at, exhibit.c.started_at) >= text_time(filters.since))
     if filters.until is not None:
-        query = query.where(exhibit.c.started_at <= _print(filters.until))
+        query = query.where(exhibit.c.started_at <= text_time(filters.until))
     return query.where(*_work(filters))
 
 
@@ -389,24 +309,17 @@ def _acts(query: sa.Select[Any], asked: ActFilter) -> sa.Select[Any]:
         if (wanted := getattr(asked, name)) is not None:
             query = query.where(custody.c[name] == wanted)
     if asked.since is not None:
-        query = query.where(custody.c.at >= _print(asked.since))
+        query = query.where(custody.c.at >= text_time(asked.since))
     if asked.until is not None:
-        query = query.where(custody.c.at < _print(asked.until))
+        query = query.where(custody.c.at < text_time(asked.until))
     return query.where(custody.c.exhibit.is_(None)) if asked.general else query
 
 
 def _exhibit(row: sa.Row[Any]) -> Exhibit:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    values |= {name: None if values[name] is None else from_rfc3339(values[name]) for name in _TIMES}
+    values |= {name: None if values[name] is None else from_rfc3339(values[name]) for name in TIMES}
     return Exhibit(**values | {name: tuple(values[name] or ()) for name in LISTS})
 
 
 def _entry(row: sa.Row[Any]) -> CustodyEntry:
     return CustodyEntry(**{**row._mapping, "at": from_rfc3339(row.at)})  # noqa: SLF001 - as above
-
-
-def _print(moment: datetime | None) -> str | None:
-    """Always with milliseconds, so that text order is time order."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
