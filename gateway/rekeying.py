@@ -77,7 +77,7 @@ def holders(data: Path, keystore: KeyStore, copies: Sequence[Path] = ()) -> Iter
         found = [_keyring(stack, "keys.db", data / "evidence" / "keys.db", keystore)]
         found += [_keyring(stack, str(path), path, keystore) for path in _copied(copies)]
         if (data / "journal" / "keys.db").exists():
-            found.append(_keyring(stack, "journal/keys.db", data / "journal" / "keys.db", keystore))
+            found.append(_keyring(stack, "journal", data / "journal" / "keys.db", keystore))
         if (data / "journal" / "quarantine.db").exists():
             kept = QuarantineStore(data / "journal" / "quarantine.db", keystore.wrap, keystore.unwrap)
             stack.callback(kept.close)

@@ -37,6 +37,7 @@ from gateway.rekeying import (
     rotate_kek,
     rotate_log,
 )
+from gateway.store.keyring import Keyring
 from gateway.store.quarantine import QuarantineStore
 
 WHY = Why("cli:test", "yearly")
@@ -65,11 +66,21 @@ class Store:
                 store.keyring.put(f"identity/X-{number:04d}", b"%032d" % number)
             store.custody.record_now(Act("browse", "P-1", detail={"listed": 1}))
             (self.data / "journal").mkdir()
-            self.days = [JournalKeys(self.data / "journal", store.keystore).key(day) for day in DAYS]
+            self.days = self._days(store.keystore, make=True)
             kept = self._quarantine(store.keystore)
             stamp = Stamp(Instant(0.0, NOW))
             kept.write([(Frame("b", stamp, b"raw %d" % number, "c"), "why") for number in range(300)])
             kept.close()
+
+    def _days(self, keystore: KeyStore, *, make: bool = False) -> list[dict[str, bytes]]:
+        """Every wrapped key of the journal, opened."""
+        kept = Keyring(self.data / "journal" / "keys.db", keystore)
+        kept.open()
+        for day in DAYS if make else ():
+            JournalKeys(kept).make(day, ["cam-1"])
+        found = [kept.all(f"journal/{day}/") for day in DAYS]
+        kept.close()
+        return found
 
     def _quarantine(self, keystore: KeyStore) -> QuarantineStore:
         return QuarantineStore(self.data / "journal" / "quarantine.db", keystore.wrap, keystore.unwrap)
@@ -79,7 +90,7 @@ class Store:
         with self.opened() as store:
             for number in range(0, 1200, 57):
                 assert store.keyring.get(f"identity/X-{number:04d}") == b"%032d" % number
-            assert [JournalKeys(self.data / "journal", store.keystore).key(day) for day in DAYS] == self.days
+            assert self._days(store.keystore) == self.days
             kept = self._quarantine(store.keystore)
             assert {row.payload for row in kept.rows(300)} == {b"raw %d" % number for number in range(300)}
             kept.close()

@@ -15,7 +15,7 @@ from gateway.working import tables
 def test_what_the_file_says() -> None:
     """Tables of the file replace the built-in ones; the uncategorised rule is always there."""
     category = [{"name": "theft", "days": 9, "required": ["incident"]}, {"name": "theft", "controller": "A", "days": 1}]
-    raw: dict[str, Any] = {"retention": {"uncategorised_days": 40, "grace_days": 3, "category": category}}
+    raw: dict[str, Any] = {"retention": {"uncategorised_days": 40, "due_grace_days": 3, "category": category}}
     raw["retention"]["decision"] = [{"name": "keep", "review_days": 5}]
     found = tables(parse(raw).retention)
     assert found.rules == (

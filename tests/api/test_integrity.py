@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.evidence import Act
-from gateway.domain.ids import ExhibitId
 from tests.api.site import Site, noise
 
 PARTS = ("file", "log", "timestamp", "device_signature")
@@ -114,7 +112,7 @@ def test_disposed_of_and_unknown(shared_site: Site) -> None:
     """What is gone is not checked; what was never there is 404; no entry is made for asking."""
     exhibit = shared_site.seal(noise(1235), "to-be-gone").exhibit
     custody = shared_site.gateway.evidence.records.custody  # type: ignore[union-attr]
-    shared_site.awaited(custody.record(Act("dispose", "system", ExhibitId(exhibit))))
+    shared_site.disposed(exhibit)
     size = custody.size
     assert states(verdicts(shared_site, exhibit))["file"] == "not checked"
     with shared_site.client(shared_site.token(user="auditor-1", role="auditor")) as client:

@@ -14,6 +14,7 @@ from gateway.evidence.log.disk import Disk
 from gateway.observe import SystemClock
 from gateway.store.roster import RosterStore
 from tests.evidence.log.lab import FaultyDisk, Lab
+from tests.evidence.way_out import walk
 
 __all__ = ["FaultyDisk", "Small"]
 
@@ -65,9 +66,10 @@ class Small:
     def dispose(self, exhibit: str) -> None:
         """Its key, blob and thumbnail go, each after its entry."""
         name = ExhibitId(exhibit)
-        self.act(Act("key_destroy", "system", name, {}, {}))
-        self.lab.keyring.delete(f"identity/{exhibit}")
-        self.act(Act("dispose", "system", name, {}, {}))
+        with self.lab.opened() as log:
+            walk(log, name, "key_destroy")
+            self.lab.keyring.delete(f"identity/{exhibit}")
+            walk(log, name, since="dispose")
         self.blob(exhibit).unlink()
         (self.evidence / "thumbnails" / exhibit[-2:] / f"{exhibit}.age").unlink()
 

@@ -88,8 +88,8 @@ def test_what_the_log_wants_at_each_size(small: Small) -> None:
     assert set(wanted(small.evidence, 4).thumbnails) == {"X-A1", "X-A2"}
     size = len(small.lab.leaves())
     small.dispose("X-A1")
-    assert blob in wanted(small.evidence, size).blobs
-    found = wanted(small.evidence, size + 1)
+    assert blob in wanted(small.evidence, size + 2).blobs  # asked for, and approved
+    found = wanted(small.evidence, size + 3)
     assert (found.ended, blob in found.blobs, "X-A1" in found.thumbnails) == ({"X-A1"}, False, False)
     assert found.exhibits == 2
 

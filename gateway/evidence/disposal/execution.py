@@ -14,6 +14,7 @@ from typing import get_args
 import msgspec
 import structlog
 
+from gateway.crypto.canonical import parse_canonical
 from gateway.domain.evidence import Act
 from gateway.domain.ids import ExhibitId
 from gateway.errors import EvidenceError, OverruledError
@@ -76,14 +77,29 @@ class Execution:
             keyed = {name.split("/")[1] for name in names}
             for row in self._desk.shelf.shredded():
                 back = [name for name in file_names(row) if row.disposed_at and self._store.has_file(name)]
-                if row.id not in keyed and not back:
+                details = self._details_left(row)
+                if row.id not in keyed and not back and not details:
                     continue
-                _log.error("disposed_exhibit_came_back", exhibit=row.id, keys=row.id in keyed, files=back)
+                _log.error(
+                    "disposed_exhibit_came_back", exhibit=row.id, keys=row.id in keyed, files=back, details=len(details)
+                )
                 for name in key_names(row.id, self._keyring):
                     found += self._store.forget_key(name)
                 found += sum(self._store.forget_file(name) for name in back)
+                for index in details:
+                    self._desk.log.erase_detail(index)
+                found += len(details)
         self.counters["came_back"] += found
         return found
+
+    def _details_left(self, row: Exhibit) -> list[int]:
+        """Entries whose details its disposal erased, and that have one: a copy that took over had not come so far."""
+        log, chain = self._desk.log, self._desk.shelf.custody(row.id)
+        ended = next((entry.log_index for entry in chain if entry.kind == "dispose"), None)
+        if ended is None or parse_canonical(log.leaf(ended)).get("details") != "erased":
+            return []
+        before = [entry.log_index for entry in chain if entry.log_index < ended and entry.kind != "key_destroy"]
+        return [index for index in before if log.detail(index) is not None]
 
     def _go_on(self, one: Disposal, without: frozenset[str]) -> None:
         state = one.state(self._desk.now)

@@ -81,8 +81,13 @@ def check_ways(leaves: Iterable[Leaf], report: Report) -> None:
             report.differs(f"{leaf.where} ({leaf.kind})", "asked for, approved, its time come, nothing held", problem)
 
 
-def check_gone(evidence: Path, exhibit: Exhibit, keyring: Keyring | None, report: Report) -> None:
-    """Of what was disposed of nothing is left here; of what is being disposed of, so much is counted."""
+def check_gone(
+    evidence: Path, exhibit: Exhibit, keyring: Keyring | None, report: Report, *, is_copy: bool = False
+) -> None:
+    """Of what was disposed of nothing is left here; of what is being disposed of, so much is counted.
+
+    A copy that was away then gets the log first, and what has to go goes with the same turn: counted too.
+    """
     name = str(exhibit.first.exhibit)
     under_way = exhibit.ended is None
     report.count("disposals_under_way" if under_way else "disposed")
@@ -90,6 +95,9 @@ def check_gone(evidence: Path, exhibit: Exhibit, keyring: Keyring | None, report
     files = [path for path in _paths(exhibit, name) if exists(evidence / path)]
     if under_way:
         report.count("keys_to_destroy", len(keys))
+        return
+    if is_copy:
+        report.count("still_to_go", len(keys) + len(files))
         return
     where = "its dispose entry" if exhibit.ended is None else exhibit.ended.where
     for key in keys:

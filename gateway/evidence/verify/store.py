@@ -210,7 +210,10 @@ class _Run:
             erased = leaf.hmac in self._details.erased
             if erased:
                 self.report.count("erased_details")
-            judge_erasure(leaf, erased, erasures, self.report.differs)
+            if self._mark is not None and not erased and erasures.must(leaf):
+                self.report.count("still_to_go")  # from a copy, with its next turn
+            else:
+                judge_erasure(leaf, erased, erasures, self.report.differs)
             if leaf.hmac in self._details.half_erased:
                 self._judge_half(leaf, erasures)
 
@@ -252,7 +255,7 @@ class _Run:
         if exhibit.seal is None:
             self.report.count("unsealed")
         elif exhibit.disposed is not None:
-            check_gone(self._evidence, exhibit, keyring, self.report)
+            check_gone(self._evidence, exhibit, keyring, self.report, is_copy=self._mark is not None)
         elif self._is_not_copied(name, exhibit.seal):
             self.report.count("not_copied")
         else:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import shutil
 
 import pytest
 
-from gateway.domain.evidence import Act
-from gateway.domain.ids import ExhibitId
 from tests.evidence.copies.lab import Store, quick, until
 from tests.evidence.copies.test_faults import turn
+from tests.evidence.way_out import walk
 
 
 @pytest.fixture(autouse=True)
@@ -188,13 +189,14 @@ async def test_what_is_disposed_of_goes_from_the_copies(store):
     async with store.copying() as copies:
         await until(store.copied, copies)
         await until((store.paths[0] / f"evidence/thumbnails/{name[-2:]}/{name}.age").exists)
+        await asyncio.to_thread(walk, store.custody, name, "key_destroy")
         store.keyring.delete(f"identity/{name}")
         store.blob(name).unlink()
-        store.custody.record_now(Act("key_destroy", "system", ExhibitId(name), {"disposal": "D-1"}))
-        facts = {"disposal": "D-1", "blob": "", "copies_removed": 2, "details": "erased"}
-        store.custody.record_now(Act("dispose", "system", ExhibitId(name), facts))
-        for entry in store.catalogue.custody(name)[:3]:
+        chain = store.catalogue.custody(name)
+        for entry in chain[:-1]:  # that of its key's destruction stays
             store.custody.erase_detail(entry.log_index)
+        ending = {"copies_removed": 2, "details": "erased", "erased_to": len(chain)}
+        await asyncio.to_thread(functools.partial(walk, store.custody, name, since="dispose", **ending))
         copy = store.paths[0] / "evidence"
         await until(lambda: not store.blob(name, copy).exists())
         await until(

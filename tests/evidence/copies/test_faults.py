@@ -16,6 +16,7 @@ from gateway.evidence.copies.second import SecondPlace
 from gateway.evidence.vault.files import DiskFiles
 from tests.evidence.copies.lab import Store
 from tests.evidence.vault.lab import FaultyFiles
+from tests.evidence.way_out import walk
 
 STRIDE = int(os.environ.get("LAPEL_COPY_STRIDE", "13"))
 """Which operations fail by default: every so many, a prime so that both kinds of each come up."""
@@ -32,8 +33,11 @@ def store(tmp_path):
     two = made.seal(2, 70_000)
     made.picture(two)
     made.custody._ask([Act("annotate", "me", ExhibitId(two), {}, {"text": str(n)}) for n in range(30)]).result()
-    made.custody.record_now(Act("dispose", "system", ExhibitId(one), {"disposal": "D-1", "details": "kept"}))
-    made.custody.erase_detail(0)
+    walk(made.custody, one, "key_destroy")
+    chain = made.catalogue.custody(one)
+    for entry in chain[:-1]:  # that of its key's destruction stays
+        made.custody.erase_detail(entry.log_index)
+    walk(made.custody, one, since="dispose", details="erased", erased_to=len(chain))
     made.saved = tmp_path / "saved"
     yield made
     made.close()

@@ -58,7 +58,14 @@ def test_taken_over_in_the_middle_of_a_turn(store, phase):  # noqa: F811
         assert left == set()
         taken_over(store.paths[0], store.directory / "keys")
         report = verify_store(store.paths[0] / "evidence", store.directory / "keys")
-        found = [each for each in report.findings if each.expected != "zeros in an erased record"]
+        # What was disposed of and is still there goes with the gateway's first start (its sweep).
+        later = (
+            "zeros in an erased record",
+            "no detail, as its exhibit's disposal",
+            "no key, by log",
+            "nothing, by log",
+        )
+        found = [each for each in report.findings if not each.expected.startswith(later)]
         assert not found, (at, files.calls[-1], found)
         assert made.lacking == ()
 

@@ -131,6 +131,8 @@ def test_keys_are_wrapped_anew(store):
     """After a new key-encryption key, the copy's are under it as well."""
     turn(store, store.files)
     place = store.place()
+    assert place.rewrap() == 0  # all are under it
+    store.custody.keystore.add_kek()
     assert place.rewrap() == 2
     with place.keys() as keys:
         assert keys.get(f"identity/{store.name}") == store.keyring.get(f"identity/{store.name}")

@@ -17,6 +17,7 @@ from gateway.evidence.verify.items import Reconciliation
 from gateway.evidence.verify.reconcile import reconcile
 from tests.evidence.log.lab import Lab
 from tests.evidence.vault.lab import FakePeople, HandClock, fin, noise, offer, pieces
+from tests.evidence.way_out import walk
 
 WAL = ("", "-wal", "-shm")
 
@@ -105,11 +106,10 @@ class RealStore:
         lab = Lab(self.root)
         try:
             with lab.opened() as log:
+                walk(log, exhibit, "key_destroy")
                 lab.keyring.delete(f"identity/{exhibit}")
-                facts = {"disposal": "D-0123456789AB", "blob": row[0]}
-                log.record_now(Act("key_destroy", "system", ExhibitId(exhibit), facts))
                 self.blob(exhibit).unlink()
-                log.record_now(Act("dispose", "system", ExhibitId(exhibit), {**facts, "details": "kept"}))
+                walk(log, exhibit, since="dispose", blob=row[0], details="kept")
         finally:
             lab.close()
 

@@ -60,7 +60,7 @@ def test_all_is_there(store: RealStore) -> None:
     kept = store.sql("SELECT size FROM exhibit WHERE sealed_at IS NOT NULL AND disposed_at IS NULL")
     assert told.counts["bytes"] == sum(size for (size,) in kept)
     assert told.checkpoint is not None
-    assert told.checkpoint["size"] == told.counts["entries"] == 15
+    assert told.checkpoint["size"] == told.counts["entries"] == 17
     assert {path: path.stat().st_mtime_ns for path in store.evidence.rglob("*")} == before
 
 
@@ -127,7 +127,7 @@ def test_its_own_size_deleted(store: RealStore) -> None:
 
 def test_every_tile_deleted_in_turn(store: RealStore) -> None:
     """Each is named by its path and alone, also the one that holds the entries themselves."""
-    tiles = list((store.evidence / "log/tile").rglob("15"))
+    tiles = list((store.evidence / "log/tile").rglob("17"))
     assert len(tiles) == 2
     for path in tiles:
         raw = path.read_bytes()
@@ -165,8 +165,8 @@ def test_yesterdays_evidence_db(store: RealStore) -> None:
     store.put_back("evidence.db")
     (item,) = store.reconcile().items
     assert (item.state, item.thing, item.name) == ("stale", "catalogue", "evidence.db")
-    assert item.known_from == "log/checkpoint: 15 entries"
-    assert item.found.startswith("7 entries: 8 behind: ")
+    assert item.known_from == "log/checkpoint: 17 entries"
+    assert item.found.startswith("7 entries: 10 behind: ")
     upload = next((store.evidence / "staging").iterdir()).name
     assert {*store.exhibits[3:], store.exhibits[1], upload} == set(item.found.split(": ")[2].split(", "))
 
@@ -183,7 +183,7 @@ def test_yesterdays_keys_db(store: RealStore) -> None:
         ("missing", "key", f"keys.db run/{upload}/0", upload),
     }
     (item,) = [item for item in store.reconcile().items if item.state == "surplus"]
-    assert item.known_from == "log entry 11 (key_destroy): it was destroyed"
+    assert item.known_from == "log entry 13 (key_destroy): it was destroyed"
 
 
 def test_yesterdays_log(store: RealStore) -> None:
@@ -191,13 +191,13 @@ def test_yesterdays_log(store: RealStore) -> None:
     lost = store.sql("SELECT log_index, exhibit FROM custody WHERE log_index >= 7")
     store.put_back("log")
     named = store.named()
-    assert len(lost) == 8
+    assert len(lost) == 10
     assert named == {
         ("stale", "log", "log/checkpoint", None),
         *(("missing", "entry", f"log entry {index}", exhibit) for index, exhibit in lost),
     }
     (stale,) = [item for item in store.reconcile().items if item.state == "stale"]
-    assert (stale.known_from, stale.found) == ("evidence.db: 15 entries", "7 entries: 8 behind")
+    assert (stale.known_from, stale.found) == ("evidence.db: 17 entries", "7 entries: 10 behind")
 
 
 def test_yesterdays_log_and_catalogue(store: RealStore) -> None:
@@ -252,7 +252,7 @@ def test_a_details_file_deleted(store: RealStore) -> None:
     (store.evidence / "details/000000.dtl").unlink()
     (item,) = store.reconcile().items
     assert (item.state, item.thing, item.name) == ("missing", "detail", "details/000000.dtl")
-    assert store.reconcile().counts["details_missing"] == 15
+    assert store.reconcile().counts["details_missing"] == 17
 
 
 def test_a_details_file_cut(store: RealStore) -> None:
@@ -366,7 +366,7 @@ NOT_OWED = ("log/lock", "keys.db-wal", "keys.db-shm", "evidence.db-wal", "eviden
 
 def test_any_one_file_deleted(store: RealStore) -> None:
     """Every file of the store in turn: it is named, by its own name or its exhibit's, or nothing is owed by it."""
-    narrower = [path for path in (store.evidence / "log/tile").rglob("*") if path.is_file() and path.name != "15"]
+    narrower = [path for path in (store.evidence / "log/tile").rglob("*") if path.is_file() and path.name != "17"]
     unseen = []
     for path in sorted(path for path in store.evidence.rglob("*") if path.is_file()):
         raw, mode = path.read_bytes(), path.stat().st_mode

@@ -16,6 +16,7 @@ from gateway.evidence.rows import ExhibitFilter
 from gateway.evidence.work.acts import Amendment, Categorisation, Review, Transfer
 from gateway.evidence.work.desk import HoldWords
 from gateway.evidence.work.refusals import ConflictError, NoneSuchError, UnfitError
+from tests.evidence.way_out import walk
 from tests.evidence.work.lab import ANN, BOB, WorkLab, work_lab
 
 EVIDENTIAL = Categorisation(category="evidential", exhibit_ref="AB/1", incident="cc 12/26")
@@ -241,7 +242,8 @@ def test_what_is_gone_is_past_work(lab: WorkLab, kind: str) -> None:
     """Every act is a conflict, and nothing is on record; a hold by incident passes it by."""
     gone, unsealed = lab.seal("a"), ExhibitId("X-u")
     run(lab.desk.categorise(ANN, gone, EVIDENTIAL))
-    run(lab.log.record_many([Act(kind, "system", ExhibitId(gone)), Act("receive", "system", unsealed)]))
+    walk(lab.log, gone, kind)
+    lab.log.record_now(Act("receive", "system", unsealed))
     before = lab.log.size
     for exhibit in (gone, unsealed):
         for act in every_act(lab, exhibit):
@@ -282,7 +284,8 @@ def test_the_work_lists(lab: WorkLab) -> None:
     assert asked(review_before="2026-10-17") == []
     assert (asked(hold=hold), asked(held=True), asked(hold="H-no")) == ([fresh], [fresh], [])
     assert (asked(incident="CC 12/26"), asked(exhibit_ref="AB/1"), asked(incident="X")) == ([filed], [filed], [])
-    run(lab.log.record_many([Act("dispose", "system", ExhibitId(fresh))]))
+    run(lab.desk.release(BOB, fresh, hold, "over"))
+    walk(lab.log, fresh)
     assert sorted(asked(present=True)) == sorted([soon, filed])
     assert asked(present=False) == [fresh]
 
