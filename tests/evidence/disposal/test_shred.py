@@ -123,6 +123,21 @@ def test_a_reader_of_the_journal_is_waited_for(lab: Lab, monkeypatch) -> None:
     assert found_in(lab.evidence, {"wrapped": sealed}) == []
 
 
+def test_details_that_were_erased_are_erased_again(lab: Lab) -> None:
+    """A copy that took over had the disposal in its log and had not erased yet: the first look does."""
+    exhibit = lab.seal()
+    lab.seal(b"another")
+    (path,) = (lab.evidence / "details").glob("*.dtl")
+    before, entries = path.read_bytes(), len(lab.kinds(exhibit))
+    lab.ready(exhibit, ground="erasure", erase=True)
+    execution = lab.execution(lab.desk())
+    execution.turn()
+    assert execution.sweep() == 0
+    path.write_bytes(before + path.read_bytes()[len(before) :])
+    assert execution.sweep() == entries
+    lab.verified()
+
+
 def test_what_a_restore_brings_back_is_destroyed_again(lab: Lab) -> None:
     """keys.db of yesterday over today's: the daily look finds the key of what was disposed of, and its blob."""
     exhibit, other = lab.seal(), lab.seal(b"another")
