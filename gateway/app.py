@@ -52,6 +52,7 @@ from gateway.store.accounts import Accounts
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
+from gateway.tak_half import TakHalf
 
 BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
@@ -104,6 +105,7 @@ class Gateway:
     devices: DevicesHalf | None = None
     server: Server | None = None
     work: EvidenceWork | None = None
+    tak: TakHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -119,6 +121,8 @@ class Gateway:
             parts["witness"] = self.evidence.witnesses.health()
         if self.evidence is not None and self.evidence.copies is not None:
             parts["copies"] = self.evidence.copies.condition()
+        if self.tak is not None:
+            parts["cot"] = self.tak.condition()
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
@@ -171,11 +175,13 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
         gateway.drivers, gateway.devices = inputs, devices
+        gateway.tak = TakHalf.of(settings, feed, clock)
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
         lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run]
+        lasting += [gateway.tak.run] if gateway.tak is not None else []
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -276,6 +282,8 @@ def _metrics(gateway: Gateway) -> None:
     if gateway.expected is not None:
         expected = gateway.expected
         gauges.add("cameras", lambda: expected.stats)
+    if gateway.tak is not None:
+        gauges.add("cot", gateway.tak.counts)
     if gateway.evidence is not None:
         gateway.evidence.add_gauges(gauges)
     gateway.metrics.registry.register(
