@@ -175,16 +175,23 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
         gateway.drivers, gateway.devices = inputs, devices
-        gateway.tak = TakHalf.of(settings, feed, clock)
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run]
-        lasting += [gateway.tak.run] if gateway.tak is not None else []
+        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run, *_tak(gateway, clock)]
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
+
+
+def _tak(gateway: Gateway, clock: Clock) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What tells TAK servers; nothing where none is configured."""
+    tak = gateway.tak = TakHalf.of(gateway.settings, gateway.feed, clock)
+    if tak is None:
+        return []
+    gateway.metrics.gauges.add("cot", tak.counts)
+    return [tak.run]
 
 
 def _history(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Callable[[], Coroutine[Any, Any, None]]]:
@@ -282,8 +289,6 @@ def _metrics(gateway: Gateway) -> None:
     if gateway.expected is not None:
         expected = gateway.expected
         gauges.add("cameras", lambda: expected.stats)
-    if gateway.tak is not None:
-        gauges.add("cot", gateway.tak.counts)
     if gateway.evidence is not None:
         gateway.evidence.add_gauges(gauges)
     gateway.metrics.registry.register(

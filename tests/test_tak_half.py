@@ -153,12 +153,8 @@ async def test_the_feed_begins_anew(tmp_path, server) -> None:
 
 async def test_a_full_feed_is_tried_again(tmp_path, server) -> None:
     """A place among the consumers comes free: it is taken."""
-    async with running(tmp_path, one(server.port), one(server.port, "second"), consumers_max=1) as (
-        feed,
-        tak,
-        _,
-        clock,
-    ):
+    servers = one(server.port), one(server.port, "second")
+    async with running(tmp_path, *servers, consumers_max=1) as (feed, *_):
         await until(lambda: feed._hub.consumers)
         await asyncio.sleep(0.05)
         feed.unsubscribe(feed._hub.consumers[0])

@@ -10,6 +10,9 @@ from gateway.outlets.cot_link import connect
 from gateway.outlets.cot_settings import CotSettings
 from gateway.settings import Settings
 
+LISTEN_S = 0.5
+"""How long a server gets to say that it does not want us."""
+
 
 def look(settings: Settings) -> list[Finding]:
     """One finding a server; nothing is sent."""
@@ -31,5 +34,15 @@ def _server(server: CotSettings) -> Finding:
 
 
 async def _try(server: CotSettings) -> None:
-    _reader, writer = await connect(server)
-    writer.transport.abort()
+    reader, writer = await connect(server)
+    try:
+        async with asyncio.timeout(LISTEN_S):
+            hung_up = not await reader.read(1)
+    except TimeoutError:
+        return
+    except OSError as wrong:  # TLS 1.3 tells only now that our certificate is refused
+        raise LinkError(str(wrong) or type(wrong).__name__) from wrong
+    finally:
+        writer.transport.abort()
+    if hung_up:
+        raise LinkError("it hangs up at once")
