@@ -8,12 +8,13 @@ import contextlib
 import pytest
 
 from gateway import tak_half
+from gateway.app import opened
 from gateway.feed.feed import Feed
 from gateway.feed.settings import FeedSettings
 from gateway.observe import SystemClock
 from gateway.outlets import cot_link
 from gateway.outlets.cot_settings import CotSettings
-from gateway.settings import Settings
+from gateway.settings import Settings, parse
 from gateway.tak_half import TakHalf
 from tests.feed.shift import Roster, at, press, status, who
 from tests.outlets.tak_server import TakServer, until
@@ -175,3 +176,22 @@ async def test_cleared_while_the_gateway_was_away_from_the_server(tmp_path, serv
 def test_no_section_no_part() -> None:
     """Without [[cot]] there is nothing to be degraded."""
     assert TakHalf.of(Settings(), None, SystemClock()) is None
+
+
+async def test_in_a_whole_gateway(tmp_path, server) -> None:
+    """Composed: an emergency raised by the control room is on the map, the part is named, its counters are scraped."""
+    section = {"name": "tak-1", "host": "127.0.0.1", "port": server.port, "settle_s": 0.0}
+    raw = {
+        "gateway": {"data": str(tmp_path / "data")},
+        "evidence": {"enabled": False},
+        "api": {"port": 0},
+        "cot": [section],
+    }
+    async with opened(parse(raw), {}) as gateway:
+        gateway.feed.emergency(press(SystemClock().now(), issi=77), who(None, issi=77), journalled=True)
+        await until(lambda: server.told(ALERT))
+        assert gateway.parts()["cot"] == "ok"
+        assert b"lapel_cot_tak_1_alerts 1.0" in gateway.metrics.exposition()
+        await server.stop()
+        await until(lambda: gateway.parts()["cot"] == "degraded")
+        assert gateway.parts()["feed"] == "ok"

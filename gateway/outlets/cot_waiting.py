@@ -10,6 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from gateway.domain.time import Instant
 from gateway.outlets import cot
@@ -18,6 +19,8 @@ CANCELS_KEPT = 1_000
 CANCEL_TIMES = 3
 DROPS_KEPT = 10_000
 KEPT_S = cot.ALERT_S
+COUNTED = ("positions", "alerts", "cancels", "drops", "coalesced", "unplaced", "unreadable", "unencodable")
+_log = structlog.get_logger()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -65,9 +68,7 @@ class Waiting:
         self._drops: dict[str, cot.Unit] = {}
         self._dropped: dict[str, Dropped] = {}
         self._alerts: dict[str, Alert] = {}
-        self.counts: Counter[str] = Counter(
-            dict.fromkeys(("positions", "alerts", "cancels", "drops", "coalesced", "unplaced", "unreadable"), 0)
-        )
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
 
     @property
     def pending(self) -> int:
@@ -190,13 +191,16 @@ class Waiting:
         alert.times, alert.told_s = alert.times + 1, now.mono_s
         emergency = alert.latest
         unit = self._units.get(emergency.unit) if emergency.unit is not None else None
-        if alert.open:
-            self.counts["alerts"] += 1
-            return cot.alert(emergency, unit, self._look, now.utc)
-        self.counts["cancels"] += 1
-        if alert.first_cancel_s is None:
-            alert.first_cancel_s = now.mono_s
-        return cot.cancelled(emergency, unit, self._look, now.utc)
+        make = cot.alert
+        if not alert.open:
+            make = cot.cancelled
+            alert.first_cancel_s = now.mono_s if alert.first_cancel_s is None else alert.first_cancel_s
+        self.counts["alerts" if alert.open else "cancels"] += 1
+        try:
+            return make(emergency, unit, self._look, now.utc)
+        except Exception as defect:  # noqa: BLE001 - what is wrong with its unit must not silence an emergency
+            self._unencodable(cot.alert_uid(emergency), defect)
+            return make(emergency, None, self._look, now.utc)
 
     def _next_drop(self, now: Instant) -> bytes | None:
         if not self._drops:
@@ -217,4 +221,12 @@ class Waiting:
         unit = self._shown[name] = self._units[name]
         self._dropped.pop(name, None)
         self.counts["positions"] += 1
-        return cot.position(unit, self._look)
+        try:
+            return cot.position(unit, self._look)
+        except Exception as defect:  # noqa: BLE001 - a unit that nobody foresaw costs itself, not all others for ever
+            self._unencodable(name, defect)
+            return None
+
+    def _unencodable(self, name: str, defect: Exception) -> None:
+        self.counts["unencodable"] += 1
+        _log.error("cot_unencodable", about=name, problem=f"{type(defect).__name__}: {defect}")

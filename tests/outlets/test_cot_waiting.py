@@ -166,6 +166,15 @@ def test_what_cannot_be_drawn_or_read_costs_itself_alone() -> None:
     assert (one.counts["unplaced"], one.counts["unreadable"]) == (1, 3)
 
 
+def test_a_unit_that_cannot_be_written_silences_nobody() -> None:
+    """It costs itself; its emergency goes out without what is wrong with it."""
+    torn = feature(place=(1.0,))
+    one = waiting(("position", torn), ("position", feature("PCC.B-2")), ("emergency", pressed()))
+    assert told(one) == [("b-a-o-tbl", ALERT)]
+    assert told(one) == [("a-f-G-U-C", "LAPEL.PCC.B-2")]
+    assert one.counts["unencodable"] == 2
+
+
 def test_cancellations_are_bounded(monkeypatch) -> None:
     """The oldest go, counted; what is open never does."""
     monkeypatch.setattr(cot_waiting, "CANCELS_KEPT", 3)
