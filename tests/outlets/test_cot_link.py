@@ -43,7 +43,7 @@ async def server():
 
 def settings(port: int, **more) -> CotSettings:
     """Quick ones."""
-    return CotSettings(name="tak", host="127.0.0.1", port=port, **{"settle_s": 0.0, "stall_s": 0.3, **more})
+    return CotSettings(name="tak", host="127.0.0.1", port=port, **{"settle_s": 0.0, "stall_s": 3.0, **more})
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +64,7 @@ async def test_positions_and_emergencies_arrive(server) -> None:
         waiting.take("position", raw(feature()))
         waiting.take("emergency", raw(pressed()))
         link.nudge()
-        await until(lambda: len(server.events) == 2)
+        await until(lambda: len(server.events) >= 2)
         assert server.told(ALERT) == ["LAPEL.PCC.CSO-014-9-1-1"]
         assert link.up
         assert link.problem is None
@@ -98,7 +98,7 @@ async def test_a_server_that_comes_late_is_told_everything(server) -> None:
 
 async def test_a_stalled_server_loses_no_emergency(server) -> None:
     """It stops reading, emergencies come and go, it is reset: afterwards it knows every one."""
-    async with linked(settings(server.port)) as (link, waiting):
+    async with linked(settings(server.port, stall_s=0.3)) as (link, waiting):
         await until(lambda: link.up)
         server.reading.clear()
         for number in range(2_000):  # more than sockets hold
