@@ -52,6 +52,7 @@ from gateway.store.accounts import Accounts
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
+from gateway.tak_half import TakHalf
 
 BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
@@ -104,6 +105,7 @@ class Gateway:
     devices: DevicesHalf | None = None
     server: Server | None = None
     work: EvidenceWork | None = None
+    tak: TakHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -119,6 +121,8 @@ class Gateway:
             parts["witness"] = self.evidence.witnesses.health()
         if self.evidence is not None and self.evidence.copies is not None:
             parts["copies"] = self.evidence.copies.condition()
+        if self.tak is not None:
+            parts["cot"] = self.tak.condition()
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
@@ -172,7 +176,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        tasks = [background.create_task(run()) for run in (*lasting, *_beside(gateway, written))]
+        tasks = [background.create_task(run()) for run in (*lasting, *_beside(gateway, written, clock))]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
@@ -187,8 +191,8 @@ def _told(context: DriverContext, half: EvidenceHalf | None) -> DriverContext:
 Lasting = Callable[[], Coroutine[Any, Any, None]]
 
 
-def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Lasting]:
-    """What keeps record of the gateway itself and of positions; the evidence work that people ask for."""
+def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock) -> list[Lasting]:
+    """What keeps record of the gateway itself and of positions; evidence work that people ask for; TAK servers."""
     lasting: list[Lasting] = [_faults(gateway).run]
     if gateway.work is not None:
         lasting.append(gateway.work.run)
@@ -198,6 +202,10 @@ def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys]) -> list[Last
         history = Historian(gateway.settings.data / "journal", written, (kept.custody, kept.catalogue), days)
         gateway.metrics.gauges.add("history", lambda: history.counts)
         lasting.append(history.run)
+    gateway.tak = TakHalf.of(gateway.settings, gateway.feed, clock)
+    if gateway.tak is not None:
+        gateway.metrics.gauges.add("cot", gateway.tak.counts)
+        lasting.append(gateway.tak.run)
     return lasting
 
 

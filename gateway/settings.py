@@ -29,6 +29,8 @@ from gateway.evidence.settings import (
 )
 from gateway.feed.settings import FeedSettings
 from gateway.media.settings import MediaSettings
+from gateway.outlets import cot_settings
+from gateway.outlets.cot_settings import CotSettings
 from gateway.outlets.settings import TimestampSettings
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -174,6 +176,7 @@ class Settings(Closed, frozen=True):
     api: ApiSection = ApiSection()
     auth: AuthSection = AuthSection()
     observe: ObserveSection = ObserveSection()
+    cot: list[CotSettings] = msgspec.field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -236,6 +239,13 @@ def _driver(raw: object, number: int) -> DriverSection:
     return DriverSection(raw["kind"], name, rest)
 
 
+def _tables(kind: type[Struct], raw: object, key: str) -> list[Struct]:
+    """An array of tables; ConfigError names table and key."""
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        raise ConfigError(key, f"write [[{key}]], one table each")
+    return [closed(kind, entry, f"{key}[{number}]") for number, entry in enumerate(raw)]
+
+
 def parse(raw: dict[str, Any]) -> Settings:
     """Check a decoded TOML document; ConfigError for the first thing wrong."""
     fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
@@ -247,6 +257,8 @@ def parse(raw: dict[str, Any]) -> Settings:
             if not isinstance(table, list):
                 raise ConfigError(name, "write [[driver]], one table a driver")
             sections[name] = [_driver(entry, number) for number, entry in enumerate(table)]
+        elif name == "cot":
+            sections[name] = _tables(CotSettings, table, name)
         elif not isinstance(table, dict):
             raise ConfigError(name, f"is a section: write [{name}]")
         else:
@@ -272,6 +284,7 @@ def _consistent(settings: Settings) -> Settings:
     check_shares(settings.store)
     check_copies(settings.store)
     check_retention(settings.retention)
+    cot_settings.check_all(settings.cot)
     return settings
 
 
@@ -308,6 +321,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
         timestamp=replace(settings.timestamp, ca=rooted(settings.timestamp.ca)),
+        cot=[server.rooted(rooted) for server in settings.cot],
         broker=replace(
             broker,
             password_file=rooted(broker.password_file),
@@ -328,6 +342,7 @@ def _files_exist(settings: Settings) -> None:
         "broker.ca": broker.ca,
         "broker.cert": broker.cert,
         "broker.key": broker.key,
+        **cot_settings.files(settings.cot),
     }
     for key, name in named.items():
         if name is not None and not os.access(name, os.R_OK):

@@ -96,6 +96,9 @@ gateway/media/cutting.py
 gateway/pipeline/tally.py
 gateway/history/batch.py
 gateway/history/frame.py
+gateway/outlets/cot.py
+gateway/outlets/cot_waiting.py
+gateway/outlets/cot_settings.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

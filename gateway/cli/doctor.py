@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from gateway import settings as configuration
-from gateway.cli import doctor_copies, doctor_keys, doctor_media, doctor_words, show
+from gateway.cli import doctor_copies, doctor_cot, doctor_keys, doctor_media, doctor_words, show
 from gateway.cli.doctor_ports import look
 from gateway.cli.doctor_words import Finding, Radio
 from gateway.cli.places import as_json_option, of_store
@@ -116,7 +116,7 @@ def _of_config(settings: Settings, *, radio_only: bool) -> list[Finding]:
     if radio_only:
         return found
     named = [*doctor_keys.look(settings), *doctor_copies.look(settings), *doctor_media.look(settings)]
-    return [_of_data(settings.data), *_of_certificates(settings), *named, *found]
+    return [_of_data(settings.data), *_of_certificates(settings), *named, *doctor_cot.look(settings), *found]
 
 
 def _of_certificates(settings: Settings) -> list[Finding]:

@@ -101,6 +101,7 @@ PARTS = {
     "inputs": "An input is not up: see the findings on each.",
     "media": "Install the ffmpeg commands and name them in [media], or set [media] enabled = false.",
     "copies": "A second place is away, full or another's: see `lapel evidence copies`. Ingest goes on.",
+    "cot": "A TAK server is not connected: `lapel doctor -c FILE` tries each. Emergencies for it wait.",
     "broker": "The broker may not keep devices apart: see the finding on broker-rights.",
 }
 HEALTHY = ("up", "ok")
