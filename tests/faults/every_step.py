@@ -34,6 +34,7 @@ class EveryStep:
         self.done: list[str] = []
         self.gone = False
         self.power = PowerCutDisk(root)
+        self._moved: dict[Path, Path] = {}
         self._turn, self._within = threading.Lock(), threading.local()
 
     @contextmanager
@@ -56,6 +57,8 @@ class EveryStep:
                 return real(*words, **more)
             self._within.now = True
             try:
+                if name in {"rename", "replace"} and path.is_dir():
+                    self._moved[Path(os.fsdecode(words[1]))] = path
                 return self._step(name, path, lambda: real(*words, **more))
             finally:
                 self._within.now = False
@@ -82,7 +85,16 @@ class EveryStep:
                 raise self._problem(number)
             if name in {"fsync", "fdatasync"} and path.exists():
                 PowerCutDisk.fsync(self.power, path)
+                self._follow(path)
             return answer
+
+    def _follow(self, synced: Path) -> None:
+        """A folder that was renamed takes what is in it along, once its new name lasts."""
+        names = self.power.names
+        for target in [target for target in self._moved if target.parent == synced and target in names]:
+            source = self._moved.pop(target)
+            for name in [name for name in names if name.is_relative_to(source)]:
+                names[target / name.relative_to(source)] = names.pop(name)
 
     def _problem(self, number: int) -> BaseException:
         said = self.done[number]
