@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.crypto.canonical import parse_canonical
 from gateway.crypto.export_keys import certificates, fingerprint, prepare, stamping_files
-from gateway.crypto.key_files import sync
+from gateway.crypto.key_files import destroy
 from gateway.crypto.keys import KeyStore
 from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.crypto.signers import KeyFiles, key_files
@@ -167,8 +167,7 @@ def retire_certificate(store: Records, files: KeyFiles, name: str, why: Why) -> 
         raise EvidenceError(f"{name} signs: `lapel keys rotate {files.first.stem}` first")
     what = "tsa" if files.first.stem == "tsa" else "export"
     _on_record(store, what, f"sha256:{fingerprint(named[name])}", why)
-    files.first.with_name(f"{name}.key").unlink(missing_ok=True)
-    sync(files.first.parent)
+    destroy(files.first.with_name(f"{name}.key"))
 
 
 def changes(store: Records, what: str) -> list[Change]:

@@ -1,11 +1,11 @@
 """`make soak`: the long counts, part by part, with a dated record in docs/soak.md.
 
 Each part's length comes from the environment, 0 leaves it out, so that it can be run in parts:
-LAPEL_KILLS (200), LAPEL_CUTS (50), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20),
-LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000), LAPEL_DISPOSAL_STRIDE (1: every step),
-LAPEL_EMERGENCIES (1), LAPEL_FUZZ_S (600), LAPEL_COPY_KILLS (30), LAPEL_ACTS (300),
-LAPEL_REBUILD_EXHIBITS (10000), LAPEL_BACKUPS (40),
-LAPEL_FLIPS (1000000: every byte), LAPEL_DEMO_S (600);
+LAPEL_KILLS (200), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20), LAPEL_CUTS (50),
+LAPEL_FLIPS (1000000: every byte), LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000),
+LAPEL_STEP_STRIDE and LAPEL_DISPOSAL_STRIDE (1: every step), LAPEL_LOG_ENTRIES (70000), LAPEL_HISTORY_KILLS (30),
+LAPEL_BACKUPS (40), LAPEL_EMERGENCIES (1), LAPEL_REBUILD_EXHIBITS (10000), LAPEL_FUZZ_S (600),
+LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600), LAPEL_ACTS (300);
 LAPEL_SEED varies the moments.
 """
 
@@ -48,6 +48,11 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
   unplugged and answers late; every short data that was read is an event once, no answer pairs with another's command.
 - **disposal**: every single step of destroying a key, removing files, erasing details and recording it fails once
   (crash or refusal, kept or lost) or the power goes; the store verifies before and after the next start, which ends it.
+- **every step**: each step of appending, sealing, exporting, recovering and of changing a key fails once (crash, power
+  cut, failed and lost, failed but kept); the store verifies, what was told is there, the log has one head.
+- **whole log**: Go's sumdb packages read a log of that many entries over HTTP: root, every tile, older checkpoints.
+- **position history**: the gateway's history is killed while hours are rooted; every file is in one root.
+- **backups**: each step of a backup and of a restore interrupted, backups beside uploads, some of them killed.
 - **emergencies**: presses from unknown radios under a flood of positions, databases locked, nobody on the
   roster, the disk full: on the feed within 100 ms (99th percentile), on record once there is room.
 - **custody acts**: any run of categorisations, holds, reviews, rule changes and disposals of two people at two desks;
@@ -69,7 +74,10 @@ LENGTHS = (
     "LAPEL_FLIPS",
     "LAPEL_EXAMPLES",
     "LAPEL_RADIO_FAULTS",
+    "LAPEL_STEP_STRIDE",
     "LAPEL_DISPOSAL_STRIDE",
+    "LAPEL_LOG_ENTRIES",
+    "LAPEL_HISTORY_KILLS",
     "LAPEL_BACKUPS",
     "LAPEL_EMERGENCIES",
     "LAPEL_FUZZ_S",
@@ -168,6 +176,28 @@ def properties(number: int) -> Outcome:
     return tests("properties", f"{number} examples each", paths, LAPEL_EXAMPLES=number)
 
 
+def every_step(stride: int) -> Outcome:
+    """Each so-manieth step of whatever changes the store, in each way of failing."""
+    paths = [f"tests/faults/test_every_step_{what}.py" for what in ("seal", "export", "rotate")]
+    paths += [f"tests/evidence/log/test_{what}.py" for what in ("faults", "power", "rotation", "witness")]
+    paths += ["tests/faults/test_staging_syscalls.py", "tests/cli/test_export_faults.py"]
+    paths += ["tests/evidence/work/test_crash.py", "tests/evidence/derived", "tests/evidence/test_succession.py"]
+    lengths = {"LAPEL_STEP_STRIDE": stride, "LAPEL_CRASH_EVERY": stride, "LAPEL_CRASH_STEP": stride}
+    return tests("every step", f"every step / {stride}", [*paths, "--timeout=3600"], **lengths)
+
+
+def whole_logs(entries: int) -> Outcome:
+    """So many entries, read by somebody else's code."""
+    paths = ["tests/api/test_go_reader.py", "--timeout=3600"]
+    return tests("whole log", f"{entries} entries", paths, LAPEL_LOG_ENTRIES=entries)
+
+
+def histories(number: int) -> Outcome:
+    """So many kills while the position history is written and rooted."""
+    paths = ["tests/faults/test_history_kill.py", "--timeout=3600"]
+    return tests("position history", f"{number} kills", paths, LAPEL_HISTORY_KILLS=number)
+
+
 def disposals(stride: int) -> Outcome:
     """Each so-manieth step of a disposal fails, kept or lost, or the power goes."""
     paths = ["tests/evidence/disposal/test_faults.py", "--timeout=3600"]
@@ -251,7 +281,10 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_FLIPS", 1_000_000, flips),
     ("LAPEL_EXAMPLES", 20_000, properties),
     ("LAPEL_RADIO_FAULTS", 1000, radio_faults),
+    ("LAPEL_STEP_STRIDE", 1, every_step),
     ("LAPEL_DISPOSAL_STRIDE", 1, disposals),
+    ("LAPEL_LOG_ENTRIES", 70_000, whole_logs),
+    ("LAPEL_HISTORY_KILLS", 30, histories),
     ("LAPEL_BACKUPS", 40, backups),
     ("LAPEL_EMERGENCIES", 1, emergencies),
     ("LAPEL_REBUILD_EXHIBITS", 10_000, rebuilds),
@@ -311,8 +344,8 @@ def main() -> int:
             print(f"  {outcomes[-1].verdict} in {outcomes[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     text = section(outcomes, commit, at)
     RECORD.parent.mkdir(exist_ok=True)
-    before = RECORD.read_text("utf-8") if RECORD.exists() else HEAD
-    RECORD.write_text(f"{before.rstrip()}\n\n{text}", "utf-8")
+    _, mark, before = (RECORD.read_text("utf-8") if RECORD.exists() else "").partition("\n## ")
+    RECORD.write_text(f"{HEAD}{mark}{before}".rstrip() + f"\n\n{text}", "utf-8")
     print(text)
     return 0 if outcomes and all(each.passed for each in outcomes) else 1
 

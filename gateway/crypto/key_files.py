@@ -95,6 +95,14 @@ def write_new(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def destroy(path: Path) -> None:
+    """Remove a key file, and what a crash while it was made may have left of it beside it; durable on return."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    sync(path.parent)
+
+
 def sync(directory: Path) -> None:
     """Return when the names in a directory are on the medium."""
     folder = os.open(directory, os.O_RDONLY)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from gateway.crypto import sealing
-from gateway.crypto.key_files import LogSigner, read_key, signing_key, sync, write_new
+from gateway.crypto.key_files import LogSigner, destroy, read_key, signing_key, write_new
 from gateway.crypto.notes import strict_base64
 from gateway.crypto.signers import LogKeys, Uris, log_keys
 from gateway.errors import ConfigError, EvidenceError, MisuseError
@@ -90,8 +90,7 @@ class KeyStore:
         """Destroy a KEK that is not the newest; durable on return. What is wrapped under it is lost."""
         if kek_id == self.kek_ids[-1]:
             raise MisuseError(f"{kek_id} is the newest, and wraps")
-        (self.directory / f"{kek_id}.key").unlink(missing_ok=True)
-        sync(self.directory)
+        destroy(self.directory / f"{kek_id}.key")
         self._read_keks()
 
     def kek_made_at(self, kek_id: str) -> float:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.crypto.key_files import LogSigner, new_pem, signing_key, sync, write_new
+from gateway.crypto.key_files import LogSigner, destroy, new_pem, signing_key, write_new
 from gateway.errors import ConfigError
 
 LOG_SETTING, EXPORT_SETTING = "log.signer", "evidence.export_signer"
@@ -137,8 +137,7 @@ class FileLogKeys:
         number = self._number(public)
         if number is None:
             return False
-        self._files.path(number).unlink(missing_ok=True)
-        sync(self._files.first.parent)
+        destroy(self._files.path(number))
         self._signers.pop(number)
         return True
 

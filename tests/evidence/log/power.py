@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tests.evidence.log.lab import FaultyDisk
 
-DATABASES = ("keys.db", "evidence.db", "lock")
+
+def left_alone(name: str) -> bool:
+    """A database, which has a journal of its own, or a lock, in which there is nothing."""
+    return ".db" in name or name.startswith("lock")
 
 
 class PowerCutDisk(FaultyDisk):
@@ -37,7 +40,7 @@ class PowerCutDisk(FaultyDisk):
             for name in [name for name in self.names if name.parent == path and not name.exists()]:
                 del self.names[name]
             for name in path.iterdir():
-                if not name.name.startswith(DATABASES):
+                if not left_alone(name.name):
                     self.names[name] = None if name.is_dir() else self._hold(name)
         else:
             self.bytes[self._hold(path)] = path.read_bytes()
@@ -63,7 +66,7 @@ class PowerCutDisk(FaultyDisk):
             os.close(descriptor)
 
     def _ours(self) -> list[Path]:
-        return [path for path in self.root.rglob("*") if not path.name.startswith(DATABASES)]
+        return [path for path in self.root.rglob("*") if not left_alone(path.name)]
 
     def _hold(self, path: Path) -> int:
         """The file's inode, kept open so that its number is never given to another."""
