@@ -15,6 +15,7 @@ import structlog
 
 from drivers import registry
 from drivers.broker.driver import BrokerWatch, Ends
+from drivers.broker.outlet import RetainedOutlet
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
@@ -44,6 +45,7 @@ from gateway.pipeline.intake import FrameIntake
 from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.publishing import FEED_OUT, feed_out
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
@@ -122,6 +124,8 @@ class Gateway:
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
+        if (out := inputs.pop(FEED_OUT, None)) is not None:
+            parts["feed-out"] = "ok" if out == "up" else "degraded"
         if self.settings.driver:
             parts["inputs"] = "ok" if set(inputs.values()) <= {"up"} else "degraded"
         return parts
@@ -166,11 +170,14 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         inputs.update(_drivers(settings, drivers, context))
         await asyncio.to_thread(devices.open)
         inputs.update(_broker_watch(devices, context))
+        out, rounds = feed_out(settings, feed, clock, RetainedOutlet(broker, settings.gateway.instance))
+        inputs.update(out)
         supervisor = Supervisor(inputs)
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
         gateway.drivers, gateway.devices = inputs, devices
+        rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())

@@ -96,6 +96,8 @@ gateway/media/cutting.py
 gateway/pipeline/tally.py
 gateway/history/batch.py
 gateway/history/frame.py
+gateway/feed/retained.py
+gateway/feed/status.py
 """.split()
 """Bytes in, events out, time as an argument."""
 
