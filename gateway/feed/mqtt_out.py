@@ -62,7 +62,7 @@ class FeedOut:
         self._sending: dict[int, Message] = {}
         self._sent = 0
         self._cursor: str | None = None
-        self._wake = asyncio.Event()
+        self._wake, self._stated = asyncio.Event(), asyncio.Event()
         self._last: datetime | None = None
 
     def health(self) -> InputHealth:
@@ -109,6 +109,7 @@ class FeedOut:
 
     def _begin(self) -> Consumer:
         """Follow from where the last connection ended: no urgent record is passed over."""
+        self._stated.clear()
         self.retained.stamp(self._feed.epoch)
         self.retained.again()
         return self._feed.subscribe(self._cursor)
@@ -119,9 +120,11 @@ class FeedOut:
             await self._take(consumer.take() or b"")
             self._check()
             await self._all(self.retained.whole(self._feed.snapshot()))
+            self._stated.set()
         async for chunk in consumer:
             await self._take(chunk)
             self._check()
+            self._stated.set()
         raise LinkError(f"the feed has closed us: {consumer.ended or LEFT}")
 
     async def _take(self, chunk: bytes) -> None:
@@ -183,6 +186,7 @@ class FeedOut:
             self.counters["sweeps_failed"] += 1
             _log.warning("feed_topics_not_looked_through", problem=str(problem))
             return
+        await self._stated.wait()
         cleared = self.retained.stale(found)
         self.counters["stale_cleared"] += cleared
         self._wake.set()

@@ -148,7 +148,7 @@ def _emergency(room, desk) -> None:
 
 
 def test_killed_the_broker_says_so_and_a_restart_clears_what_is_stale(room):
-    """kill -9: the will. What an earlier run left and no longer belongs goes; another instance's stays."""
+    """After kill -9 the will. What an earlier run left and no longer belongs goes; another instance's stays."""
     desk = room.desk()
     until(lambda: desk.topics() == filled("PCC.CSO-014", "PCC.CSO-015"), 10, "every unit lies retained")
     until(lambda: (desk.last(STATUS) or {}).get("state") == "online", 5, "online")
@@ -157,6 +157,8 @@ def test_killed_the_broker_says_so_and_a_restart_clears_what_is_stale(room):
     assert set(online["clock"]) == {"synchronised", "offset_ms"}
     room.duty("PCC.CSO-015", 11)
     until(lambda: desk.topics() == filled("PCC.CSO-014"), 5, "off duty clears")
+    log = room.gateway.config.parent / "data" / "feed" / "urgent.log"
+    until(lambda: b"off_duty" in log.read_bytes(), 5, "the log has it: what goes out does not wait for the disk")
     room.gateway.kill()
     gone = {"v": 1, "instance": "under-test", "epoch": online["epoch"], "state": "offline"}
     until(lambda: desk.last(STATUS) == gone, 10, "the broker says that it is gone")
