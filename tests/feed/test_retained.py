@@ -272,3 +272,26 @@ def test_whatever_happens_the_broker_ends_with_what_is_so(steps):
         assert broker[unit_topic(agency, name, "position")]["properties"]["seq"] == one["properties"]["seq"]
         assert broker[unit_topic(agency, name, "duty")]["code"] == one["properties"]["duty"]["code"]
     assert all(broker[emergency_topic(name)]["seq"] == one["seq"] for name, one in open_now.items())
+
+
+def test_payloads_are_those_of_the_samples(shared):
+    """Duty and emergency as in feed.jsonl, the feature as in unit.geojson; each with instance and epoch behind."""
+    named = {"instance": "pbo-1", "epoch": "01JDP7"}
+    lines = [json.loads(line) for line in (shared / "examples/wire/feed.jsonl").read_text().splitlines()]
+    unit = json.loads((shared / "examples/feed/unit.geojson").read_text())
+    unit = unit["features"][0] if unit["type"] == "FeatureCollection" else unit
+    wanted = {line["topic"]: {**line["payload"], **named} for line in lines[:3]}
+    said = wanted["lapel/v1/feed/PCC/unit/PCC.CSO-014/duty"]
+    words = ("code", "state", "deployable", "since", "incident", "source")
+    told = {**unit, "id": "PCC.CSO-014"}
+    told["properties"] = {**unit["properties"], "seq": said["seq"], "agency": "PCC", "overtime": said["overtime"]}
+    told["properties"]["duty"] = {word: said[word] for word in words}
+    kept = Retained("pbo-1")
+    take(kept, "position", told, "01JDP7")
+    for line in lines[1:3]:
+        take(kept, "emergency", line["payload"], "01JDP7")
+    broker = lying(kept, {})
+    position = broker.pop("lapel/v1/feed/PCC/unit/PCC.CSO-014/position")
+    assert position == {**told, **named}
+    assert broker == wanted
+    assert list(broker["lapel/v1/feed/PCC/unit/PCC.CSO-014/duty"]) == list(said)
