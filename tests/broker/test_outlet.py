@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from drivers.broker.outlet import RetainedOutlet
+from drivers.links.mqtt_link import MqttLink
 from gateway.errors import LinkError
 from gateway.ports import BrokerAddress
 from tests.drivers.links.rig import BROKERS, broker, free_port, running, until
@@ -64,3 +65,18 @@ async def test_a_look_at_no_broker_is_a_link_error():
         await outlet.found("f/#")
     with pytest.raises(LinkError):
         await outlet.publish("f/1", b"x")
+
+
+async def test_a_look_leaves_no_session_behind(mqtt):
+    """What is published afterwards queues for nobody: whoever takes its client id up again hears nothing."""
+    outlet = RetainedOutlet(mqtt.address, "pbo-1")
+    heard = []
+    async with running(outlet.run("w", b"gone")):
+        await outlet.ready()
+        await outlet.found("f/#")
+        await outlet.publish("f/1", b"later")
+        link = MqttLink(mqtt.address, "pbo-1-feed-look", ["other"], lambda topic, *_: heard.append(topic))
+        async with running(link.run()):
+            await until(lambda: link.connected)
+            await asyncio.sleep(0.2)
+    assert heard == []
