@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 
 import pytest
 
+from drivers.broker.outlet import RetainedOutlet
 from gateway import broker_files
+from tests.drivers.links.rig import running
 from tests.site import Peer, Site, command, lets_in
 
 DUTY, STATUS = "lapel/v1/feed/PCC/unit/PCC.A/duty", "lapel/v1/gateway/status"
@@ -101,3 +104,21 @@ def test_rights_name_each_consumer_and_each_revoked():
     assert "user desk-1\ntopic read lapel/v1/feed/#\ntopic read lapel/v1/gateway/status\ntopic deny" in text
     assert text.endswith("user cam-x\ntopic deny #\n")
     assert "feed" not in broker_files.rights([])
+
+
+async def test_the_gateways_own_rights_are_enough_to_fill_and_to_look(site):
+    """Retained for a consumer that comes late, seen by the gateway's look, emptied."""
+    outlet = RetainedOutlet(site.gateway(), "pbo-1")
+    topic = "lapel/v1/feed/PCC/unit/PCC.B/duty"
+    async with running(outlet.run(STATUS, b"{}")):
+        await outlet.ready()
+        await outlet.publish(topic, b"duty", retain=True)
+        assert await outlet.found("lapel/v1/feed/#") == {topic: b"duty"}
+        desk = await asyncio.to_thread(Peer, site.device("desk-1"))
+        try:
+            assert await asyncio.to_thread(desk.subscribe, "lapel/v1/feed/#")
+            await asyncio.to_thread(until, lambda: desk.heard == [(topic, b"duty")])
+        finally:
+            desk.close()
+        await outlet.publish(topic, b"", retain=True)
+        assert await outlet.found("lapel/v1/feed/#") == {}
