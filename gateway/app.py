@@ -15,6 +15,7 @@ import structlog
 
 from drivers import registry
 from drivers.broker.driver import BrokerWatch, Ends
+from drivers.broker.outlet import RetainedOutlet
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
 from gateway.api.auth import Doorkeeper
@@ -44,6 +45,7 @@ from gateway.pipeline.intake import FrameIntake
 from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
+from gateway.publishing import FEED_OUT, feed_out
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
@@ -115,17 +117,15 @@ class Gateway:
         parts["journal"] = "ok" if self.journal.healthy else "degraded"
         if self.settings.evidence.enabled:
             parts["evidence"] = "down" if self.evidence is None else self.evidence.condition
-        if self.evidence is not None and self.evidence.examiner is not None:
-            parts["media"] = self.evidence.examiner.condition
-        if self.evidence is not None and self.evidence.witnesses is not None:
-            parts["witness"] = self.evidence.witnesses.health()
-        if self.evidence is not None and self.evidence.copies is not None:
-            parts["copies"] = self.evidence.copies.condition()
+        if self.evidence is not None:
+            parts |= self.evidence.parts()
         if self.tak is not None:
             parts["cot"] = self.tak.condition()
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
+        if (out := inputs.pop(FEED_OUT, None)) is not None:
+            parts["feed-out"] = "ok" if out == "up" else "degraded"
         if self.settings.driver:
             parts["inputs"] = "ok" if set(inputs.values()) <= {"up"} else "degraded"
         return parts
@@ -152,9 +152,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         devices = devices_half(settings, CredentialStore(store.engine), clock)
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
-        feed = Feed(settings.feed, roster, clock, settings.data)
-        await feed.open()
-        stack.push_async_callback(feed.close)
+        feed = await _feed(stack, settings, roster, clock)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
@@ -164,14 +162,15 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         broker = await _broker(stack, settings)
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = _told(DriverContext("", clock, intake, sink, broker, settings.gateway.instance), half)
-        inputs.update(_drivers(settings, drivers, context))
         await asyncio.to_thread(devices.open)
-        inputs.update(_broker_watch(devices, context))
+        out, rounds = feed_out(settings, feed, clock, RetainedOutlet(broker, settings.gateway.instance))
+        inputs.update({**_drivers(settings, drivers, context), **_broker_watch(devices, context), **out})
         supervisor = Supervisor(inputs)
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
         gateway.drivers, gateway.devices = inputs, devices
+        rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
@@ -207,6 +206,13 @@ def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock
         gateway.metrics.gauges.add("cot", gateway.tak.counts)
         lasting.append(gateway.tak.run)
     return lasting
+
+
+async def _feed(stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock) -> Feed:
+    feed = Feed(settings.feed, roster, clock, settings.data)
+    await feed.open()
+    stack.push_async_callback(feed.close)
+    return feed
 
 
 async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:

@@ -25,6 +25,15 @@ pattern write lapel/v1/beacon/%u/#
 pattern write lapel/v1/dock/%u/#
 pattern read lapel/v1/dock/%u/camera/+/response
 """
+CONSUMER_RIGHTS = """\
+user {name}
+topic read lapel/v1/feed/#
+topic read lapel/v1/gateway/status
+topic deny lapel/v1/camera/#
+topic deny lapel/v1/beacon/#
+topic deny lapel/v1/dock/#
+topic deny owntracks/#
+"""
 GATEWAY_RIGHTS = """\
 # The gateway reads what devices say, and writes answers and the feed.
 user gateway
@@ -101,10 +110,12 @@ allow_anonymous false
 """
 
 
-def rights(revoked: Iterable[str]) -> str:
+def rights(revoked: Iterable[str], consumers: Iterable[str] = ()) -> str:
     """The rights on the devices' listener: a device that was revoked while it is connected has none left."""
+    reading = [CONSUMER_RIGHTS.format(name=name) for name in consumers]
     lines = [f"user {name}\ntopic deny #\n" for name in revoked]
-    return DEVICE_RIGHTS + ("\n# Revoked.\n" + "".join(lines) if lines else "")
+    readers = "\n# Consumers of the feed read it, and have none of the rights of devices.\n" + "".join(reading)
+    return DEVICE_RIGHTS + (readers if reading else "") + ("\n# Revoked.\n" + "".join(lines) if lines else "")
 
 
 def gateway_settings(authority: Path, site: Site) -> str:
@@ -119,11 +130,15 @@ key = "{authority}/gateway.key"
 
 [devices]
 broker_port = {site.port}
+
+# This broker keeps the feed to its consumers.
+[feed]
+mqtt = true
 """
 
 
-def write(where: Path, authority: Path, site: Site, revoked: Iterable[str]) -> None:
-    """Write everything that the broker needs; each file whole or as it was."""
+def write(where: Path, authority: Path, site: Site, named: tuple[Iterable[str], Iterable[str]]) -> None:
+    """Write everything that the broker needs; each file whole or as it was. named: the revoked, and consumers."""
     folder(where, 0o755)
     replace(where / "broker.key", read(authority / "broker.key", private=True), PRIVATE)
     replace(where / "broker.crt", read(authority / "broker.crt"))
@@ -131,15 +146,15 @@ def write(where: Path, authority: Path, site: Site, revoked: Iterable[str]) -> N
     replace(where / "mosquitto.conf", configuration(where.resolve(), site).encode())
     replace(where / "gateway.toml", gateway_settings(authority.resolve(), site).encode())
     replace(where / "README.md", README.encode())
-    refresh(where, authority, revoked)
+    refresh(where, authority, *named)
 
 
-def refresh(where: Path, authority: Path, revoked: Iterable[str]) -> None:
+def refresh(where: Path, authority: Path, revoked: Iterable[str], consumers: Iterable[str] = ()) -> None:
     """Write anew what a revocation changes."""
     for name in ("device-ca", "site-ca"):
         replace(where / f"{name}.crt", read(authority / f"{name}.crt"))
         replace(where / f"{name}.crl", read(authority / f"{name}.crl"))
-    replace(where / "rights-devices", rights(revoked).encode())
+    replace(where / "rights-devices", rights(revoked, consumers).encode())
 
 
 README = """\
@@ -148,7 +163,7 @@ README = """\
 | file | is |
 |---|---|
 | `mosquitto.conf` | the whole configuration: TLS 1.3, a certificate from everybody, two listeners |
-| `rights-devices` | what a device may do: write and read under its own name, nothing else |
+| `rights-devices` | what a device may do: write and read under its own name, nothing else; who reads the feed |
 | `rights-gateway` | what the gateway may do |
 | `device-ca.crt`, `device-ca.crl` | who certifies devices, and which certificates were revoked |
 | `site-ca.crt`, `site-ca.crl` | who certifies this broker and the gateway. Devices trust `site-ca.crt` |
@@ -169,7 +184,9 @@ it still has can neither publish nor subscribe. Until then the gateway keeps suc
 **Renewal**: devices and the gateway renew by themselves. This broker's own certificate does not: `lapel doctor` names
 it in good time; run `lapel broker config` again with the same options and send SIGHUP.
 
-A consumer of the feed over MQTT needs a listener and rights of its own: `user NAME`, `topic read lapel/v1/feed/#`.
+A consumer of the feed over MQTT is enrolled like a device: `lapel device enrol NAME --kind consumer --out …`, then
+`lapel broker config` again with the same options, and SIGHUP. It may read `lapel/v1/feed/#` and
+`lapel/v1/gateway/status`, and nothing else; only the gateway may write there.
 
 Nothing that is sent lies on this broker's disk (`persistence false`): a restart loses what waits here, and cameras send
 again what the gateway has not called durable. A PUBACK of this broker is no receipt. Mosquitto 2.0.11 lets its

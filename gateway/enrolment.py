@@ -166,6 +166,11 @@ class Enrolment:
         rights = self._store.rights()
         return sorted(device for device in {each.device for each in rights.everything()} if rights.revoked(device))
 
+    def consumers(self) -> list[DeviceId]:
+        """Who may read the feed over the broker, and do nothing else there: by the newest certificate that stands."""
+        newest = {each.device: each for each in self._store.rights().everything() if each.revoked_at is None}
+        return sorted(device for device, each in newest.items() if each.kind == "consumer")
+
     def _own(self, name: str, actor: str, hosts: tuple[str, ...] = (), *, fresh: bool = False) -> Issued:
         """The certificate of an identity kept here; made where there is none, or little of its time is left."""
         now = self._clock.now().utc

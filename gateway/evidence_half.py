@@ -86,6 +86,17 @@ class EvidenceHalf:
         checked = "ok" if self.checks is None else self.checks.condition
         return "down" if broken else self.recordings.condition if checked == "ok" else checked
 
+    def parts(self) -> dict[str, str]:
+        """What of it can fail by itself."""
+        parts = {}
+        if self.examiner is not None:
+            parts["media"] = self.examiner.condition
+        if self.witnesses is not None:
+            parts["witness"] = self.witnesses.health()
+        if self.copies is not None:
+            parts["copies"] = self.copies.condition()
+        return parts
+
     def lasting(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as it is open."""
         chores = [_chores(self.recordings), _tell_of_room(self.recordings)]

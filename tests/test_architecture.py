@@ -99,6 +99,8 @@ gateway/history/frame.py
 gateway/outlets/cot.py
 gateway/outlets/cot_waiting.py
 gateway/outlets/cot_settings.py
+gateway/feed/retained.py
+gateway/feed/status.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

@@ -64,7 +64,7 @@ class SubscriptionRefusedError(LinkError):
 
 
 class MqttLink:
-    """One MQTT connection with a persistent session; `run` serves it until it is lost or cancelled."""
+    """One MQTT connection; `run` serves it until it is lost or cancelled. Its session persists, unless `clean`."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class MqttLink:
     ) -> None:
         self.address, self.client_id, self.will = address, client_id, will
         self.subscriptions, self.on_message = tuple(subscriptions), on_message
+        self.clean = False
         self.received = self.published = self.connections = 0
         self._connection: _Connection | None = None
         self._paused = False
@@ -176,7 +177,7 @@ class _Connection:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=link.client_id,
-            clean_session=False,
+            clean_session=link.clean,
             protocol=paho.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,

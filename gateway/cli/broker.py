@@ -53,7 +53,7 @@ def config_(  # noqa: PLR0913 - one argument an option
     with authority(config, data) as office:
         office.server(site.hosts, actor())
         office.publish()
-        broker_files.write(where, office.directory, site, office.revoked())
+        broker_files.write(where, office.directory, site, (office.revoked(), office.consumers()))
     if owner is not None:
         _give(where / "broker.key", owner)
     click.echo(f"{where}/mosquitto.conf: devices on port {port}, the gateway on {other}")

@@ -19,7 +19,7 @@ from gateway.domain.time import rfc3339
 from gateway.enrolment import Given
 from gateway.roster.rights import stands
 
-KINDS = ("camera", "beacon", "dock", "gateway")
+KINDS = ("camera", "beacon", "dock", "consumer", "gateway")
 
 
 @click.group()
@@ -89,7 +89,7 @@ def revoke(name: str, reason: str, broker: str | None, config: str | None, data:
     with authority(config, data) as office:
         ended = office.revoke(name, reason, actor())
         if broker is not None:
-            broker_files.refresh(Path(broker), office.directory, office.revoked())
+            broker_files.refresh(Path(broker), office.directory, office.revoked(), office.consumers())
     click.echo(f"{name}: {ended} certificates revoked" if ended else f"{name}: nothing stood any more")
     told = "send the broker SIGHUP" if broker is not None else "run `lapel broker config` again and send it SIGHUP"
     click.echo(f"until the broker knows, it lets the device in: {told}", err=True)

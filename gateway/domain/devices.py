@@ -11,7 +11,7 @@ from gateway.domain.ids import DeviceId
 
 KeyOrigin = Literal["device", "operator"]
 """Where a private key was made: inside the device (CSR), or by the authority for a device that can't."""
-CredentialKind = Literal["camera", "beacon", "dock", "gateway", "broker"]
+CredentialKind = Literal["camera", "beacon", "dock", "consumer", "gateway", "broker"]
 Verdict = Literal["valid", "invalid", "absent"]
 
 

@@ -40,6 +40,7 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     test_status: Annotated[int, msgspec.Meta(ge=0x8000, le=0xFFFF)] | None = None
 
     groups: tuple[Talkgroup, ...] = ()
+    mqtt: bool = False
 
     def __post_init__(self) -> None:
         """A group stands once."""

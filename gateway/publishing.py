@@ -1,0 +1,37 @@
+"""The feed out over MQTT, put together from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gateway.domain.time import rfc3339
+from gateway.feed.feed import Feed
+from gateway.feed.mqtt_out import FeedOut, Outlet
+from gateway.feed.status import Condition, InputNote
+from gateway.host_clock import clock_note
+from gateway.ports import Clock, InputHealth
+from gateway.settings import Settings
+
+FEED_OUT = "feed-out"
+
+
+class Rounds:
+    """How the gateway is; asked for before it is put together whole, so what it asks is given afterwards."""
+
+    def __init__(self) -> None:
+        self.inputs: Callable[[], Mapping[str, InputHealth]] = dict
+        self.parts: Callable[[], dict[str, str]] = dict
+
+    def __call__(self) -> Condition:
+        """As it is now."""
+        heard = {name: each for name, each in self.inputs().items() if name != FEED_OUT}
+        notes = {name: InputNote(each.state, rfc3339(each.last) if each.last else None) for name, each in heard.items()}
+        return Condition(notes, self.parts(), clock_note())
+
+
+def feed_out(settings: Settings, feed: Feed, clock: Clock, outlet: Outlet) -> tuple[dict[str, FeedOut], Rounds]:
+    """The feed's way out over the broker, by its name; nothing where `[feed] mqtt` is off."""
+    rounds = Rounds()
+    if not settings.feed.mqtt:
+        return {}, rounds
+    return {FEED_OUT: FeedOut(feed, outlet, clock, settings.gateway.instance, rounds)}, rounds

@@ -1,0 +1,264 @@
+"""The feed out: one connection after another, nothing urgent lost between them, nobody held up by a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.errors import LinkError
+from gateway.feed import mqtt_out
+from gateway.feed.feed import Feed
+from gateway.feed.mqtt_out import STATUS, FeedOut
+from gateway.feed.settings import FeedSettings
+from gateway.feed.status import ClockNote, Condition, InputNote
+from tests.drivers.links.rig import until
+from tests.feed.shift import Roster, SetClock
+
+EMERGENCIES = "lapel/v1/feed/emergency/"
+
+
+class Broker:
+    """An outlet to a broker in memory; it can go, stall, refuse to be looked through."""
+
+    def __init__(self) -> None:
+        self.lying: dict[str, dict] = {}
+        self.said: list[tuple[str, dict | None]] = []
+        self.will: tuple[str, dict] | None = None
+        self.connected = False
+        self.blind = False
+        self.in_flight = self.most_in_flight = 0
+        self._up, self._gone = asyncio.Event(), asyncio.Event()
+        self.takes = asyncio.Event()
+        self.takes.set()
+
+    async def run(self, topic: str, will: bytes) -> None:
+        self.will = (topic, json.loads(will))
+        self._gone.clear()
+        self.connected = True
+        self._up.set()
+        try:
+            await self._gone.wait()
+            raise LinkError("the broker went")
+        finally:
+            self._up.clear()
+            self.connected = False
+
+    async def ready(self) -> None:
+        await self._up.wait()
+
+    def go(self) -> None:
+        """End the connection."""
+        self.connected = False
+        self._gone.set()
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.in_flight, self.most_in_flight)
+        try:
+            await self.takes.wait()
+            if not self.connected:
+                raise LinkError("gone")
+            content = json.loads(payload) if payload else None
+            self.said.append((topic, content))
+            if retain and content is not None:
+                self.lying[topic] = content
+            elif retain:
+                self.lying.pop(topic, None)
+        finally:
+            self.in_flight -= 1
+
+    async def found(self, below: str) -> dict[str, bytes]:
+        if self.blind:
+            raise LinkError("not allowed")
+        return {topic: json.dumps(content).encode() for topic, content in self.lying.items() if topic != STATUS}
+
+
+class Shift:
+    """A feed of three units, its way out, and a broker."""
+
+    def __init__(self, folder) -> None:
+        self.roster, self.clock, self.broker = Roster(), SetClock(), Broker()
+        self.units = [self.roster.enlist(number) for number in (1, 2, 3)]
+        self.feed = Feed(FeedSettings(), self.roster, self.clock, folder)
+        self.state = "up"
+        self.out = FeedOut(self.feed, self.broker, self.clock, "pbo-1", self.told)
+
+    def told(self) -> Condition:
+        """How the gateway is."""
+        last = "2026-11-21T23:40:09Z"
+        return Condition({"terminal-1": InputNote(self.state, last)}, {"feed": "ok"}, ClockNote(True, 3.0))
+
+    @asynccontextmanager
+    async def connected(self):
+        """One connection, cancelled at the end; that it broke is not this test's fault."""
+        async with asyncio.TaskGroup() as group:
+
+            async def run():
+                with suppress(ExceptionGroup):
+                    await self.out.run()
+
+            task = group.create_task(run())
+            await until(lambda: self.broker.connected, 2)
+            yield task
+            task.cancel()
+
+    def filled(self) -> set[str]:
+        """Units with both topics."""
+        names = [topic.split("/")[5] for topic in self.broker.lying if "/unit/" in topic]
+        return {name for name in names if names.count(name) == 2}
+
+    def emergencies(self) -> list[str]:
+        """States said of emergencies, in order; None where a topic was emptied."""
+        return [content and content["state"] for topic, content in self.broker.said if topic.startswith(EMERGENCIES)]
+
+
+@pytest.fixture
+async def shift(tmp_path):
+    """A feed that is open."""
+    made = Shift(tmp_path)
+    await made.feed.open()
+    yield made
+    await made.feed.close()
+
+
+async def test_all_state_lies_retained_and_off_duty_and_back_on(shift):
+    """At the first connection everything; then changes as they come."""
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+        shift.feed.set_duty(shift.units[0], 11)
+        await until(lambda: shift.filled() == set(shift.units[1:]), 2)
+        shift.feed.set_duty(shift.units[0], 2)
+        await until(lambda: shift.filled() == set(shift.units), 2)
+    assert shift.broker.lying[f"lapel/v1/feed/PCC/unit/{shift.units[0]}/duty"]["code"] == 2
+
+
+async def test_the_status_says_how_it_is_and_goes_out_when_that_changes(shift):
+    """Online with inputs, parts and clock; again at a change, not otherwise; offline in the will and at the end."""
+    async with shift.connected():
+        await until(lambda: STATUS in shift.broker.lying, 2)
+        assert shift.broker.lying[STATUS] == {
+            "v": 1, "instance": "pbo-1", "epoch": shift.feed.epoch, "seq": shift.broker.lying[STATUS]["seq"],
+            "at": "2026-11-21T21:00:00Z", "state": "online",
+            "inputs": {"terminal-1": {"state": "up", "last": "2026-11-21T23:40:09Z"}},
+            "parts": {"feed": "ok"}, "clock": {"synchronised": True, "offset_ms": 3.0},
+        }  # fmt: skip
+        shift.state = "down"
+        await until(lambda: shift.broker.lying[STATUS]["inputs"]["terminal-1"]["state"] == "down", 3)
+        assert len([topic for topic, _ in shift.broker.said if topic == STATUS]) == 2
+    offline = {"v": 1, "instance": "pbo-1", "epoch": shift.feed.epoch, "state": "offline"}
+    assert shift.broker.will == (STATUS, offline)
+    assert shift.broker.lying[STATUS] == offline
+
+
+async def test_what_is_urgent_while_the_broker_is_away_is_told_in_order_when_it_is_back(shift):
+    """Raised, acknowledged and cleared meanwhile: three messages; what ended meanwhile is emptied."""
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+        first = shift.feed.raise_manual(unit=shift.units[1]).id
+        await until(lambda: shift.emergencies() == ["active"], 2)
+        shift.broker.go()
+        await until(lambda: not shift.broker.connected, 2)
+    assert shift.out.health().state == "down"
+    shift.feed.clear(first, "A. Person", "assisted")
+    number = shift.feed.raise_manual(unit=shift.units[0]).id
+    shift.feed.acknowledge(number, "A. Person")
+    shift.feed.set_duty(shift.units[2], 11)
+    shift.broker.said.clear()
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units[:2]), 2)
+    assert shift.emergencies()[:5] == ["active", "cleared", None, "active", "acknowledged"]
+    assert [topic for topic in shift.broker.lying if topic.startswith(EMERGENCIES)] == [EMERGENCIES + number]
+
+
+async def test_a_broker_that_lost_everything_has_it_all_again(shift):
+    """State and open emergencies."""
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+        number = shift.feed.raise_manual(unit=shift.units[0]).id
+        await until(lambda: EMERGENCIES + number in shift.broker.lying, 2)
+        shift.broker.go()
+    shift.broker.lying.clear()
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units) and EMERGENCIES + number in shift.broker.lying, 2)
+
+
+async def test_what_was_in_flight_when_the_link_broke_is_sent_again(shift):
+    """An emergency that the broker never confirmed."""
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+        shift.broker.takes.clear()
+        number = shift.feed.raise_manual(unit=shift.units[0]).id
+        await until(lambda: shift.broker.in_flight, 2)
+        shift.broker.go()
+        shift.broker.takes.set()
+    async with shift.connected():
+        await until(lambda: EMERGENCIES + number in shift.broker.lying, 2)
+
+
+async def test_a_broker_that_stalls_holds_up_nobody_and_gets_only_the_newest(shift):
+    """Bounded in flight; the board and other consumers go on; what is urgent passes what waits."""
+    units = shift.units + [shift.roster.enlist(number) for number in range(10, 110)]
+    shift.feed.refresh()
+    shift.broker.takes.clear()
+    async with shift.connected():
+        await until(lambda: shift.broker.in_flight >= mqtt_out.IN_FLIGHT, 2)
+        waiting = shift.out.health().counters["waiting"]
+        for code in (2, 3) * 5:
+            shift.feed.board.set_duty(units[50], code, 1e10, "api")
+            shift.feed.tick(shift.clock.on(1))
+            await asyncio.sleep(0.01)
+        assert shift.out.health().counters["waiting"] <= waiting + 4
+        number = shift.feed.raise_manual(unit=units[0]).id
+        await asyncio.sleep(0.05)
+        shift.broker.takes.set()
+        await until(lambda: shift.filled() == set(units), 3)
+        topics = [topic for topic, _ in shift.broker.said]
+        assert topics.index(EMERGENCIES + number) <= mqtt_out.IN_FLIGHT + 2
+        assert shift.broker.most_in_flight <= mqtt_out.IN_FLIGHT + 1
+
+
+async def test_a_broker_that_never_confirms_is_given_up(shift, monkeypatch):
+    """After so long: LinkError, and the supervisor begins anew."""
+    monkeypatch.setattr(mqtt_out, "CONFIRMED_WITHIN_S", 0.05)
+    monkeypatch.setattr(mqtt_out, "FAREWELL_S", 0.05)
+    shift.broker.takes.clear()
+    with pytest.raises(ExceptionGroup) as failed:
+        await shift.out.run()
+    assert failed.group_contains(LinkError, match="not acknowledged")
+
+
+async def test_too_much_that_is_urgent_ends_the_connection_rather_than_memory(shift, monkeypatch):
+    """Counted; the next connection has all state."""
+    monkeypatch.setattr(mqtt_out, "URGENT_MAX", 20)
+    monkeypatch.setattr(mqtt_out, "FAREWELL_S", 0.05)
+    shift.broker.takes.clear()
+    async with shift.connected() as task:
+        for _ in range(30):
+            number = shift.feed.raise_manual(unit=shift.units[0]).id
+            shift.feed.clear(number, "A. Person", "assisted")
+        await until(task.done, 2)
+    assert shift.out.counters["behind"] > 20
+    shift.broker.takes.set()
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+    assert not [topic for topic in shift.broker.lying if topic.startswith(EMERGENCIES)]
+
+
+async def test_stale_topics_are_cleared_at_the_start_and_a_broker_that_shows_none_is_counted(shift):
+    """What an earlier run left goes; where that can't be seen everything else goes on."""
+    stale = "lapel/v1/feed/PCC/unit/PCC.GONE/duty"
+    shift.broker.lying[stale] = {"instance": "pbo-1"}
+    shift.broker.blind = True
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)
+        assert shift.out.counters["sweeps_failed"] == 1
+    shift.broker.blind = False
+    async with shift.connected():
+        await until(lambda: stale not in shift.broker.lying, 2)
+        await until(lambda: shift.filled() == set(shift.units), 2)
+    health = shift.out.health()
+    assert (health.counters["stale_cleared"], health.last) == (1, datetime(2026, 11, 21, 21, tzinfo=UTC))
