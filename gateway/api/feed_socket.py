@@ -194,8 +194,10 @@ class Desk:
                 return self.leave(POLICY, "say it as text")
             try:
                 self._hear(_WORD.decode(message.data))
-            except (msgspec.MsgspecError, ProblemError) as wrong:
+            except (msgspec.ValidationError, ProblemError) as wrong:
                 return self.leave(POLICY, str(wrong))
+            except msgspec.DecodeError as wrong:
+                return self.leave(POLICY, f"this is not JSON: {wrong}")
             except RefusedError as wrong:
                 return self.leave(TRY_AGAIN_LATER, str(wrong))
         return None
