@@ -196,7 +196,7 @@ def test_cut_off_at_fifty_moments_across_a_kill(tmp_path: Path) -> None:
 def night(gateway: GatewayProcess, broker: int) -> None:
     """Followed by two who are cut off; in the middle of it the gateway is killed and comes back."""
     shift = Night(gateway, broker, gateway.token())
-    address = gateway.address.replace("http", "ws") + "/v1/feed/ws"
+    address = gateway.address.rstrip("/").replace("http", "ws") + "/v1/feed/ws"
     socket = node("follow.mjs", address, shift.token, str(CUTS), TOLD, str(latitude(2, STEPS - 1)))
     events = Events(gateway.address, shift.token, 1)
     for step in range(STEPS):
