@@ -57,6 +57,7 @@ gateway/feed/last_words.py
 gateway/feed/escalation.py
 gateway/feed/proofs.py
 gateway/feed/handsets.py
+gateway/feed/batches.py
 gateway/cli/doctor_words.py
 gateway/dispatch/task.py
 gateway/dispatch/asked.py

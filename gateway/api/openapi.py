@@ -27,8 +27,7 @@ def document(routes: list[Route], version: str) -> dict[str, Any]:
     shapes = [route.asked for route in routes if route.asked is not Nothing]
     shapes += [route.answer.shape for route in routes if isinstance(route.answer.shape, type)]
     _, schemas = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
-    for shape in shapes:
-        _loosen(shape, schemas)
+    loosened(shapes, schemas)
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(_template(route.path), {})[route.method.lower()] = _operation(route)
@@ -51,6 +50,13 @@ def document(routes: list[Route], version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def loosened(kinds: list[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The same schemas, in which what may be left out is not required."""
+    for kind in kinds:
+        _loosen(kind, schemas)
+    return schemas
 
 
 def _loosen(kind: object, schemas: dict[str, Any]) -> None:
@@ -97,7 +103,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _response(route: Route) -> dict[str, Any]:
     answer = route.answer
-    if answer.status == 204:
+    if answer.status in (101, 204):
         return {"description": answer.what}
     schema = _ref(answer.shape) if isinstance(answer.shape, type) else (answer.shape or {})
     return {"description": answer.what, "content": {answer.media: {"schema": schema}}}

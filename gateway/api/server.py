@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from gateway.api import (
+    asyncapi,
     audit,
     cameras,
     copies,
@@ -19,6 +20,7 @@ from gateway.api import (
     emergencies,
     evidence,
     exports,
+    feed_socket,
     health,
     integrity,
     log,
@@ -54,7 +56,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    public = (health, session, units, emergencies, messages, tasks, roster, log)
+    public = (health, session, units, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
@@ -87,7 +89,8 @@ class Server:
         app[evidence.SITTINGS] = evidence.Sittings()
         app[units.FOLLOWERS] = set()
         app.on_response_prepare.append(_headed)
-        app.on_shutdown.append(units.send_away)
+        app[feed_socket.DESKS] = feed_socket.Desks()
+        app.on_shutdown.extend((units.send_away, feed_socket.send_away))
         for route in self.routes.all:
             app.router.add_route(route.method, route.path, self._bound(route))
         return app

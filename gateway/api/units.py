@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -12,11 +12,15 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.domain.time import rfc3339
+from gateway.feed.batches import Record
+from gateway.feed.changes import awaited, collected
 from gateway.feed.consumer import GOING_AWAY, Consumer
 from gateway.feed.duty import DutyRecord
 from gateway.feed.encode import Feature
 from gateway.feed.filters import Filters
 from gateway.feed.nearest import Candidate, Wanted
+from gateway.feed.sse import cursor
 
 ROUTES = Routes()
 FOLLOWERS = web.AppKey("followers", set[Consumer])
@@ -32,11 +36,17 @@ class Stream(msgspec.Struct, frozen=True):
     generated_at: datetime
 
 
-class Collection(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection", rename={"at": "lapel:stream"}):
-    """Units as GeoJSON (RFC 7946 section 3.3)."""
+MEMBERS = {"at": "lapel:stream", "whole": "lapel:whole", "removed": "lapel:removed", "records": "lapel:records"}
+
+
+class Collection(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureCollection", rename=MEMBERS):
+    """Units as GeoJSON (RFC 7946 section 3.3); behind a cursor what has changed since, unless it is the whole."""
 
     at: Stream
     features: list[Feature]
+    whole: bool | msgspec.UnsetType = msgspec.UNSET
+    removed: list[str] | msgspec.UnsetType = msgspec.UNSET
+    records: list[Record] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +58,13 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duty: tuple[str, ...] = ()
     bbox: tuple[float, ...] = ()
     max_age_s: Age | None = None
+
+
+class Since(Shown, frozen=True, forbid_unknown_fields=True):
+    """The same; with `after` (epoch-seq) what has changed since, waited for up to wait_s."""
+
+    after: str | None = None
+    wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 25.0
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -99,10 +116,25 @@ def filters(asked: Shown) -> Filters:
     )
 
 
-@ROUTES.add("GET /v1/units", "feed:read", Answer("Every unit on the feed", GEOJSON, Collection), Shown)
-async def units(call: Call[Shown]) -> web.StreamResponse:
-    """Answer a GeoJSON snapshot."""
-    return web.Response(body=call.rooms.feed.snapshot(filters(call.asked)), content_type=GEOJSON)
+@ROUTES.add(
+    "GET /v1/units", "feed:read", Answer("Every unit on the feed, or what has changed", GEOJSON, Collection), Since
+)
+async def units(call: Call[Since]) -> web.StreamResponse:
+    """Answer a GeoJSON snapshot, or wait for what changes behind a cursor."""
+    asked, feed = call.asked, call.rooms.feed
+    if asked.after is None:
+        return web.Response(body=feed.snapshot(filters(asked)), content_type=GEOJSON)
+    if cursor(asked.after) is None:
+        raise ProblemError(400, "after: an epoch and a number, epoch-seq")
+    consumer, followers = feed.subscribe(asked.after, filters(asked)), _all(call)
+    followers.add(consumer)
+    try:
+        chunk = await awaited(consumer, asked.wait_s)
+    finally:
+        followers.discard(consumer)
+        feed.unsubscribe(consumer)
+    body = collected(chunk, asked.after, rfc3339(datetime.now(UTC)))
+    return web.Response(body=body, content_type=GEOJSON)
 
 
 @ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)

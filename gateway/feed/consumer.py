@@ -87,9 +87,14 @@ class Consumer:
         self.conflating = self.conflating or self._bytes >= self._settings.buffer_high_bytes
         return self.conflating
 
-    def _put(self, chunk: bytes) -> None:
+    def dress(self, chunk: bytes) -> bytes:
+        """A chunk as it goes over this consumer's wire."""
         if not self._greeted:
             chunk, self._greeted = RETRY + chunk, True
+        return chunk
+
+    def _put(self, chunk: bytes) -> None:
+        chunk = self.dress(chunk)
         self._chunks.append(chunk)
         self._bytes += len(chunk)
         self._wake.set()
@@ -138,4 +143,8 @@ class Consumer:
             return None
         waiting = sorted([*self._urgent, *self._newest.values()])
         self._urgent, self._newest = [], {}
-        return b"".join(frame for _, frame in waiting)
+        return self.dress(b"".join(frame for _, frame in waiting))
+
+
+Kind = Callable[[Filters, FeedSettings], Consumer]
+"""What makes a consumer: each outlet has its own."""

@@ -27,7 +27,7 @@ from gateway.feed import encode
 from gateway.feed.alarm import Alarm, what_failed
 from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
-from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer
+from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duty import EMERGENCY, STATES, DutyRecord, DutySource
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
@@ -322,9 +322,9 @@ class Feed:
 
     # --- queries
 
-    def subscribe(self, cursor: str | None = None, filters: Filters = ALL) -> Consumer:
-        """Follow the feed from a cursor (`epoch-seq`), or from a snapshot."""
-        return self._hub.subscribe(cursor, filters, self._clock.now(), self._alarm.emergencies.open())
+    def subscribe(self, cursor: str | None = None, filters: Filters = ALL, kind: Kind = Consumer) -> Consumer:
+        """Follow the feed from a cursor (`epoch-seq`), or from a snapshot; kind makes the consumer."""
+        return self._hub.subscribe(cursor, filters, self._clock.now(), self._alarm.emergencies.open(), kind)
 
     def unsubscribe(self, consumer: Consumer) -> None:
         """This consumer is gone."""
@@ -369,6 +369,11 @@ class Feed:
     def epoch(self) -> str:
         """The stream's epoch."""
         return self._hub.sequence.epoch
+
+    @property
+    def oldest(self) -> int:
+        """The earliest number that the stream can be resumed behind."""
+        return self._hub.horizon
 
     @property
     def seq(self) -> int:

@@ -15,7 +15,7 @@ from gateway.domain.time import Instant, rfc3339
 from gateway.errors import RefusedError
 from gateway.feed import encode, sse
 from gateway.feed.board import Board
-from gateway.feed.consumer import Consumer, UnitFrame
+from gateway.feed.consumer import Consumer, Kind, UnitFrame
 from gateway.feed.emergencies import Emergency
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.sequence import BLOCK, Sequence
@@ -161,11 +161,18 @@ class Hub:
 
     # --- in
 
-    def subscribe(self, cursor: str | None, filters: Filters, now: Instant, emergencies: list[Emergency]) -> Consumer:
+    def subscribe(
+        self,
+        cursor: str | None,
+        filters: Filters,
+        now: Instant,
+        emergencies: list[Emergency],
+        kind: Kind,
+    ) -> Consumer:
         """A consumer that begins behind its cursor, or with a snapshot where that can't be."""
         if len(self.consumers) >= self._settings.consumers_max:
             raise RefusedError(503, f"the feed has its {self._settings.consumers_max} consumers")
-        consumer = Consumer(filters, self._settings)
+        consumer = kind(filters, self._settings)
         group = self._groups.setdefault(filters, Group(filters))
         self.flush(now)  # what it is told of begins with everything said: a filter may be passed or failed since
         seq = self._resumable(cursor)

@@ -27,6 +27,7 @@ DECLARED_OPEN = {
     "DELETE /v1/session",
     "GET /",
     "GET /static/{name}",
+    "GET /asyncapi.yaml",
 }
 """What anybody may ask. A route that is not named here must name a permission."""
 ROUTES = table(page.ROUTES).all

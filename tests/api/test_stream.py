@@ -88,8 +88,8 @@ def test_a_stream_begins_with_everything(site: Site, shared: Path) -> None:
         assert reader.latitude("PCC.CSO-014") == 52.57
         for feature in json.loads(first.data)["features"]:
             check_feature(feature)
-        site.position("bcn-14", 52.58)
-        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.58)
+        site.position("bcn-14", 52.5701)
+        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.5701)
         check_feature(reader.units["PCC.CSO-014"])
         site.press("bcn-15")
         read_until(events, reader, lambda: bool(reader.urgent["emergency"]))
@@ -115,7 +115,7 @@ def test_cut_off_again_and_again(site: Site) -> None:
         """Thirty seconds of a busy night in two."""
         for step in range(60):
             for device, lat in (("bcn-14", 52.0), ("bcn-15", 52.3), ("bcn-1187", 52.6)):
-                site.position(device, round(lat + step / 1000, 3))
+                site.position(device, round(lat + step / 20_000, 5))
             site.status(2 + step % 2, 2341014)
             if step % 10 == 0:
                 with site.client(token) as client:
@@ -138,7 +138,7 @@ def test_cut_off_again_and_again(site: Site) -> None:
         cuts += 1
     work.join()
     with following(site, token, reader.cursor) as events:
-        last = {"PCC.CSO-014": 52.059, "PCC.CSO-015": 52.359, "CAMBS.PC-1187": 52.659}
+        last = {"PCC.CSO-014": 52.00295, "PCC.CSO-015": 52.30295, "CAMBS.PC-1187": 52.60295}
         settled = lambda: all(reader.latitude(unit) == lat for unit, lat in last.items())  # noqa: E731
         read_until(events, reader, lambda: settled() and reader.urgent["duty"][-1:] == [("PCC.CSO-014", 3)])
     assert cuts >= 3
@@ -178,8 +178,8 @@ def test_a_restart_keeps_the_stream(tmp_path: Path) -> None:
     with site, following(site, token, reader.cursor) as events:
         read_until(events, reader, lambda: ("PCC.CSO-014", 6) in reader.urgent["duty"])
         read_until(events, reader, lambda: bool(reader.urgent["emergency"]))
-        site.position("bcn-14", 52.60)
-        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.60)
+        site.position("bcn-14", 52.5701)
+        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.5701)
         assert reader.snapshots == 1
         with site.client(token) as client:
             (still,) = client.get("/v1/emergencies").json()["emergencies"]

@@ -13,11 +13,11 @@ HERE = Path(__file__).parent
 INSTALL_S = 120.0
 
 
-def packages() -> Path:
+def packages(here: Path = HERE) -> Path:
     """The folder whose node_modules has what package-lock.json names; OSError where it can't be installed."""
     if not (shutil.which("node") and shutil.which("npm")):
         raise FileNotFoundError("node and npm")
-    lock = (HERE / "package-lock.json").read_bytes()
+    lock = (here / "package-lock.json").read_bytes()
     folder = (
         Path(os.environ.get("LAPEL_NODE_DIR", HERE.parents[1] / "var"))
         / f"node-{hashlib.sha256(lock).hexdigest()[:12]}"
@@ -27,7 +27,7 @@ def packages() -> Path:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not (folder / "done").exists():
             for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder)
+                shutil.copy(here / name, folder)
             words = ["npm", "ci", "--omit=optional", "--no-audit", "--no-fund", "--ignore-scripts"]
             done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S)
             if done.returncode:

@@ -1,0 +1,51 @@
+"""A consumer behind a WebSocket: the same queue and the same rules, other bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.feed.batches import frames
+from gateway.feed.consumer import Consumer
+from gateway.feed.filters import Filters
+from gateway.feed.settings import FeedSettings
+
+TOLD_KEPT = 10_000
+
+
+class Batches:
+    """Frames made once for all who are sent the same chunk; which cursor told which emergency."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, str] = {}
+        self._chunk, self._made = b"", b""
+
+    def of(self, chunk: bytes) -> bytes:
+        """The frames of a chunk: consumers with one subscription are offered one and the same, in turn."""
+        if chunk is not self._chunk:
+            made, told = frames(chunk)
+            self._chunk, self._made = chunk, made
+            self._remember(told)
+        return self._made
+
+    def _remember(self, told: dict[str, str]) -> None:
+        self.told.update(told)
+        while len(self.told) > TOLD_KEPT:
+            del self.told[next(iter(self.told))]
+
+
+class BatchConsumer(Consumer):
+    """Iterate over it for chunks of frames."""
+
+    def __init__(
+        self, filters: Filters, settings: FeedSettings, batches: Batches, pulse: Callable[[str], bytes]
+    ) -> None:
+        super().__init__(filters, settings)
+        self._batches, self._pulse = batches, pulse
+
+    def dress(self, chunk: bytes) -> bytes:
+        """As frames."""
+        return self._batches.of(chunk)
+
+    def note(self, comment: bytes) -> None:
+        """A heartbeat, with more in it than the comment has."""
+        super().note(self._pulse(comment.decode().removeprefix(": heartbeat ").strip()))

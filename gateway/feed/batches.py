@@ -1,0 +1,151 @@
+"""The stream as WebSocket messages (RFC 6455 section 5.2), made of its server-sent events. Pure.
+
+A server's frames carry no mask, so one consumer's bytes are every consumer's: what is made here goes out
+with one write. Emergencies are messages of their own; all else of one tick is one batch.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from gateway.feed import sse
+from gateway.feed.emergencies import EmergencyRecord
+from gateway.feed.encode import Feature
+
+FINAL_TEXT, FINAL_CLOSE = 0x81, 0x88
+SHORT, MEDIUM = 126, 1 << 16
+REASON_OCTETS = 123
+"""What a close frame has room for (RFC 6455 section 5.5: 125 octets, two of them the code)."""
+TRY_AGAIN_LATER, GOING_AWAY, POLICY, NORMAL = 1013, 1001, 1008, 1000
+_ENCODER = msgspec.json.Encoder()
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first message: who serves, where the stream stands, from where on it can be resumed."""
+
+    epoch: str
+    seq: int
+    oldest: int
+    instance: str
+    heartbeat_s: float
+    v: int = 1
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """Every unit wanted and every open emergency: what was known before is void."""
+
+    epoch: str
+    seq: int
+    features: list[Feature]
+    emergencies: list[EmergencyRecord]
+    v: int = 1
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One record: of a `position` the whole Feature, of all else the record as server-sent events have it."""
+
+    seq: int
+    event: Literal["position", "duty", "removed", "message", "proven", "reach", "emergency"]
+    record: msgspec.Raw
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch"):
+    """The records of a tick, or of what was missed; seq is the last one's."""
+
+    epoch: str
+    seq: int
+    records: list[Record]
+    v: int = 1
+
+
+class Alarm(EmergencyRecord, frozen=True, tag="emergency", omit_defaults=True, kw_only=True):
+    """An emergency as it stands now, by itself and at once; to be answered with `ack` of its seq."""
+
+    epoch: str
+
+
+class Input(msgspec.Struct, frozen=True):
+    """What an input says of itself, and when it last heard something."""
+
+    state: str
+    last: datetime | None
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """The feed is alive: its clock, where the stream stands, how its inputs are."""
+
+    at: str
+    epoch: str
+    seq: int
+    inputs: dict[str, Input]
+    v: int = 1
+
+
+def frame(message: bytes, first: int = FINAL_TEXT) -> bytes:
+    """One whole, unmasked frame (RFC 6455 section 5.2)."""
+    octets = len(message)
+    if octets < SHORT:
+        return bytes((first, octets)) + message
+    if octets < MEDIUM:
+        return struct.pack(">BBH", first, SHORT, octets) + message
+    return struct.pack(">BBQ", first, SHORT + 1, octets) + message
+
+
+def close(code: int, reason: str) -> bytes:
+    """A close frame with its code and reason (RFC 6455 section 5.5.1)."""
+    return frame(struct.pack(">H", code) + short(reason), FINAL_CLOSE)
+
+
+def short(reason: str) -> bytes:
+    """As much of a reason as a close frame takes, in whole characters."""
+    return reason.encode(errors="replace")[:REASON_OCTETS].decode(errors="ignore").encode()
+
+
+def said(message: Hello | Heartbeat) -> bytes:
+    """One message, framed."""
+    return frame(_ENCODER.encode(message))
+
+
+def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
+    """The frames of a chunk of server-sent events, and which cursor told which emergency."""
+    made: list[bytes] = []
+    records: list[sse.Block] = []
+    told: dict[str, str] = {}
+    for block in sse.blocks(chunk):
+        if block.event not in ("emergency", "snapshot"):
+            records.append(block)
+            continue
+        made += _batch(records)
+        records = []
+        made.append(_tagged(block))
+        if block.event == "emergency":
+            told[block.id] = msgspec.json.decode(block.payload, type=_Named).id
+    return b"".join([*made, *_batch(records)]), told
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+def _tagged(block: sse.Block) -> bytes:
+    """A record as a message: what it is, in which epoch, then what it has."""
+    if block.event == "snapshot":
+        return frame(b'{"type":"snapshot",' + block.payload[1:])
+    epoch = block.id.rpartition("-")[0].encode()
+    return frame(b'{"type":"emergency","epoch":"%b",%b' % (epoch, block.payload[1:]))
+
+
+def _batch(records: list[sse.Block]) -> list[bytes]:
+    if not records:
+        return []
+    epoch, _, last = records[-1].id.rpartition("-")
+    lines = [
+        b'{"seq":%b,"event":"%b","record":%b}' % (one.id.rpartition("-")[2].encode(), one.event.encode(), one.payload)
+        for one in records
+    ]
+    head = b'{"type":"batch","v":1,"epoch":"%b","seq":%b,"records":[' % (epoch.encode(), last.encode())
+    return [frame(head + b",".join(lines) + b"]}")]
