@@ -103,8 +103,6 @@ def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) 
     if as_json:
         show.json({"v": 1, "exhibit": row, "copies_wanted": found.copies, "custody": chain})
         return
-    for name, content in msgspec.to_builtins(row).items():
-        click.echo(f"{name:>14}  {'-' if content is None else content}")
-    click.echo(f"{'copies wanted':>14}  {found.copies}")
+    show.facts({**msgspec.to_builtins(row), "copies_wanted": found.copies})
     lines = [(each.n, each.log_index, rfc3339(each.at), each.kind, each.actor) for each in chain]
     show.rows(("n", "log", "at", "act", "by"), lines)
