@@ -117,11 +117,13 @@ def delete(config: str | None, data: str | None, *, as_json: bool, **words: Any)
     why["approver"] = words["approved_by"]
     disposal = fresh_id("D", datetime.now(UTC))
     with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
-        frames = erase(store, disposal, sought, why, (f"cli:{getpass.getuser()}", datetime.now(UTC)))
+        frames, missed = erase(store, disposal, sought, why, (f"cli:{getpass.getuser()}", datetime.now(UTC)))
     if as_json:
-        show.json({"v": 1, "disposal": disposal if frames else None, "frames": frames})
+        show.json({"v": 1, "disposal": disposal if frames else None, "frames": frames, "not_reached": missed})
         return
     click.echo(f"{disposal}: {frames} frames destroyed" if frames else "there is nothing of that to destroy")
+    for place in missed:
+        click.echo(f"its keys may still lie in {place}: out of reach; destroy it", err=True)
 
 
 def _sought(found: Places, words: dict[str, Any]) -> tuple[str, list[Sought]]:

@@ -65,9 +65,11 @@ class Small:
     def dispose(self, exhibit: str) -> None:
         """Its key, blob and thumbnail go, each after its entry."""
         name = ExhibitId(exhibit)
-        self.act(Act("key_destroy", "system", name, {}, {}))
+        facts = {"disposal": "D-1", "ground": "order", "not_before": "2026-01-01T00:00:00Z"}
+        for kind in ("dispose_request", "dispose_approve", "key_destroy"):
+            self.act(Act(kind, "system", name, facts, {}))
         self.lab.keyring.delete(f"identity/{exhibit}")
-        self.act(Act("dispose", "system", name, {}, {}))
+        self.act(Act("dispose", "system", name, {"disposal": "D-1"}, {}))
         self.blob(exhibit).unlink()
         (self.evidence / "thumbnails" / exhibit[-2:] / f"{exhibit}.age").unlink()
 
