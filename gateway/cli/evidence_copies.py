@@ -76,7 +76,7 @@ def _print(standings: list[Standing], wanted: int, short: int) -> None:
             click.echo(f"missing at {one.path}: {name}")
         if len(one.missing) > LISTED:
             click.echo(f"missing at {one.path}: {len(one.missing) - LISTED} more (--json names all)")
-    click.echo(f"{wanted} copies wanted of each; {short} exhibits have fewer")
+    click.echo(f"copies wanted of each: {wanted}; exhibits that have fewer: {short}")
 
 
 @click.command("promote")

@@ -75,6 +75,14 @@ def test_what_an_exhibit_is_in_words(lapel: Lapel, store: Path) -> None:
     assert "()" not in out
 
 
+def test_copies_are_held_against_what_a_configuration_wants(lapel: Lapel, store: Path) -> None:
+    """Without one there is only what is verified."""
+    file = store.parent / "plain.toml"
+    file.write_text(f'[gateway]\ndata = "{store}"\n[log]\norigin = "lapel.test/log"\n')
+    assert "1/1" not in lapel("evidence", "list", "--data", store).out
+    assert "1/1" in lapel("evidence", "list", "-c", file).out
+
+
 def test_the_steps_that_a_verdict_names(lapel: Lapel, store: Path) -> None:
     """Command and options that `integrity` names are ones that there are."""
     exhibit = newest(lapel, store)
