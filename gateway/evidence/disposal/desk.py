@@ -176,7 +176,7 @@ class Desk:
             return
         left = {near.id for row in rows for near in together.family(row, self.shelf, self.log)} - set(asked.exhibits)
         if left:
-            raise OverruledError(f"these go together with it, or `alone` (--alone) says why not: {', '.join(sorted(left))}")
+            raise OverruledError(f"these go together with it, or `alone` says why not: {', '.join(sorted(left))}")
 
     def _not_before(self) -> str:
         return rfc3339(self.now + self.grace)
