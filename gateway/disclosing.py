@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.backup import key_backups
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.errors import EvidenceError
 from gateway.evidence.log.disk import Disk
@@ -26,6 +27,7 @@ from gateway.history_half import entries_of
 from gateway.outlets.settings import TimestampSettings
 from gateway.pipeline.journal import hour_of
 from gateway.store.keyring import Keyring
+from gateway.store.wrapped import read_wrapped
 
 
 class Disclosed(msgspec.Struct, frozen=True):
@@ -83,12 +85,20 @@ def disclose(
 
 def erase(
     store: Records, disposal: str, sought: Sequence[Sought], why: dict[str, Any], by: tuple[str, datetime]
-) -> int:
-    """Destroy frames and salts for good, on record; how many."""
+) -> tuple[int, list[str]]:
+    """Destroy frames and salts for good, on record, their keys in every backup too; how many, what was not reached."""
     actor, now = by
     with journal_keys(store) as (directory, keys):
+        before = _held(directory)
         eraser = eraser_of(store, directory, keys)
-        return eraser.erase(disposal, sought, why, actor, hour_of(now)[:10])
+        frames = eraser.erase(disposal, sought, why, actor, hour_of(now)[:10])
+        gone = before - _held(directory)
+        return frames, key_backups.unreached(directory.parent, sorted(gone))
+
+
+def _held(directory: Path) -> set[str]:
+    path = directory / "keys.db"
+    return {row.name for row in read_wrapped(path)} if path.exists() else set()
 
 
 def eraser_of(store: Records, directory: Path, keys: JournalKeys) -> Eraser:

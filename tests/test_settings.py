@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,9 @@ def test_the_commented_example_is_good_and_says_the_defaults() -> None:
     from_file = configuration.load(EXAMPLE)
     defaults = configuration.Settings()
     for section in (
+        "devices",
+        "dispatch",
+        "timestamp",
         "broker",
         "store",
         "evidence",
@@ -49,6 +54,26 @@ def test_the_commented_example_is_good_and_says_the_defaults() -> None:
     ):
         assert getattr(from_file, section) == getattr(defaults, section), section
     assert [driver.kind for driver in from_file.driver] == ["beacon", "camera"]
+
+
+def keys_shown() -> dict[str, set[str]]:
+    """By section, every key that the example names, set or commented out, in the lines where it would stand."""
+    section, found = "", dict[str, set[str]]()
+    for line in EXAMPLE.read_text("utf-8").splitlines():
+        if begun := re.match(r"(?:# )?\[\[?([a-z_.]+)\]\]?", line):
+            section = begun[1]
+        found.setdefault(section, set()).update(re.findall(r"^(?:# )?([a-z_]+) = ", line))
+    return found
+
+
+def test_the_commented_example_names_every_key() -> None:
+    """A key that nobody can read of is a key that nobody sets."""
+    shown = keys_shown()
+    for field in msgspec.structs.fields(configuration.Settings):
+        if field.name in shown and field.name != "driver":
+            wanted = {key.encode_name for key in msgspec.structs.fields(field.type)}
+            tables = {each.partition(".")[2] for each in shown if each.startswith(f"{field.name}.")}
+            assert wanted - shown[field.name] - tables == set(), field.name
 
 
 def test_an_empty_file_is_a_gateway_on_defaults(tmp_path: Path) -> None:

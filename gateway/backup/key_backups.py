@@ -20,9 +20,10 @@ from gateway.domain.time import rfc3339
 from gateway.errors import ConfigError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of
-from gateway.store.wrapped import read_wrapped
+from gateway.store.wrapped import Wrapped, read_wrapped
 
 LIST, LOCK = "key-backups.json", "key-backups.lock"
+KEYS = ("evidence/keys.db", "journal/keys.db")
 
 
 class KeyBackup(msgspec.Struct, frozen=True):
@@ -75,10 +76,15 @@ def make(store: Path, origin: str, folder: Path, at: datetime, disk: Disk | None
         name = backup_id(at, "K")
         made = KeyBackup(name, str(folder / f"{name}.keys"), rfc3339(at))
         _write(store, [*known(store), *_unlisted(store, folder, origin), made], disk)
-        rows = tuple(read_wrapped(store / "evidence" / "keys.db"))
+        rows = tuple(row for each in KEYS for row in _rows(store / each))
         file = KeysFile(KeysHead(name, origin, made.at, len(rows)), rows)
         put(Path(made.path), file, disk)
     return made, file
+
+
+def _rows(path: Path) -> list[Wrapped]:
+    """The journal has no keys before its first frame; the evidence store always has some."""
+    return read_wrapped(path) if path.exists() or path.parent.name == "evidence" else []
 
 
 def _unlisted(store: Path, folder: Path, origin: str) -> list[KeyBackup]:
@@ -138,7 +144,11 @@ class KeyBackupPlace:
         return os.access(self._backup.path, os.R_OK | os.W_OK)
 
     def forget_key(self, name: str) -> bool:
-        """Write the file anew without this key, durable on return; whether it held it.
+        """Write the file anew without this key, durable on return; whether it held it."""
+        return self.forget_keys([name])
+
+    def forget_keys(self, names: Sequence[str]) -> bool:
+        """Write the file anew without these keys, durable on return; whether it held any.
 
         OSError or StoreBusyError: not now; it is out of reach, or nobody knows what a damaged file holds.
         """
@@ -149,7 +159,7 @@ class KeyBackupPlace:
                 file = read_keys(path)
             except VerificationError as wrong:
                 raise StoreBusyError(str(wrong)) from wrong
-            fewer = file.without(name)
+            fewer = file.without(*names)
             if len(fewer.rows) == len(file.rows):
                 return False
             put(path, fewer, self._disk)
@@ -159,6 +169,17 @@ class KeyBackupPlace:
         """There are no files of exhibits here."""
         del relative
         return False
+
+
+def unreached(store: Path, names: Sequence[str]) -> list[str]:
+    """Take destroyed keys out of every backup; those that could not be reached, by name."""
+    missed = []
+    for place in places(store) if names else []:
+        try:
+            place.forget_keys(names)
+        except (OSError, StoreBusyError):
+            missed.append(place.name)
+    return missed
 
 
 def places(store: Path) -> list[KeyBackupPlace]:

@@ -65,6 +65,13 @@ def lapel() -> None:
     """Gateway between officers' devices, the evidence store and the position feed."""
 
 
+def _said(wrong: GatewayError | OSError) -> str:
+    """What went wrong; of the system's own errors the file and the reason."""
+    if isinstance(wrong, OSError) and wrong.filename is not None and wrong.strerror:
+        return f"{wrong.filename}: {wrong.strerror}"
+    return str(wrong)
+
+
 def main() -> None:
     """Run the command line; exit 0 done, 1 failed, 2 config or usage, 3 integrity failure."""
     try:
@@ -83,5 +90,5 @@ def main() -> None:
         click.echo(str(wrong), err=True)
         sys.exit(INTEGRITY)
     except (GatewayError, OSError) as wrong:
-        click.echo(str(wrong), err=True)
+        click.echo(_said(wrong), err=True)
         sys.exit(FAILED)

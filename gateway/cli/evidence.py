@@ -68,11 +68,11 @@ def list_(limit: int, config: str | None, data: str | None, *, as_json: bool) ->
         show.json({"v": 1, "total": total, "copies_wanted": found.copies, "exhibits": rows})
         return
     columns = ("exhibit", "recorded", "camera", "held by", "bytes", "log", "copies", "state", "remarks")
-    show.rows(columns, (_line(row, found.copies) for row in rows))
+    show.rows(columns, (_line(row, None if config is None else found.copies) for row in rows))
     click.echo(f"{len(rows)} of {total} exhibits")
 
 
-def _line(row: Exhibit, wanted: int) -> tuple[object, ...]:
+def _line(row: Exhibit, wanted: int | None) -> tuple[object, ...]:
     if row.disposed_at:
         state = "disposed"
     elif row.gone:
@@ -83,7 +83,8 @@ def _line(row: Exhibit, wanted: int) -> tuple[object, ...]:
         state = "sealed" if row.complete else "sealed, incomplete"
         state += f", {row.playable}" if row.playable in ("partial", "unplayable") else ""
     recorded = rfc3339(row.started_at) if row.started_at else None
-    copies_ = f"{row.copies or 1}/{wanted}" if row.sealed_at and not row.disposed_at else None
+    of = "" if wanted is None else f"/{wanted}"  # without a configuration nobody says how many are wanted
+    copies_ = f"{row.copies or 1}{of}" if row.sealed_at and not row.disposed_at else None
     return (row.id, recorded, row.device, row.holder, row.size, row.log_index, copies_, state, " ".join(row.flags))
 
 
@@ -103,8 +104,6 @@ def show_(exhibit: str, config: str | None, data: str | None, *, as_json: bool) 
     if as_json:
         show.json({"v": 1, "exhibit": row, "copies_wanted": found.copies, "custody": chain})
         return
-    for name, content in msgspec.to_builtins(row).items():
-        click.echo(f"{name:>14}  {'-' if content is None else content}")
-    click.echo(f"{'copies wanted':>14}  {found.copies}")
+    show.facts({**msgspec.to_builtins(row), "copies_wanted": None if config is None else found.copies})
     lines = [(each.n, each.log_index, rfc3339(each.at), each.kind, each.actor) for each in chain]
     show.rows(("n", "log", "at", "act", "by"), lines)

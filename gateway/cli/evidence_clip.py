@@ -24,6 +24,7 @@ from gateway.observe import SystemClock
 
 PATIENCE_S = 60.0
 AGAIN_S = 1.0
+OPTIONS = {"from_s": "--from", "to_s": "--to", "at_s": "--at", "purpose": "--purpose"}
 
 
 @click.command()
@@ -65,13 +66,21 @@ def _made(wish: Wish, config: str | None, data: str | None, *, as_json: bool) ->
     if config is not None:
         settings = configuration.load(config)
         media, limits = settings.media, settings.store
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         deriving = deriver(store, media, limits, SystemClock())
         try:
             job = _finished(deriving, deriving.ask(wish))
-        except (WishError, StoreBusyError) as wrong:
+        except WishError as wrong:
+            raise _refused(str(wrong)) from wrong
+        except StoreBusyError as wrong:
             raise click.ClickException(str(wrong)) from wrong
         _say(store, job, as_json=as_json)
+
+
+def _refused(reason: str) -> click.ClickException:
+    """A usage error where an option is wrong, under the option's name; else the master is."""
+    field, _colon, problem = reason.partition(": ")
+    return click.UsageError(f"{OPTIONS[field]}: {problem}") if field in OPTIONS else click.ClickException(reason)
 
 
 def _finished(deriving: Deriver, job: DeriveJob) -> DeriveJob:

@@ -76,7 +76,7 @@ def _print(standings: list[Standing], wanted: int, short: int) -> None:
             click.echo(f"missing at {one.path}: {name}")
         if len(one.missing) > LISTED:
             click.echo(f"missing at {one.path}: {len(one.missing) - LISTED} more (--json names all)")
-    click.echo(f"{wanted} copies wanted of each; {short} exhibits have fewer")
+    click.echo(f"copies wanted of each: {wanted}; exhibits that have fewer: {short}")
 
 
 @click.command("promote")
@@ -100,7 +100,7 @@ def _tell(place: str, made: Promoted) -> None:
         click.echo(
             f"{made.unnamed} blobs whose seal was not copied lie in evidence/unnamed; their cameras have them yet"
         )
-    click.echo("Now: put kek-*.key and log.key where [evidence] keys says (default DIR/keys),")
+    click.echo("Now: put the key files (kek-*.key, the log's) where [evidence] keys says (default DIR/keys),")
     click.echo(f'set [gateway] data = "{place}", run `lapel evidence verify`, start the gateway.')
     click.echo("Where witnesses saw more of the log than was copied, it says so, and `lapel log recover` goes on.")
     for name in made.lacking:

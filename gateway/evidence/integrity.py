@@ -86,7 +86,10 @@ def _file(row: Exhibit, checked: Checked | None) -> Verdict:
     path = f"evidence/blobs/{blob[:2]}/{blob[2:4]}/{blob}.age"
     how = [
         f"sha256sum {path}    must print blob_sha256 of the seal in the log",
-        f"lapel keys identity {row.id} > id.txt; age -d -i id.txt {path} | sha256sum    must print its sha256",
+        (
+            f"lapel keys identity {row.id} --purpose P > id.txt; age -d -i id.txt {path} | sha256sum"
+            "    must print its sha256"
+        ),
     ]
     facts = {"blob_sha256": row.blob_sha256, "sha256": row.sha256}
     if checked is None or checked.at is None:

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backup.key_backups import LIST, KeyBackup, enlist, forget, keep_newest, known, make, places, turn
+from gateway.backup.key_backups import (
+    LIST,
+    KeyBackup,
+    enlist,
+    forget,
+    keep_newest,
+    known,
+    make,
+    places,
+    turn,
+    unreached,
+)
 from gateway.backup.keys_file import KeysFile, KeysHead, parse_keys, print_keys, read_keys, remove
 from gateway.errors import ConfigError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
@@ -208,3 +219,16 @@ def test_places_and_lists_that_are_refused(small: Small) -> None:
     (small.data / LIST).write_text("{")
     with pytest.raises(IntegrityError, match=LIST):
         places(small.data)
+
+
+def test_the_journal_has_its_keys_in_it_too(small: Small) -> None:
+    """Destroyed ones leave every backup; one that is out of reach is named."""
+    write_wrapped(small.data / "journal/keys.db", [Wrapped(f"journal/2026-11-21/{n}", "kek-1", b"x") for n in "ab"])
+    first, away = back_up(small), back_up(small)
+    names = [row.name for row in read_keys(Path(first.path)).rows]
+    assert names[-2:] == ["journal/2026-11-21/a", "journal/2026-11-21/b"]
+    os.rename(away.path, small.folder / "drawer")
+    missed = unreached(small.data, ["journal/2026-11-21/a"])
+    assert [row.name for row in read_keys(Path(first.path)).rows] == [name for name in names if not name.endswith("/a")]
+    assert [away.id in each for each in missed] == [True]
+    assert unreached(small.data, []) == []

@@ -22,6 +22,7 @@ from gateway.evidence.log.disk import Disk
 from gateway.evidence.verify.completeness import completeness
 from gateway.evidence_half import records_at
 from gateway.observe import SystemClock
+from gateway.store.wrapped import Wrapped, read_wrapped, write_wrapped
 from tests.backup.lab import FaultyDisk, Small
 from tests.evidence.log.lab import ORIGIN, CrashError
 
@@ -251,3 +252,15 @@ def test_keys_of_another_log_are_refused(small: Small) -> None:
     with pytest.raises(ConfigError, match=r"is of else\.test/log"):
         restoring.restore(opened(small.folder / "backup"), small.folder / "r", wrong, None, mark_of(small))
     assert not (small.folder / "r").exists()
+
+
+def test_the_journals_keys_come_back_to_the_journal(small: Small) -> None:
+    """Without them its frames would be there, and nobody could read them."""
+    row = Wrapped("journal/2026-11-21/0011223344556677", "kek-1", b"sealed")
+    write_wrapped(small.data / "journal/keys.db", [row])
+    small.backup()
+    put = put_back(small, keys_of(small))
+    target = small.folder / "restored"
+    assert read_wrapped(target / "journal/keys.db") == [row]
+    assert row not in read_wrapped(target / "evidence/keys.db")
+    assert put.found is not None

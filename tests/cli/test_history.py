@@ -137,8 +137,12 @@ def test_deleted_for_good_and_the_others_still_proved(lapel: Lapel, heard: Path,
     before = tmp_path / "before"
     lapel("history", "prove", "--device", "bcn-1", *SPAN, "-o", before, *WORDS, "--data", heard)
     words = ("--reason", "erasure asked for", "--by", "P-0014", "--approved-by", "P-0015", "--data", heard)
+    assert lapel("keys", "backup", "-o", tmp_path / "keys", "--data", heard).code == 0
+    saved = next((tmp_path / "keys").glob("K-*.keys"))
+    frames_saved = saved.read_bytes().count(b'"journal/')
     done = lapel("history", "delete", "--device", "bcn-1", *SPAN, *words, "--json")
-    assert (done.code, done.json["frames"]) == (0, 5), done.err
+    assert (done.code, done.json["frames"], done.json["not_reached"]) == (0, 5, []), done.err
+    assert 0 < saved.read_bytes().count(b'"journal/') < frames_saved
     again = lapel("history", "delete", "--device", "bcn-1", *SPAN, *words, "--json")
     assert (again.code, again.json["frames"]) == (0, 0)
     trust = pinned(lapel, heard, tmp_path)

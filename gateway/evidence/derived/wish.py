@@ -67,10 +67,12 @@ class Wish(msgspec.Struct, frozen=True):
         if self.recipe in CLIPS:
             begin, end = _second(self.from_s, "from_s"), _second(self.to_s, "to_s")
             if end <= begin:
-                raise WishError(f"to_s: {end:g} is not behind from_s {begin:g}")
+                raise WishError(f"to_s: {end:g} is not behind {begin:g}, where it begins")
             _inside(begin, duration_s, "from_s")
         elif self.recipe == "still":
             _inside(_second(self.at_s, "at_s"), duration_s, "at_s")
+        elif self.at_s is not None:
+            raise WishError(f"at_s: {self.recipe} is made of the whole; a still has a second of its own")
 
 
 def _second(value: float | None, name: str) -> float:
@@ -193,7 +195,7 @@ def _name(master: Exhibit, wish: Wish, made: Made) -> str:
     stem = PurePath(master.name or master.id).stem[:100]
     if made.from_s is not None and made.to_s is not None:
         return f"{stem}-clip-{made.from_s:.3f}-{made.to_s:.3f}"
-    return f"{stem}-still-{wish.at_s:.3f}" if wish.at_s is not None else f"{stem}-{wish.recipe.replace('_', '-')}"
+    return f"{stem}-still-{wish.at_s:.3f}" if wish.recipe == "still" else f"{stem}-{wish.recipe.replace('_', '-')}"
 
 
 def _print(moment: datetime | None) -> str | None:

@@ -41,6 +41,7 @@ CLIP = Wish("X-1", "clip_copy", "trial", "u1", 3.0, 5.5)
         (Wish("X-1", "clip_copy", "p", "u1", -1, 13), "from_s"),
         (Wish("X-1", "still", "p", "u1"), "at_s"),
         (Wish("X-1", "still", "p", "u1", at_s=12.5), "behind the end"),
+        (Wish("X-1", "h264_copy", "p", "u1", at_s=2.0), "at_s: h264_copy is made of the whole"),
     ],
 )
 def test_what_cannot_be_asked(wish: Wish, said: str) -> None:
