@@ -65,7 +65,7 @@ def _made(wish: Wish, config: str | None, data: str | None, *, as_json: bool) ->
     if config is not None:
         settings = configuration.load(config)
         media, limits = settings.media, settings.store
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         deriving = deriver(store, media, limits, SystemClock())
         try:
             job = _finished(deriving, deriving.ask(wish))

@@ -70,7 +70,7 @@ def prove(config: str | None, data: str | None, *, target: Path, as_json: bool, 
     name, sought = _sought(found, words)
     said = {each: words[each] for each in ("purpose", "recipient", "legal_gateway")}
     asked = Asked(fresh_id("E", datetime.now(UTC)), name, actor=f"cli:{getpass.getuser()}", **said)
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         done = disclose(store, log, asked, sought, target, (decoded, words["patience_s"]))
     if as_json:
         show.json({"v": 1, **{each: getattr(done, each) for each in done.__struct_fields__}})
@@ -116,7 +116,7 @@ def delete(config: str | None, data: str | None, *, as_json: bool, **words: Any)
     why = {"whose": name, "spans": spans, "reason": words["reason"], "requester": words["by"]}
     why["approver"] = words["approved_by"]
     disposal = fresh_id("D", datetime.now(UTC))
-    with records_at(found.evidence, found.keys, found.origin) as store:
+    with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         frames = erase(store, disposal, sought, why, (f"cli:{getpass.getuser()}", datetime.now(UTC)))
     if as_json:
         show.json({"v": 1, "disposal": disposal if frames else None, "frames": frames})
