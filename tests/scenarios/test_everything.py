@@ -30,6 +30,18 @@ from tests.scenarios.gateway_process import GatewayProcess, configuration, mosqu
 from tests.site import command
 
 WHY = ("--reason", "yearly")
+ROSTER = """v = 1
+[[person]]
+id = "P-0014"
+name = "Officer 14"
+agency = "PCC"
+role = "CSO"
+[[person]]
+id = "P-0015"
+name = "Officer 15"
+agency = "PCC"
+role = "CSO"
+"""
 TERMS = {"purpose": "trial", "recipient": "CPS", "legal_gateway": "s.35 DPA"}
 
 
@@ -56,6 +68,9 @@ class Store:
     def begin(self) -> None:
         """The gateway's first start; two people's accounts; the camera pins the first key."""
         self.gateway.start().ready()
+        roster = self.folder / "roster.toml"
+        roster.write_text(ROSTER)
+        self.lapel("roster", "import", roster)
         self.tokens = {user: self.gateway.token(user) for user in ("alice", "bob")}
         shutil.copy(self.data / "evidence/log/log.vkey", self.pin)
         self.camera.start()
@@ -215,7 +230,10 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     track = ["--from", begun, "--until", datetime.now(UTC).isoformat()]
     words = [f"--{name.replace('_', '-')}={said}" for name, said in TERMS.items()]
     store.lapel("history", "prove", *track, "--device", "bcn-1", "-o", store.folder / "track", *words)
-    people = ["--reason", "asked", "--by", "carol", "--approved-by", "dave"]
+    people = ["--reason", "asked", "--by", "P-0014", "--approved-by", "P-0015"]
+    published = store.folder / "published"
+    published.write_text(command("trust", "print", "-c", store.gateway.config))
+    assert json.loads(command("history", "verify", store.folder / "track", "--trust", published, "--json"))["ok"]
     store.lapel("history", "delete", *track, "--device", "bcn-2", *people)
     store.disposed(first, clip)
     assert store.lapel("evidence", "reconcile")["items"] == []
