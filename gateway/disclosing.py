@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.backup.journal_keys import BackedUpKeys
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.errors import EvidenceError
 from gateway.evidence.log.disk import Disk
@@ -47,7 +48,7 @@ def journal_keys(store: Records) -> Iterator[tuple[Path, JournalKeys]]:
     keyring = Keyring(directory / "keys.db", store.keystore)
     keyring.open()
     try:
-        yield directory, JournalKeys(keyring)
+        yield directory, BackedUpKeys(keyring, directory.parent)
     finally:
         keyring.close()
 

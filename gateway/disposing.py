@@ -98,6 +98,4 @@ def disposing(
     desk = Desk(records.catalogue, records.custody, clock, timedelta(days=retention.grace_days))
     evidence, files = records.custody.directory, DiskFiles()
     store = StorePlace(evidence, records.keyring, files)
-    return Disposing(
-        desk, Execution(desk, store, records.keyring, copies, key_backups, Working(evidence, files))
-    )
+    return Disposing(desk, Execution(desk, store, records.keyring, copies, key_backups, Working(evidence, files)))

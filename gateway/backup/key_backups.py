@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +36,12 @@ class KeyBackup(msgspec.Struct, frozen=True):
 class _List(msgspec.Struct, frozen=True):
     backups: tuple[KeyBackup, ...] = ()
     v: int = 1
+
+
+def keyrings(store: Path) -> list[Path]:
+    """Where wrapped keys lie: those of exhibits and details, and those of the position history where there is any."""
+    journal = store / "journal" / "keys.db"
+    return [store / "evidence" / "keys.db", *([journal] if journal.exists() else [])]
 
 
 @contextlib.contextmanager
@@ -75,7 +81,7 @@ def make(store: Path, origin: str, folder: Path, at: datetime, disk: Disk | None
         name = backup_id(at, "K")
         made = KeyBackup(name, str(folder / f"{name}.keys"), rfc3339(at))
         _write(store, [*known(store), *_unlisted(store, folder, origin), made], disk)
-        rows = tuple(read_wrapped(store / "evidence" / "keys.db"))
+        rows = tuple(row for path in keyrings(store) for row in read_wrapped(path))
         file = KeysFile(KeysHead(name, origin, made.at, len(rows)), rows)
         put(Path(made.path), file, disk)
     return made, file
@@ -138,7 +144,11 @@ class KeyBackupPlace:
         return os.access(self._backup.path, os.R_OK | os.W_OK)
 
     def forget_key(self, name: str) -> bool:
-        """Write the file anew without this key, durable on return; whether it held it.
+        """Write the file anew without this key, durable on return; whether it held it. As `forget_keys`."""
+        return self.forget_keys({name})
+
+    def forget_keys(self, names: Collection[str]) -> bool:
+        """Write the file anew without these keys, durable on return; whether it held any.
 
         OSError or StoreBusyError: not now; it is out of reach, or nobody knows what a damaged file holds.
         """
@@ -149,7 +159,7 @@ class KeyBackupPlace:
                 file = read_keys(path)
             except VerificationError as wrong:
                 raise StoreBusyError(str(wrong)) from wrong
-            fewer = file.without(name)
+            fewer = file.without(names)
             if len(fewer.rows) == len(file.rows):
                 return False
             put(path, fewer, self._disk)

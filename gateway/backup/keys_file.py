@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -35,9 +35,9 @@ class KeysFile(msgspec.Struct, frozen=True):
     head: KeysHead
     rows: tuple[Wrapped, ...]
 
-    def without(self, name: str) -> KeysFile:
-        """The same without one key."""
-        rows = tuple(row for row in self.rows if row.name != name)
+    def without(self, names: Collection[str]) -> KeysFile:
+        """The same without these keys."""
+        rows = tuple(row for row in self.rows if row.name not in names)
         return KeysFile(msgspec.structs.replace(self.head, names=len(rows)), rows)
 
 

@@ -25,7 +25,7 @@ from gateway.evidence.verify.report import Finding, Report
 from gateway.evidence.verify.store import verify_store
 from gateway.store.wrapped import Wrapped, write_wrapped
 
-UNDER_WAY = ".restoring"
+UNDER_WAY, HISTORY = ".restoring", "journal/"
 NEVER = frozenset({"feed/mark.json"})
 """With its numbers reserved anew a stream would use them twice: without them the feed begins a new epoch."""
 
@@ -106,7 +106,13 @@ class Restoring:
             self._gaps.append(Gap("evidence/keys.db", f"left out: which keys were destroyed cannot be read: {wrong}"))
             return
         rows = [row for row in keys.rows if not _belongs_to(row, ended)]
-        path = self._fresh / "evidence" / "keys.db"
+        history = [row for row in rows if row.name.startswith(HISTORY)]
+        self._put_rows("evidence/keys.db", [row for row in rows if not row.name.startswith(HISTORY)])
+        if history:
+            self._put_rows("journal/keys.db", history)
+
+    def _put_rows(self, name: str, rows: list[Wrapped]) -> None:
+        path = self._fresh / name
         self._make(path.parent)
         write_wrapped(path, rows)
         self._disk.fsync(path)

@@ -64,10 +64,12 @@ class Small:
 
     def dispose(self, exhibit: str) -> None:
         """Its key, blob and thumbnail go, each after its entry."""
-        name = ExhibitId(exhibit)
-        self.act(Act("key_destroy", "system", name, {}, {}))
+        name, facts = ExhibitId(exhibit), {"disposal": "D-1", "ground": "order"}
+        self.act(Act("dispose_request", "officer", name, facts, {"requester": "officer"}))
+        self.act(Act("dispose_approve", "boss", name, facts, {"approver": "boss"}))
+        self.act(Act("key_destroy", "system", name, facts, {}))
         self.lab.keyring.delete(f"identity/{exhibit}")
-        self.act(Act("dispose", "system", name, {}, {}))
+        self.act(Act("dispose", "system", name, facts, {}))
         self.blob(exhibit).unlink()
         (self.evidence / "thumbnails" / exhibit[-2:] / f"{exhibit}.age").unlink()
 

@@ -202,6 +202,20 @@ def restored(store: Store, backup: Path, keys: Path, name: str) -> Path:
     return target
 
 
+def begins_again(store: Store, target: Path) -> None:
+    """A gateway in the restored store: its catalogue is made, and its history opens."""
+    folder = target.with_name("again")
+    folder.mkdir()
+    again = GatewayProcess(folder, configuration(target, 1, evidence={"keys": str(store.folder / "keys")}))
+    again.start().ready()
+    assert again.terminate() == 0
+    begun = (datetime.now(UTC) - timedelta(hours=4)).isoformat()
+    track = ["--from", begun, "--until", datetime.now(UTC).isoformat(), "--device", "bcn-1"]
+    words = [*(f"--{name.replace('_', '-')}={said}" for name, said in TERMS.items()), "--json", "-c", again.config]
+    proved = json.loads(command("history", "prove", *track, "-o", folder / "track", *words))
+    assert proved["frames"] == 10
+
+
 def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It verifies, is the same when rebuilt, reconciles, comes back from its backup, and verifies there."""
     store.begin()
@@ -244,5 +258,6 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     store.lapel("backup", "-o", backup)
     store.lapel("keys", "backup", "-o", keys)
     target = restored(store, backup, keys, "restored")
+    begins_again(store, target)
     assert store.verified(target)["disposed"] == store.verified()["disposed"]
     assert store.camera.violations == []

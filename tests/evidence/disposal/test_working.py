@@ -1,4 +1,4 @@
-"""What was made of an exhibit goes with it: exports in clear at once, and after an erasure the words of whoever asked."""
+"""What was made of an exhibit goes with it: exports in clear, and after an erasure the words of whoever asked."""
 
 from __future__ import annotations
 
