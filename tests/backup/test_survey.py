@@ -89,7 +89,7 @@ def test_what_the_log_wants_at_each_size(small: Small) -> None:
     size = len(small.lab.leaves())
     small.dispose("X-A1")
     assert blob in wanted(small.evidence, size).blobs
-    found = wanted(small.evidence, size + 1)
+    found = wanted(small.evidence, size + 3)
     assert (found.ended, blob in found.blobs, "X-A1" in found.thumbnails) == ({"X-A1"}, False, False)
     assert found.exhibits == 2
 

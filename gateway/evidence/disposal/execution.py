@@ -100,6 +100,7 @@ class Execution:
     def _destroy(self, one: Disposal) -> State:
         """The commit: one batch for all exhibits, refused by the log where a hold stands at that very moment."""
         try:
+            self._desk.check_whole(one)
             self._desk.log.record_many_now([self._key_destroy(one, part.exhibit) for part in one.parts.values()])
         except OverruledError as problem:
             # Another process was first, it was cancelled, or somebody's hold was: then a new request is needed.

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.evidence import Act
+from gateway.domain.ids import ExhibitId
+from gateway.errors import OverruledError
 from gateway.evidence.derived.wish import DeriveJob, Wish
 from gateway.evidence.disposal.execution import Execution
+from gateway.evidence.disposal.law import judged
 from gateway.evidence.disposal.working import Working
 from gateway.evidence.export.exporter import result_of
 from gateway.evidence.export.jobs import ExportJob
@@ -124,3 +128,27 @@ def test_without_an_erasure_the_job_stays(lab: Lab) -> None:
     path = derived(lab, gone, "done")
     carried_out(lab, lab.ready(gone).id)
     assert path.exists()
+
+
+def test_what_was_made_since_the_request_ends_the_disposal(lab: Lab) -> None:
+    """A clip that nobody decided about would keep what is to go: it takes a new request that names it."""
+    gone = lab.seal()
+    one = lab.ready(gone)
+    clip = lab.seal(parent=gone)
+    execution, state = carried_out(lab, one.id)
+    assert state == "cancelled"
+    assert execution.counters["ended_by_hold"] == 1
+    assert not lab.catalogue.exhibit(gone).gone
+    assert carried_out(lab, lab.ready(gone, clip).id)[1] == "done"
+    assert lab.catalogue.exhibit(clip).gone
+
+
+@pytest.mark.parametrize("kind", ["clip", "derive"])
+def test_nothing_is_made_of_what_is_gone(lab: Lab, kind: str) -> None:
+    """The log refuses it, however late; what an examination found is written all the same."""
+    gone = lab.seal()
+    carried_out(lab, lab.ready(gone).id)
+    act = Act(kind, "officer", ExhibitId(gone), {"derived": "X-NEW", "recipe": "still"}, {"purpose": "trial"})
+    with pytest.raises(OverruledError):
+        lab.custody.record_many_now([act])
+    assert not judged(Act("derive", "system", ExhibitId(gone), {"what": "media"}, {}))
