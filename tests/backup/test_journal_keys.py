@@ -10,6 +10,7 @@ import pytest
 from gateway.backup import key_backups
 from gateway.backup.journal_keys import BackedUpKeys
 from gateway.backup.keys_file import read_keys
+from gateway.errors import EvidenceError
 from gateway.store.keyring import Keyring
 from tests.backup.lab import Small
 
@@ -68,6 +69,17 @@ def test_what_is_destroyed_is_destroyed_in_the_backup(small: Small, keys: Backed
     assert f"journal/{DAY}/{gone.hex()}" not in left
     assert {f"journal/{DAY}/{kept.hex()}", "identity/X-1"} < left
     assert keys.destroy(DAY, [gone]) == 0
+
+
+def test_a_kek_that_the_newest_backup_needs(small: Small) -> None:
+    """It is not destroyed before there is a newer backup; one that cannot be read says nothing."""
+    key_backups.refuse_needed(small.data, "kek-1")
+    file = backed_up(small)
+    with pytest.raises(EvidenceError, match="lapel keys backup"):
+        key_backups.refuse_needed(small.data, "kek-1")
+    key_backups.refuse_needed(small.data, "kek-0")
+    file.write_bytes(b"rot")
+    key_backups.refuse_needed(small.data, "kek-1")
 
 
 def test_a_backup_out_of_reach_holds_nothing_up(small: Small, keys: BackedUpKeys) -> None:
