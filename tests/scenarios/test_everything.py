@@ -143,6 +143,12 @@ class Store:
         journal.close()
         keyring.close()
 
+    def rooted(self) -> bool:
+        """Whether every hour that is over has its root."""
+        now, journal = datetime.now(UTC).strftime("%Y-%m-%dT%H"), self.data / "journal"
+        hours = {path.stem[:13] for path in journal.glob("*.jrn")} - {now}
+        return hours <= {path.stem[:13] for path in journal.glob("*.leaves")}
+
     def verified(self, data: Path | None = None) -> dict[str, Any]:
         """Everything that lies there, the second place too, judged by the first key."""
         words = ["--data", data or self.data, "--keys", self.folder / "keys", "--vkey", self.pin.read_text().strip()]
@@ -202,6 +208,11 @@ def restored(store: Store, backup: Path, keys: Path, name: str) -> Path:
     return target
 
 
+def holding(folder: Path, content: bytes) -> list[Path]:
+    """Files that have it in clear."""
+    return [path for path in folder.rglob("*") if path.is_file() and content in path.read_bytes()]
+
+
 def begins_again(store: Store, target: Path) -> None:
     """A gateway in the restored store: its catalogue is made, and its history opens."""
     folder = target.with_name("again")
@@ -225,9 +236,10 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     clip = store.lapel("evidence", "clip", first, "--from", 0, "--to", 1, "--purpose", "trial")["exhibit"]["id"]
     store.until_copied(clip)
     rotated(store, "rec-4")
+    exported = store.exported(second, third)
     store.lapel("keys", "backup", "-o", keys)
     store.lapel("backup", "-o", backup)
-    exported = store.exported(second, third)
+    assert holding(backup, store.film) == []
     store.disposed(second)
     assert store.ask("alice", f"exports/{exported}", method="GET")["state"] == "removed"
     assert [path.name for path in (store.data / "evidence/exports").iterdir()] == [f"{exported}.json"]
@@ -239,7 +251,7 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     store.history(monkeypatch)
     same_when_rebuilt(store)
     store.gateway.start().ready()
-    until(lambda: list((store.data / "journal").glob("*.leaves")), 40, "the history is rooted", 0.1)
+    until(store.rooted, 60, "the history is rooted", 0.1)
     begun = (datetime.now(UTC) - timedelta(hours=4)).isoformat()
     track = ["--from", begun, "--until", datetime.now(UTC).isoformat()]
     words = [f"--{name.replace('_', '-')}={said}" for name, said in TERMS.items()]
@@ -261,3 +273,39 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     begins_again(store, target)
     assert store.verified(target)["disposed"] == store.verified()["disposed"]
     assert store.camera.violations == []
+
+
+def test_a_disposal_under_way_while_all_else_goes_on(store: Store) -> None:
+    """A second place that is away keeps it open: rebuilt, reconciled, rotated, restored; then it ends, in both."""
+    store.begin()
+    gone, kept = store.record("rec-1"), store.record("rec-2")
+    store.gateway.terminate()
+    away = store.second.rename(store.folder / "away")
+    blob = store.row(gone)["blob"]
+    name = store.lapel("evidence", "dispose", "request", gone, "--ground", "order", "--reason", "ordered")["disposal"]
+    store.gateway.start().ready()
+    store.ask("bob", f"disposals/{name['id']}/approve", {})
+    command("evidence", "dispose", "run", "-c", store.gateway.config, code=1)
+    assert store.ask("alice", f"disposals/{name['id']}", method="GET")["state"] == "under_way"
+    store.lapel("keys", "rotate", "log", *WHY)
+    store.ask("alice", f"exhibits/{kept}/hold", {"reason": "inquest"})
+    store.gateway.terminate()
+    same_when_rebuilt(store)
+    words = ["--data", store.data, "--keys", store.folder / "keys", "--json"]
+    assert json.loads(command("evidence", "verify", *words))["counts"]["disposals_under_way"] == 1
+    backup, keys = store.folder / "backup", store.folder / "key-backup"
+    store.lapel("backup", "-o", backup)
+    store.lapel("keys", "backup", "-o", keys)
+    restored(store, backup, keys, "restored")
+    assert list(away.rglob(f"{blob}.age"))
+    away.rename(store.second)
+    store.lapel("evidence", "dispose", "run")
+    assert list(store.second.rglob(f"{blob}.age")) == []
+    store.gateway.start().ready()
+    assert store.ask("alice", f"disposals/{name['id']}", method="GET")["state"] == "done"
+    size = int((store.data / "evidence/log/checkpoint").read_text().split("\n")[1])
+    there = store.second / "evidence/log/checkpoint"
+    until(lambda: int(there.read_text().split("\n")[1]) >= size, 60, "the second place is up", 0.1)
+    assert store.lapel("evidence", "reconcile")["items"] == []
+    store.gateway.terminate()
+    store.verified()
