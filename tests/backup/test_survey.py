@@ -54,6 +54,7 @@ def test_what_a_survey_finds(tmp_path: Path) -> None:
         *("evidence/details/000000.dtl", "evidence/blobs/aa/bb/x.age", "evidence/staging/X-1/run-0.rec"),
         *("evidence/former/1/lock", "cameras.db-wal", "cameras.db-shm", "feed/mark.json.tmp", "witness/witness.key"),
         *("elsewhere/kek-1.key", "elsewhere/log.txt", "copy/keys.db", "thumbnail.new"),
+        *("evidence/exports/E-1/data/X-1/master.mp4", "evidence/exports/E-1.json", "evidence/derivatives/X-2.json"),
     ]
     top = filled(tmp_path / "data", *kept, *out)
     found = list(survey(top, (top / "elsewhere",)))

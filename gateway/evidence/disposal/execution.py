@@ -146,6 +146,8 @@ class Execution:
         self.progress[row.id] = now
         if owed:
             return
+        for file in file_names(row):  # a check may have taken it back from a copy that had not forgotten it yet
+            self._store.forget_file(file)
         given_up = tuple(name for name, _ in problems)
         self._end(one, part, row, Reached(tuple(done), given_up, self._backups_left(names), self._exports(row)))
 

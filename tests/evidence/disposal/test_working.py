@@ -21,7 +21,7 @@ from gateway.evidence.export.order import Order
 from gateway.evidence.job_files import JobFiles
 from gateway.evidence.purge import StorePlace
 from gateway.evidence.vault.files import DiskFiles
-from tests.evidence.disposal.lab import FILM, Lab
+from tests.evidence.disposal.lab import FILM, CopyPlace, Lab
 
 AT = "2026-11-22T10:00:00Z"
 
@@ -152,3 +152,27 @@ def test_nothing_is_made_of_what_is_gone(lab: Lab, kind: str) -> None:
     with pytest.raises(OverruledError):
         lab.custody.record_many_now([act])
     assert not judged(Act("derive", "system", ExhibitId(gone), {"what": "media"}, {}))
+
+
+class Giving(CopyPlace):
+    """A copy from which a check gives the store its blob back, before it forgets it itself."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def forget_file(self, relative: str) -> bool:
+        """As a Place."""
+        self._path.write_bytes(b"given back")
+        return super().forget_file(relative)
+
+
+def test_a_blob_that_is_taken_back_meanwhile_goes_as_well(lab: Lab) -> None:
+    """Between the store's turn and the copy's: nothing of it lies there when the disposal ends."""
+    gone = lab.seal()
+    (path,) = (each for each in lab.files() if each.parts[-4] == "blobs")
+    one, desk = lab.ready(gone), lab.desk()
+    lab.execution(desk, Giving(path)).turn()
+    assert desk.one(one.id).state(desk.now) == "done"
+    assert not path.exists()
+    assert lab.verified().counts["disposed"] == 1
