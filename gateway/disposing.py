@@ -15,6 +15,7 @@ from gateway.evidence.custody import CustodyLog
 from gateway.evidence.disposal.desk import Desk
 from gateway.evidence.disposal.execution import Execution
 from gateway.evidence.disposal.telling import DisposalTold, told
+from gateway.evidence.disposal.working import Working
 from gateway.evidence.purge import Place, StorePlace
 from gateway.evidence.settings import RetentionSection
 from gateway.evidence.vault.files import DiskFiles
@@ -95,5 +96,6 @@ def disposing(
 ) -> Disposing:
     """The disposals of an open store; copies: its other places, key_backups: those of its wrapped keys."""
     desk = Desk(records.catalogue, records.custody, clock, timedelta(days=retention.grace_days))
-    store = StorePlace(records.custody.directory, records.keyring, DiskFiles())
-    return Disposing(desk, Execution(desk, store, records.keyring, copies, key_backups))
+    evidence, files = records.custody.directory, DiskFiles()
+    store = StorePlace(evidence, records.keyring, files)
+    return Disposing(desk, Execution(desk, store, records.keyring, copies, key_backups, Working(evidence, files)))

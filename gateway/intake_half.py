@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from gateway.backup.journal_keys import BackedUpKeys
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.crypto.keys import KeyStore
 from gateway.pipeline.group_commit import GroupCommit
@@ -29,7 +30,7 @@ async def intake_half(
     keyring = Keyring(folder / "keys.db", keystore)
     keyring.open()
     stack.callback(keyring.close)
-    keys = JournalKeys(keyring)
+    keys = BackedUpKeys(keyring, folder.parent)
     written = Journal(folder, keys)
     unread = QuarantineStore(folder / "quarantine.db", keystore.wrap, keystore.unwrap)
     stack.callback(unread.close)

@@ -22,8 +22,10 @@ from gateway.backup.objects import Objects, digest
 from gateway.crypto.notes import VerifierKey, parse_vkey
 from gateway.errors import ConfigError, VerificationError
 from gateway.evidence.log.disk import Disk
+from gateway.evidence.log.known_keys import Line
+from gateway.evidence.log.rotation import open_rotation
 
-VKEY = "evidence/log/log.vkey"
+VKEY, CHAIN = "evidence/log/log.vkey", "evidence/log/keys.jsonl"
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ def opened(root: Path, pinned: VerifierKey | None = None) -> Opened:
     if len(manifest_sha256) != 64 or not manifest_sha256.isalnum():
         raise VerificationError(where, "the label of a backup", "something else")
     manifest = _manifest(objects, manifest_sha256)
-    key = _key(objects, manifest) if pinned is None else former_key(raw, pinned)
+    key = _key(objects, manifest) if pinned is None else _present(objects, manifest, former_key(raw, pinned))
     label = read_label(raw, key, where)
     head = manifest.head
     told = (head.backup, head.origin, head.size, head.root, head.at)
@@ -113,6 +115,20 @@ def _manifest(objects: Objects, sha256: str) -> Manifest:
     if found.sha256 != sha256:
         raise VerificationError(f"manifest {sha256}", "its own SHA-256", found.sha256)
     return parse_manifest(raw, f"manifest {sha256}")
+
+
+def _present(objects: Objects, manifest: Manifest, pinned: VerifierKey) -> VerifierKey:
+    """The key that the pinned one led to by the time of the backup, each step signed by the key before it."""
+    key, held = pinned, manifest.files.get(CHAIN)
+    if held is None or key == _key(objects, manifest):
+        return key
+    try:
+        lines = objects.path(held.sha256).read_bytes().splitlines()
+        for rotation in (open_rotation(msgspec.json.decode(line, type=Line).note) for line in lines):
+            key = rotation.new if rotation.old == key else key
+    except (OSError, ValueError) as wrong:  # msgspec's errors are ValueErrors
+        raise VerificationError(CHAIN, "the changes of the log's key", str(wrong)) from wrong
+    return key
 
 
 def _key(objects: Objects, manifest: Manifest) -> VerifierKey:

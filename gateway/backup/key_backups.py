@@ -17,7 +17,7 @@ import msgspec
 from gateway.backup.ids import backup_id
 from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove, remove_unfinished
 from gateway.domain.time import rfc3339
-from gateway.errors import ConfigError, IntegrityError, StoreBusyError, VerificationError
+from gateway.errors import ConfigError, EvidenceError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of
 from gateway.store.wrapped import Wrapped, read_wrapped
@@ -185,3 +185,17 @@ def unreached(store: Path, names: Sequence[str]) -> list[str]:
 def places(store: Path) -> list[KeyBackupPlace]:
     """Every backup on the list; those that cannot be reached raise OSError when asked, and are named by it."""
     return [KeyBackupPlace(store, each) for each in known(store)]
+
+
+def refuse_needed(store: Path, kek: str) -> None:
+    """EvidenceError where the newest backup that can be read is wrapped under this key-encryption key."""
+    for each in reversed(known(store)):
+        try:
+            rows = read_keys(Path(each.path)).rows
+        except (OSError, VerificationError):
+            continue
+        if any(row.kek == kek for row in rows):
+            raise EvidenceError(
+                f"{kek} opens the newest backup of wrapped keys, {each.path}: `lapel keys backup` first"
+            )
+        return

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from gateway.backup.key_backups import refuse_needed
 from gateway.cli import show
 from gateway.cli.places import Command, Places, as_json_option, of_store, places
 from gateway.crypto.export_keys import certificates, stamping_files
@@ -116,6 +117,7 @@ def _retire(store: Records, found: Places, name: str, why: Why) -> None:
     families = [key_files(keystore.uris.export, keystore.directory), stamping_files(keystore.directory)]
     family = next((each for each in families if name in _names(certificates(each))), None)
     if name in keystore.kek_ids:
+        refuse_needed(found.data, name)
         with holders(found.data, keystore, found.copy_places) as held:
             retire_kek(store, held, name, why)
     elif name in _names(keystore.log_keys.listed()):

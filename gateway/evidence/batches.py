@@ -14,7 +14,7 @@ from gateway.crypto.notes import Signer, VerifierKey
 from gateway.domain.evidence import Act, Recorded
 from gateway.errors import IntegrityError, OverruledError, StoreBusyError
 from gateway.evidence.details import Details
-from gateway.evidence.disposal.law import KINDS, refusal
+from gateway.evidence.disposal.law import judged, refusal
 from gateway.evidence.leaf import Composed, compose, fresh_salt
 from gateway.evidence.log.merkle import inclusion_proof
 from gateway.evidence.log.proof import print_proof
@@ -74,7 +74,7 @@ class Batches:
     def _judge(self, acts: Sequence[tuple[Act, datetime]]) -> None:
         """Refuse what the log as it is now forbids: every entry so far is applied, and nobody else can write."""
         for act, at in acts:
-            if act.kind in KINDS and act.exhibit is not None:
+            if act.exhibit is not None and judged(act):
                 problem = refusal(act, at, self._catalogue.exhibit(act.exhibit))
                 if problem is not None:
                     raise OverruledError(problem)

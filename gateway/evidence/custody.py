@@ -27,7 +27,7 @@ from gateway.domain.evidence import Act, Recorded
 from gateway.errors import IntegrityError, MisuseError, StoreBusyError
 from gateway.evidence.batches import Batches, prove
 from gateway.evidence.details import Details
-from gateway.evidence.disposal.law import KINDS
+from gateway.evidence.disposal.law import judged
 from gateway.evidence.leaf import check
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.merkle import inclusion_proof
@@ -59,7 +59,7 @@ class _Group(msgspec.Struct, eq=False):
     @property
     def judged(self) -> bool:
         """Whether the log may refuse one of these for what it holds: then it must see every act before."""
-        return any(act.kind in KINDS for act in self.acts)
+        return any(judged(act) for act in self.acts)
 
 
 @dataclass(eq=False)

@@ -22,7 +22,7 @@ import structlog
 from gateway.crypto.age import Identity, chacha20poly1305
 from gateway.domain.evidence import Act, Recorded
 from gateway.domain.time import Instant, from_rfc3339, rfc3339
-from gateway.errors import EvidenceError, StoreBusyError
+from gateway.errors import EvidenceError, OverruledError, StoreBusyError
 from gateway.evidence.derived.wish import DeriveJob, Made, MakingError, Sealing, Wish, WishError, acts
 from gateway.evidence.job_files import JobFiles
 from gateway.evidence.needs import KekInUse, Keyring
@@ -138,13 +138,19 @@ class Deriver:
         except EvidenceError as problem:
             await asyncio.to_thread(self._discard, job)
             return await self._failed(job, str(problem))
-        await self._record(job, entries)
+        try:
+            await self._record(job, entries)
+        except OverruledError as gone:  # the master was disposed of at that very moment
+            await asyncio.to_thread(self._discard, job)
+            return await self._failed(job, str(gone))
         return await self._ended(job, "done")
 
     async def _record(self, job: DeriveJob, entries: list[Act]) -> None:
         try:
             await self._store.log.record_many(entries)
-        except StoreBusyError:  # nothing was written
+        except OverruledError:  # nothing was written
+            raise
+        except StoreBusyError:  # nor here
             await asyncio.to_thread(self._put_off, job)
             raise
         except BaseException:

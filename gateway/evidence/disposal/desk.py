@@ -174,9 +174,19 @@ class Desk:
     def _check_family(self, asked: Asked, rows: Sequence[Exhibit]) -> None:
         if asked.alone is not None:
             return
-        left = {near.id for row in rows for near in together.family(row, self.shelf, self.log)} - set(asked.exhibits)
+        left = self._left_behind(rows)
         if left:
-            raise OverruledError(f"these go together with it, or `alone` says why not: {', '.join(sorted(left))}")
+            raise OverruledError(f"these go together with it, or `alone` says why not: {', '.join(left)}")
+
+    def check_whole(self, one: Disposal) -> None:
+        """OverruledError where something was made of an exhibit since the request, which nobody decided about."""
+        left = [] if one.alone is not None else self._left_behind([self._row(name) for name in one.parts])
+        if left:
+            raise OverruledError(f"made since the request, and not part of it: {', '.join(left)}")
+
+    def _left_behind(self, rows: Sequence[Exhibit]) -> list[str]:
+        near = {each.id for row in rows for each in together.family(row, self.shelf, self.log)}
+        return sorted(near - {row.id for row in rows})
 
     def _not_before(self) -> str:
         return rfc3339(self.now + self.grace)

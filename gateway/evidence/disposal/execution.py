@@ -21,6 +21,7 @@ from gateway.errors import EvidenceError, OverruledError
 from gateway.evidence.disposal.certificate import Reached, certificate
 from gateway.evidence.disposal.desk import Desk
 from gateway.evidence.disposal.record import Disposal, Part, State
+from gateway.evidence.disposal.working import Working
 from gateway.evidence.purge import Place, Secrets, StorePlace, file_names, key_names
 from gateway.evidence.rows import Exhibit
 
@@ -46,13 +47,14 @@ class Execution:
         keyring: Secrets,
         copies: Callable[[], Sequence[Place]] = tuple,
         key_backups: Callable[[], Sequence[Place]] = tuple,
+        working: Working | None = None,
     ) -> None:
-        """Name the places, asked for anew each time.
+        """Name the places, asked for anew each time; working: what was made of exhibits and waits to be fetched.
 
         A disposal waits for every copy; a backup of wrapped keys that does not answer is named on the certificate.
         """
         self._desk, self._store, self._keyring = desk, store, keyring
-        self._copies, self._key_backups = copies, key_backups
+        self._copies, self._key_backups, self._working = copies, key_backups, working
         self._turns = threading.Lock()
         self.progress: dict[str, Progress] = {}
         self.counters = {"destroyed": 0, "disposed": 0, "ended_by_hold": 0, "came_back": 0}
@@ -114,6 +116,7 @@ class Execution:
     def _destroy(self, one: Disposal) -> State:
         """The commit: one batch for all exhibits, refused by the log where a hold stands at that very moment."""
         try:
+            self._desk.check_whole(one)
             self._desk.log.record_many_now([self._key_destroy(one, part.exhibit) for part in one.parts.values()])
         except OverruledError as problem:
             # Another process was first, it was cancelled, or somebody's hold was: then a new request is needed.
@@ -152,15 +155,26 @@ class Execution:
                 done.append(name)
             except (EvidenceError, OSError) as problem:
                 problems.append((name, f"{name}: {problem}"))
-        owed = [problem for name, problem in problems if name not in without]
+        owed = [problem for name, problem in problems if name not in without] + self._let_go(row, erase=one.erase)
         now = Progress(len(done), len(wanted), "; ".join(owed) or None)
         if owed and self.progress.get(row.id) != now:
             _log.warning("disposal_waits", disposal=one.id, exhibit=row.id, done=now.done, of=now.of, problem=owed[0])
         self.progress[row.id] = now
         if owed:
             return
+        for file in file_names(row):  # a check may have taken it back from a copy that had not forgotten it yet
+            self._store.forget_file(file)
         given_up = tuple(name for name, _ in problems)
         self._end(one, part, row, Reached(tuple(done), given_up, self._backups_left(names), self._exports(row)))
+
+    def _let_go(self, row: Exhibit, *, erase: bool) -> list[str]:
+        """Exports that hold it in clear, and the like; what that waits for."""
+        try:
+            if self._working is not None:
+                self._working.let_go(row.id, erase=erase)
+        except (EvidenceError, OSError) as problem:
+            return [str(problem)]
+        return []
 
     def _places(self) -> tuple[Place, ...]:
         return (self._store, *self._copies())

@@ -12,11 +12,17 @@ from gateway.evidence.rows import Exhibit
 
 KINDS = frozenset({"hold", "dispose_request", "dispose_approve", "dispose_cancel", "key_destroy", "dispose"})
 """Acts that are judged; each group of acts that has one is a batch of its own."""
+MAKING = frozenset({"clip", "derive"})
+
+
+def judged(act: Act) -> bool:
+    """Whether the log may refuse it: what decides an exhibit's fate, and what makes another exhibit of it."""
+    return act.exhibit is not None and (act.kind in KINDS or (act.kind in MAKING and "derived" in act.facts))
 
 
 def refusal(act: Act, at: datetime, row: Exhibit | None) -> str | None:
     """Why an act must not be written, given its exhibit as the log has it at this moment; None: it may."""
-    if act.kind not in KINDS or act.exhibit is None:
+    if not judged(act):
         return None
     return f"{act.exhibit}: there is no such exhibit" if row is None else _standing(act, at, row)
 
@@ -28,7 +34,7 @@ def _standing(act: Act, at: datetime, row: Exhibit) -> str | None:
         return _ending(act, row)
     if row.shredded_at is not None:
         return f"the key of {row.id} is destroyed"
-    if act.kind == "hold":
+    if act.kind == "hold" or act.kind in MAKING:
         return None
     if act.kind == "dispose_request":
         return _asked(act, at, row)

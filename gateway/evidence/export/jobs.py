@@ -167,10 +167,10 @@ class ExportJobs:
     def remove(self, job: ExportJob, reason: str) -> ExportJob:
         """Take away what was made; the job stays, and says so. Blocks."""
         self._clear(job)
-        gone = msgspec.structs.replace(job, state="removed", reason=reason)
-        self._jobs.keep(job.export, gone)
+        removed = gone(job, reason)
+        self._jobs.keep(job.export, removed)
         self.counts["removed"] += 1
-        return gone
+        return removed
 
     def _clear(self, job: ExportJob) -> None:
         """What was made, and what a try left, goes."""
@@ -232,7 +232,7 @@ class ExportJobs:
         if reason != job.reason:
             _log.warning("export_waits", export=job.export, why=reason)
         waiting = msgspec.structs.replace(job, state="waiting", reason=reason, begun=job.begun - 1)
-        await asyncio.to_thread(self._jobs.keep, job.export, waiting)
+        await asyncio.to_thread(self._keep, waiting)
         return waiting
 
     async def _failed(self, job: ExportJob, reason: str) -> ExportJob:
@@ -249,8 +249,16 @@ class ExportJobs:
     async def _ended(self, job: ExportJob, state: State, **more: str | int | None) -> ExportJob:
         self._progress.pop(job.export, None)
         ended = msgspec.structs.replace(job, state=state, ended_at=rfc3339(self._store.now().utc), **more)
-        await asyncio.to_thread(self._jobs.keep, job.export, ended)
+        await asyncio.to_thread(self._keep, ended)
         return ended
+
+    def _keep(self, job: ExportJob) -> None:
+        """Write how a try ended; of a job that an erasure took away meanwhile, or removed, nothing comes back."""
+        now = self._jobs.get(job.export)
+        if now is None or now.state == "removed":
+            self._clear(job)
+        else:
+            self._jobs.keep(job.export, job)
 
     # --- kept
 
@@ -261,8 +269,8 @@ class ExportJobs:
             if job.state == "done" and job.ended_at is not None:
                 if from_rfc3339(self._kept_until(job.ended_at)) <= now:
                     self.remove(job, f"kept for {self._store.keep_days} days")
-                elif gone := [each for each in job.order.exhibits if self._disposed(each)]:
-                    self.remove(job, f"{gone[0]} was disposed of")
+                elif disposed := [each for each in job.order.exhibits if self._disposed(each)]:
+                    self.remove(job, f"{disposed[0]} was disposed of")
 
     def _disposed(self, exhibit: str) -> bool:
         row = self._store.shelf.exhibit(exhibit)
@@ -273,3 +281,8 @@ class ExportJobs:
 
     def _target(self, export: str) -> Path:
         return self._store.root / FOLDER / export
+
+
+def gone(job: ExportJob, reason: str) -> ExportJob:
+    """A job of which nothing is left to fetch."""
+    return msgspec.structs.replace(job, state="removed", reason=reason)
