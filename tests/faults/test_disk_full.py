@@ -127,7 +127,7 @@ class Site:
             if self.gateway.events("disk_refused"):
                 return
             self.ballast.leave_nothing()
-            self.bystander.position("bcn-0931", 52.0 + number / 10_000)
+            self.bystander.position("bcn-0931", 52.0 + number / 10_000_000)
         raise AssertionError("the journal never met the full disk")
 
     def position_reaches_the_feed(self, latitude: float) -> None:
@@ -205,7 +205,7 @@ def test_footage_stops_at_the_reserve(site, tmp_path):
         camera.waits_for(lambda: camera.durable_bytes >= 2_000_000, 20, "2 MB are durable")
         site.ballast.leave(RESERVE_MB * MIB - 1)
         refused(site, camera)
-        site.position_reaches_the_feed(52.51)
+        site.position_reaches_the_feed(52.0001)
         assert site.emergency_reaches_the_feed()["journalled"] is True
         ready = answers(site.gateway.address, "/ready/evidence")[1]
         assert ready["state"] == "degraded"
@@ -235,10 +235,10 @@ def test_the_feed_goes_on_without_a_single_free_block(site, tmp_path):
         site.ballast.leave_nothing()
         refused(site, camera)
         site.fills_the_last_block()
-        site.position_reaches_the_feed(52.52)
+        site.position_reaches_the_feed(52.0002)
         site.emergency_reaches_the_feed(lambda seen: seen["journalled"] is False)
         time.sleep(RETRIES_S)
-        site.position_reaches_the_feed(52.53)
+        site.position_reaches_the_feed(52.0003)
         assert answers(site.gateway.address, "/live")[0] == 200
         assert answers(site.gateway.address, "/ready")[1]["parts"]["journal"] == "degraded"
         told = camera.give_up()
@@ -248,5 +248,5 @@ def test_the_feed_goes_on_without_a_single_free_block(site, tmp_path):
     site.ballast.go()
     settles(site.gateway.address, "/ready", "ok")
     assert site.gateway.events("disk_recovered")
-    site.position_reaches_the_feed(52.54)
+    site.position_reaches_the_feed(52.0004)
     resumed(site, recording)

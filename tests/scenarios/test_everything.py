@@ -111,6 +111,11 @@ class Store:
         """It lies in both places."""
         until(lambda: self.row(exhibit).get("copies") == 2, 60, f"two copies of {exhibit}", 0.1)
 
+    def caught_up(self) -> None:
+        """The second place's log is the first's: what a disposal took away there is on record there too."""
+        logs = [place / "evidence" / "log" / "checkpoint" for place in (self.data, self.second)]
+        until(lambda: len({log.read_bytes() for log in logs}) == 1, 60, "the copy's log", 0.1)
+
     def disposed(self, *exhibits: str, ground: str = "order", erase: bool = False) -> str:
         """Asked for by Alice, approved by Bob, carried out by the command."""
         asked = {"exhibits": list(exhibits), "ground": ground, "reason": "ordered", "erase_details": erase}
@@ -263,6 +268,7 @@ def test_a_store_that_sees_everything(store: Store, monkeypatch: pytest.MonkeyPa
     store.lapel("history", "delete", *track, "--device", "bcn-2", *people)
     store.disposed(first, clip)
     assert store.lapel("evidence", "reconcile")["items"] == []
+    store.caught_up()
     store.gateway.terminate()
     same_when_rebuilt(store)
     store.verified()
