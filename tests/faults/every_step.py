@@ -43,12 +43,17 @@ class EveryStep:
         with pytest.MonkeyPatch.context() as patch:
             for name in CALLS:
                 patch.setattr(os, name, self._stepping(name, getattr(os, name)))
-            yield self
+            try:
+                yield self
+            finally:
+                if self.way != "power":
+                    self.power.let_go()
 
     def settle(self) -> None:
         """Where the power went, leave on the disk what was durable."""
         if self.way == "power":
             self.power.cut()
+        self.power.let_go()
 
     def _stepping(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*words: Any, **more: Any) -> Any:

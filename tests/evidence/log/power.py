@@ -62,8 +62,13 @@ class PowerCutDisk(FaultyDisk):
                 else:
                     path.write_bytes(self.bytes.get(number, b""))
                     path.chmod(0o600)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Nothing is cut any more: inodes may be given to others."""
         for descriptor in self.held.values():
             os.close(descriptor)
+        self.held.clear()
 
     def _ours(self) -> list[Path]:
         return [path for path in self.root.rglob("*") if not left_alone(path.name)]
