@@ -90,7 +90,7 @@ class LogFiles:
         self.hashes = [h for h in derived if h is not None]
         self._compare_root(derived, stored)
         self._upper_levels(derived)
-        self._strays(self._ceiling())
+        self._strays()
         self._judge_pending()
         with self._report.collecting():
             self._judge_succession()
@@ -261,10 +261,13 @@ class LogFiles:
                 sizes.append(self._read_checkpoint().size)
         return max(sizes)
 
-    def _strays(self, ceiling: int) -> None:
+    def _strays(self) -> None:
         assert self.checkpoint is not None
         with self._report.collecting():
-            for name in walk(self._top / "tile", "log/tile"):
+            # Listed before it is looked how far a writer has come: what it wrote by then, it has said by then.
+            names = list(walk(self._top / "tile", "log/tile"))
+            ceiling = self._ceiling()
+            for name in names:
                 tile = tiles.parse_name(name)
                 if name.endswith((".tmp", ".part")):
                     self._report.note(f"log/tile/{shown(name)}: left by a write that did not end")
