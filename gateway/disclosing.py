@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.backup import key_backups
+from gateway.backup.journal_keys import BackedUpKeys
 from gateway.crypto.journal_keys import JournalKeys
 from gateway.errors import EvidenceError
 from gateway.evidence.log.disk import Disk
@@ -27,7 +27,6 @@ from gateway.history_half import entries_of
 from gateway.outlets.settings import TimestampSettings
 from gateway.pipeline.journal import hour_of
 from gateway.store.keyring import Keyring
-from gateway.store.wrapped import read_wrapped
 
 
 class Disclosed(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ class Disclosed(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def journal_keys(store: Records) -> Iterator[tuple[Path, JournalKeys]]:
+def journal_keys(store: Records) -> Iterator[tuple[Path, BackedUpKeys]]:
     """The journal beside a store, and what opens it; EvidenceError where there is none."""
     directory = store.custody.directory.parent / "journal"
     if not (directory / "keys.db").exists():
@@ -49,7 +48,7 @@ def journal_keys(store: Records) -> Iterator[tuple[Path, JournalKeys]]:
     keyring = Keyring(directory / "keys.db", store.keystore)
     keyring.open()
     try:
-        yield directory, JournalKeys(keyring)
+        yield directory, BackedUpKeys(keyring, directory.parent)
     finally:
         keyring.close()
 
@@ -89,16 +88,8 @@ def erase(
     """Destroy frames and salts for good, on record, their keys in every backup too; how many, what was not reached."""
     actor, now = by
     with journal_keys(store) as (directory, keys):
-        before = _held(directory)
-        eraser = eraser_of(store, directory, keys)
-        frames = eraser.erase(disposal, sought, why, actor, hour_of(now)[:10])
-        gone = before - _held(directory)
-        return frames, key_backups.unreached(directory.parent, sorted(gone))
-
-
-def _held(directory: Path) -> set[str]:
-    path = directory / "keys.db"
-    return {row.name for row in read_wrapped(path)} if path.exists() else set()
+        frames = eraser_of(store, directory, keys).erase(disposal, sought, why, actor, hour_of(now)[:10])
+        return frames, sorted(keys.missed)
 
 
 def eraser_of(store: Records, directory: Path, keys: JournalKeys) -> Eraser:

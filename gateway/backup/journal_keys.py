@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import structlog
 
-from gateway.backup.key_backups import places
+from gateway.backup.key_backups import unreached
 from gateway.crypto.journal_keys import JournalKeys, Secrets
-from gateway.errors import GatewayError
 
 _log = structlog.get_logger()
 
@@ -21,19 +20,19 @@ class BackedUpKeys(JournalKeys):
         """Name keys.db and the data directory."""
         super().__init__(secrets)
         self._store = store
+        self.missed: set[str] = set()
+        """Backups that did not answer: whoever keeps their medium destroys it, as for an exhibit's key."""
 
     def destroy(self, day: str, slots: Collection[bytes]) -> int:
         """Destroy keys, those in the backups first: so that a crash in between is made up for by the next try."""
-        names = {f"journal/{day}/{slot.hex()}" for slot in slots}
+        names = sorted(f"journal/{day}/{slot.hex()}" for slot in slots)
         self._forget(names)
         number = super().destroy(day, slots)
         self._forget(names)  # of a backup that was made meanwhile
         return number
 
-    def _forget(self, names: Collection[str]) -> None:
-        """One that does not answer is said: whoever keeps its medium destroys it, as for an exhibit's key."""
-        for place in places(self._store) if names else ():
-            try:
-                place.forget_keys(sorted(names))
-            except (GatewayError, OSError) as problem:
-                _log.warning("key_backup_not_reached", place=place.name, problem=str(problem))
+    def _forget(self, names: Sequence[str]) -> None:
+        missed = unreached(self._store, names)
+        for name in missed:
+            _log.warning("key_backup_not_reached", place=name)
+        self.missed |= set(missed)

@@ -17,7 +17,7 @@ import msgspec
 from gateway.backup.ids import backup_id
 from gateway.backup.keys_file import KeysFile, KeysHead, put, read_keys, remove, remove_unfinished
 from gateway.domain.time import rfc3339
-from gateway.errors import ConfigError, EvidenceError, IntegrityError, StoreBusyError, VerificationError
+from gateway.errors import ConfigError, EvidenceError, GatewayError, IntegrityError, StoreBusyError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of
 from gateway.store.wrapped import Wrapped, read_wrapped
@@ -177,7 +177,7 @@ def unreached(store: Path, names: Sequence[str]) -> list[str]:
     for place in places(store) if names else []:
         try:
             place.forget_keys(names)
-        except (OSError, StoreBusyError):
+        except (OSError, GatewayError):
             missed.append(place.name)
     return missed
 
