@@ -19,11 +19,12 @@ from gateway.backup.manifest import (
     read_label,
 )
 from gateway.backup.objects import Objects, digest
-from gateway.crypto.notes import VerifierKey, parse_vkey
+from gateway.crypto.notes import VerifierKey, parse_note, parse_vkey
 from gateway.errors import ConfigError, VerificationError
+from gateway.evidence.log.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.known_keys import Line
-from gateway.evidence.log.rotation import open_rotation
+from gateway.evidence.log.rotation import Rotation, open_rotation
 
 VKEY, CHAIN = "evidence/log/log.vkey", "evidence/log/keys.jsonl"
 
@@ -35,6 +36,12 @@ class Opened(msgspec.Struct, frozen=True):
     key: VerifierKey
     label: Label
     manifest: Manifest
+    rotations: tuple[Rotation, ...] = ()
+
+    def checkpoint(self, raw: bytes) -> Checkpoint:
+        """Verify a checkpoint of this log by the key that counted at its size; ValueError otherwise."""
+        size = parse_checkpoint(parse_note(raw).text).size
+        return open_checkpoint(raw, next((each.old for each in self.rotations if size <= each.size), self.key))
 
     def path(self, file: File) -> Path:
         """Where a file's content lies."""
@@ -92,7 +99,8 @@ def opened(root: Path, pinned: VerifierKey | None = None) -> Opened:
     told = (head.backup, head.origin, head.size, head.root, head.at)
     if told != (label.backup, label.origin, label.size, label.root.hex(), label.at):
         raise VerificationError(manifest_sha256, f"the manifest of {label.backup}", head.backup)
-    return Opened(root, key, label, manifest)
+    led = [each for each in _rotations(objects, manifest) if each.old.name == key.name]
+    return Opened(root, key, label, manifest, tuple(led))
 
 
 def check(root: Path, pinned: VerifierKey | None = None) -> Checked:
@@ -119,16 +127,23 @@ def _manifest(objects: Objects, sha256: str) -> Manifest:
 
 def _present(objects: Objects, manifest: Manifest, pinned: VerifierKey) -> VerifierKey:
     """The key that the pinned one led to by the time of the backup, each step signed by the key before it."""
-    key, held = pinned, manifest.files.get(CHAIN)
-    if held is None or key == _key(objects, manifest):
-        return key
+    key = pinned
+    if key != _key(objects, manifest):
+        for rotation in _rotations(objects, manifest):
+            key = rotation.new if rotation.old == key else key
+    return key
+
+
+def _rotations(objects: Objects, manifest: Manifest) -> list[Rotation]:
+    """The changes of the log's key that the backup holds, each by both keys."""
+    held = manifest.files.get(CHAIN)
+    if held is None:
+        return []
     try:
         lines = objects.path(held.sha256).read_bytes().splitlines()
-        for rotation in (open_rotation(msgspec.json.decode(line, type=Line).note) for line in lines):
-            key = rotation.new if rotation.old == key else key
+        return [open_rotation(msgspec.json.decode(line, type=Line).note) for line in lines]
     except (OSError, ValueError) as wrong:  # msgspec's errors are ValueErrors
         raise VerificationError(CHAIN, "the changes of the log's key", str(wrong)) from wrong
-    return key
 
 
 def _key(objects: Objects, manifest: Manifest) -> VerifierKey:

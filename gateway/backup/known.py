@@ -8,7 +8,6 @@ import msgspec
 
 from gateway.backup.checking import Opened
 from gateway.errors import VerificationError
-from gateway.evidence.log.checkpoint import open_checkpoint
 
 OWN = "the backup itself"
 
@@ -16,8 +15,8 @@ OWN = "the backup itself"
 class Known(msgspec.Struct, frozen=True):
     """The largest size that the log's key has signed as far as we know, who showed it, and what is missing to it.
 
-    unjudged: what somebody showed that is signed by another key (the log's was changed since): it says that
-    something is missing, but not what.
+    unjudged: what somebody showed that is signed by a key that the backup knows nothing of (the log's was changed
+    since): it says that something is missing, but not what.
     """
 
     size: int
@@ -34,7 +33,7 @@ def judge(backup: Opened, notes: Sequence[tuple[str, bytes]]) -> Known:
         notes = [("the backup's cosigned checkpoint", backup.path(own).read_bytes()), *notes]
     for who, raw in notes:
         try:
-            seen = open_checkpoint(raw, backup.key)
+            seen = backup.checkpoint(raw)
         except ValueError as wrong:
             found = msgspec.structs.replace(found, unjudged=(*found.unjudged, f"{who}: {wrong}"))
             continue

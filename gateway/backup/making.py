@@ -37,9 +37,9 @@ from gateway.crypto.notes import Signer
 from gateway.domain.evidence import Act
 from gateway.domain.time import rfc3339
 from gateway.errors import ConfigError, IntegrityError, VerificationError
-from gateway.evidence.log.checkpoint import open_checkpoint
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.log.generations import generation_of
+from gateway.evidence.log.known_keys import KnownKeys
 from gateway.ports import Clock
 from gateway.store.snapshot import snapshot
 
@@ -243,7 +243,8 @@ class Making:
         """What was disposed of since the moment is not missing; nor is a thumbnail, which can be made again."""
         if not self._gaps:
             return
-        size = open_checkpoint((self._evidence / "log" / "checkpoint").read_bytes(), taken.key).size
+        log = self._evidence / "log"
+        size = KnownKeys(log, taken.key).open((log / "checkpoint").read_bytes()).size
         still = wanted(self._evidence, size)
         paths = {f"evidence/blobs/{blob[:2]}/{blob[2:4]}/{blob}.age" for blob in still.blobs}
         gone = [gap for gap in self._gaps if gap.path.startswith("evidence/blobs/") and gap.path not in paths]

@@ -17,6 +17,7 @@ from gateway.backup.keys_file import KeysFile
 from gateway.backup.known import judge
 from gateway.backup.restored import MARK, Restored, clear_mark, read_mark, refuse_restored
 from gateway.backup.restoring import Put, Restoring
+from gateway.domain.evidence import Act
 from gateway.errors import ConfigError, IntegrityError, VerificationError
 from gateway.evidence.log.disk import Disk
 from gateway.evidence.verify.completeness import completeness
@@ -202,6 +203,23 @@ def test_the_feed_begins_a_new_epoch(small: Small) -> None:
     put_back(small, keys_of(small))
     assert not (small.folder / "restored/feed/mark.json").exists()
     assert (small.folder / "restored/feed/urgent.log").exists()
+
+
+def test_what_was_cosigned_before_the_key_changed_is_compared(small: Small) -> None:
+    """By the key that counted then: within the backup, and what a witness shows."""
+    before = (small.evidence / "log/checkpoint").read_bytes()
+    (small.evidence / "log/cosigned").write_bytes(before)
+    with small.lab.opened() as log:
+        fresh = small.lab.keystore.log_keys.fresh()
+        log.rotate_now(Act("key_rotate", "me", None, {"what": "log"}, {"reason": "yearly"}), fresh)
+    small.lab.keystore.load()
+    small.grow(2)
+    small.backup()
+    held = opened(small.folder / "backup")
+    known = judge(held, [("a witness", before)])
+    assert (known.missing, known.unjudged, len(held.rotations)) == ((), (), 1)
+    forged = before.replace(b"\n", b"x\n", 1)
+    assert len(judge(held, [("a forger", forged)]).unjudged) == 1
 
 
 def test_how_long_the_log_is_known_to_have_been(small: Small, tmp_path: Path) -> None:
