@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -216,3 +217,11 @@ async def running_site(*devices: str) -> AsyncIterator[Site]:
         yield site
     finally:
         site.close()
+
+
+def until(condition, patience_s=5.0):
+    """Wait for a condition."""
+    ends = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)

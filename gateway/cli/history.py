@@ -14,10 +14,9 @@ import click
 
 from gateway.cli import show
 from gateway.cli.evidence_export import terms
-from gateway.cli.evidence_verify import show_report
 from gateway.cli.moments import Moment
 from gateway.cli.places import Command, Places, as_json_option, of_store, places
-from gateway.cli.verify_export import UNCHECKED, pinned
+from gateway.cli.verify_export import pinned, told
 from gateway.disclosing import disclose, erase
 from gateway.evidence.verify.history import verify_history
 from gateway.evidence_half import records_at
@@ -86,13 +85,7 @@ def prove(config: str | None, data: str | None, *, target: Path, as_json: bool, 
 def verify(directory: Path, trust: Path | None, *, as_json: bool) -> None:
     """Check the package in DIR against what was published (the lines of `lapel trust print`). Exit 3 if it differs."""
     report = verify_history(directory, None if trust is None else pinned(trust))
-    if trust is None:
-        report.note("origin not checked: whose keys these are, nobody has said (--trust)")
-    code = show_report(report, as_json=as_json)
-    if code == 0 and trust is None:
-        click.echo(UNCHECKED, err=as_json)
-        code = 1
-    sys.exit(code)
+    sys.exit(told(report, trusted=trust is not None, as_json=as_json))
 
 
 @history.command()

@@ -12,6 +12,7 @@ from gateway.cli.places import as_json_option
 from gateway.errors import VerificationError
 from gateway.evidence.verify.exported import verify_export as verified
 from gateway.evidence.verify.published import Published, parse_published
+from gateway.evidence.verify.report import Report
 
 UNCHECKED = "CONSISTENT, ORIGIN NOT CHECKED"
 
@@ -23,13 +24,18 @@ UNCHECKED = "CONSISTENT, ORIGIN NOT CHECKED"
 def verify_export(directory: Path, trust: Path | None, *, as_json: bool) -> None:
     """Check the export in DIR against what was published (the lines of `lapel trust print`). Exit 3 if it differs."""
     report = verified(directory, None if trust is None else pinned(trust))
-    if trust is None:
+    sys.exit(told(report, trusted=trust is not None, as_json=as_json))
+
+
+def told(report: Report, *, trusted: bool, as_json: bool) -> int:
+    """Print what was found; the exit code, which is none of success where nobody has said whose keys these are."""
+    if not trusted:
         report.note("origin not checked: whose keys these are, nobody has said (--trust)")
     code = show_report(report, as_json=as_json)
-    if code == 0 and trust is None:
+    if code == 0 and not trusted:
         click.echo(UNCHECKED, err=as_json)
         code = 1
-    sys.exit(code)
+    return code
 
 
 def pinned(path: Path) -> Published:

@@ -11,7 +11,7 @@ import pytest
 from drivers.broker.outlet import RetainedOutlet
 from gateway import broker_files
 from tests.drivers.links.rig import running
-from tests.site import Peer, Site, command, lets_in
+from tests.site import Site, command, lets_in, until
 
 DUTY, STATUS = "lapel/v1/feed/PCC/unit/PCC.A/duty", "lapel/v1/gateway/status"
 
@@ -27,29 +27,6 @@ def site():
     made.start()
     yield made
     made.close()
-
-
-@pytest.fixture
-def clients():
-    """Clients, closed at the end."""
-    made = []
-
-    def peer(address, **words) -> Peer:
-        made.append(Peer(address, **words))
-        assert made[-1].up()
-        return made[-1]
-
-    yield peer
-    for each in made:
-        each.close()
-
-
-def until(condition, patience_s=5.0):
-    """Wait for a condition."""
-    ends = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def test_a_consumer_reads_feed_and_status_and_nothing_else(site, clients):

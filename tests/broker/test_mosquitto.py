@@ -14,7 +14,7 @@ from paho.mqtt import client as paho
 from gateway.crypto.certificates import Authority, Request, new_key, public_of, self_signed
 from gateway.observe import SystemClock
 from tests import peers
-from tests.site import Peer, Site, command, lets_in
+from tests.site import Site, command, lets_in
 
 A, B = "cam-a", "cam-b"
 
@@ -30,29 +30,6 @@ def site():
     made.start()
     yield made
     made.close()
-
-
-@pytest.fixture
-def clients():
-    """Clients, closed at the end."""
-    made = []
-
-    def peer(address, **words) -> Peer:
-        made.append(Peer(address, **words))
-        assert made[-1].up()
-        return made[-1]
-
-    yield peer
-    for each in made:
-        each.close()
-
-
-def until(condition, patience_s=5.0):
-    """Wait for a condition."""
-    ends = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 def heard_of(watcher, speaker, again, topic, own):
