@@ -11,7 +11,7 @@ import pytest
 from drivers.broker.outlet import RetainedOutlet
 from gateway import broker_files
 from tests.drivers.links.rig import running
-from tests.site import Site, command, lets_in, until
+from tests.site import Peer, Site, command, lets_in, until
 
 DUTY, STATUS = "lapel/v1/feed/PCC/unit/PCC.A/duty", "lapel/v1/gateway/status"
 

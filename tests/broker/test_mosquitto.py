@@ -14,7 +14,7 @@ from paho.mqtt import client as paho
 from gateway.crypto.certificates import Authority, Request, new_key, public_of, self_signed
 from gateway.observe import SystemClock
 from tests import peers
-from tests.site import Site, command, lets_in
+from tests.site import Site, command, lets_in, until
 
 A, B = "cam-a", "cam-b"
 
