@@ -52,6 +52,7 @@ from gateway.store.accounts import Accounts
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
+from gateway.zones_half import read_zones, zones_half
 
 BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
@@ -66,6 +67,7 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
         raise ConfigError(wrong.key, wrong.problem, file) from wrong
     if settings.roster.file:
         read(settings.roster.file)
+    read_zones(settings.feed)
     return settings, drivers
 
 
@@ -149,6 +151,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed = Feed(settings.feed, roster, clock, settings.data)
+        await asyncio.to_thread(zones_half, settings.feed, feed)
         await feed.open()
         stack.push_async_callback(feed.close)
         watch = Watch(store, roster, feed.refresh)

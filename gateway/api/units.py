@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.zones import known_zones
 from gateway.feed.consumer import GOING_AWAY, Consumer
 from gateway.feed.duty import DutyRecord
 from gateway.feed.encode import Feature
@@ -109,6 +110,7 @@ async def units(call: Call[Shown]) -> web.StreamResponse:
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
     """Answer a ranking; who asked for what is logged."""
     asked, feed = call.asked, call.rooms.feed
+    known_zones(call, asked.zone)
     ranking = feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
