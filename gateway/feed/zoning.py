@@ -28,6 +28,7 @@ from gateway.feed.zones import Zone
 
 _log = structlog.get_logger()
 LOOK_EVERY_S = 1.0
+COUNTED = ("zone_crossings", "zone_cover_changes", "zone_faults")
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -174,4 +175,7 @@ class Zoning:
 
     def stats(self) -> dict[str, int]:
         """Plain counters, and how many rules have nobody now."""
-        return {**self.counts, "zones_uncovered": self._covers.uncovered} if self.zones else {}
+        if not self.zones:
+            return {}
+        counted = {name: self.counts[name] for name in COUNTED}
+        return {**counted, "zones_uncovered": self._covers.uncovered}

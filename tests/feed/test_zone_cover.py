@@ -43,7 +43,7 @@ def test_covered_at_once_and_not_lost_by_a_moment() -> None:
     assert (scene.look(), scene.covers.uncovered) == ([], 0)
     scene.there = False
     assert (scene.look(), scene.look(59), scene.look(1)) == ([], [], [False])
-    assert scene.covers.all()[0].since == "2026-11-21T21:02:01Z"
+    assert scene.covers.all()[0].since == "2026-11-21T21:02:02Z"
 
 
 @pytest.mark.parametrize("wrong", [{"zone": ""}, {"after_s": -1}, {"agency": "PCC"}, {"power": 7}])
