@@ -150,10 +150,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         devices = devices_half(settings, CredentialStore(store.engine), clock)
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
-        feed = Feed(settings.feed, roster, clock, settings.data)
-        await asyncio.to_thread(zones_half, settings.feed, feed)
-        await feed.open()
-        stack.push_async_callback(feed.close)
+        feed = await _feed(stack, settings, roster, clock)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
@@ -201,6 +198,14 @@ async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple
     if settings.roster.file:
         await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
     return store, await asyncio.to_thread(store.roster)
+
+
+async def _feed(stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock) -> Feed:
+    feed = Feed(settings.feed, roster, clock, settings.data)
+    await asyncio.to_thread(zones_half, settings.feed, feed)
+    await feed.open()
+    stack.push_async_callback(feed.close)
+    return feed
 
 
 async def _evidence(
