@@ -63,11 +63,11 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     settings = configuration.load(file)
     try:
         drivers = driver_settings(settings)
+        read_zones(settings.feed)
     except ConfigError as wrong:
-        raise ConfigError(wrong.key, wrong.problem, file) from wrong
+        raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong
     if settings.roster.file:
         read(settings.roster.file)
-    read_zones(settings.feed)
     return settings, drivers
 
 

@@ -49,7 +49,7 @@ def test_nothing_configured() -> None:
         ("zones = 7", "lapel.toml: feed.zones: Expected"),
         ('zone = "beats.geojson"', r"feed.zone: unknown key \(did you mean 'zones'\?\)"),
         ("zone_edge_m = -1", "feed.zone_edge_m"),
-        (RULES, r"feed.coverage\[0\].zone: there are no zones: name their file"),
+        (RULES, r"lapel.toml: feed.coverage\[0\].zone: there are no zones: name their file"),
         ('zones = "beats.geojson"' + RULES, r"feed.coverage\[0\].zone: no zone 'beat:a' in .*beats.geojson"),
         ('zones = "beats.geojson"\nzone_kind = "beats"' + RULES, r"did you mean 'beats:a'"),
         ('zones = "beats.geojson"\nzone_kind = "beat"' + RULES * 2, r"feed.coverage\[1\]: a rule .* stands twice"),

@@ -23,7 +23,7 @@ from gateway.feed.standing import Sighting, Standing
 from gateway.feed.wording import time_text
 from gateway.feed.zone_cover import CoverRecord, CoverRule, Covers, ZoneCover
 from gateway.feed.zone_rows import ZoneRows
-from gateway.feed.zone_shapes import Mask, Shapes
+from gateway.feed.zone_shapes import Box, Mask, Shapes
 from gateway.feed.zones import Zone
 
 _log = structlog.get_logger()
@@ -134,9 +134,9 @@ class Zoning:
                     found[zone].append(standing.id)
         return found
 
-    def boxes(self) -> list[tuple[float, ...]]:
+    def boxes(self) -> list[Box]:
         """West, south, east, north of each zone."""
-        return [tuple(map(float, box)) for box in self._shapes.boxes]
+        return self._shapes.boxes()
 
     # --- who is not there
 
