@@ -18,9 +18,9 @@ from gateway.feed.zones import Rings, Zone
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Box = tuple[float, float, float, float]
-AT_ONCE = 1 << 20
-"""Points times edges in one array: what stays within a processor's cache and a tick."""
-SLAB_EDGES, SLABS_MAX = 256, 64
+AT_ONCE = 1 << 13
+"""Points times edges in one array: what stays within a processor's cache, and in memory that need not be asked for."""
+SLAB_EDGES, SLABS_MAX = 64, 64
 
 
 class Polygon:

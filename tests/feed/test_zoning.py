@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gateway.feed.board import Board
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
+from gateway.feed.hub import Hub
 from gateway.feed.nearest import Wanted
+from gateway.feed.settings import FeedSettings
 from gateway.feed.sse import blocks
 from gateway.feed.zone_cover import CoverRule
+from gateway.feed.zoning import Zoning
+from tests.feed.shift import Roster, SetClock, at, who
 from tests.feed.squares import METRE, square, zone
 from tests.feed.test_feed import Scene
 
@@ -183,3 +190,25 @@ async def test_without_zones_the_feature_says_nothing_of_them(tmp_path) -> None:
     assert "zones" not in plain.properties()
     assert "zones_uncovered" not in plain.feed.stats()
     await plain.feed.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-60, 60), min_size=2, max_size=12), st.floats(1, 40))
+def test_zones_change_only_beyond_the_margin(metres, accuracy_m) -> None:
+    """Whatever the way: within the margin all stays, beyond it the zones are where the point is."""
+    board = Board(FeedSettings())
+    zoning, roster, clock = Zoning(board, Hub(board.settings, board)), Roster(), SetClock()
+    zoning.take_up(ZONES, [])
+    unit = roster.enlist(1)
+    board.refresh(roster, clock.now())
+    standing, side = board.units[unit], None
+    for north_m in metres:
+        fix = at(clock.on(60), EDGE + north_m * METRE, accuracy_m=accuracy_m)
+        assert board.place(fix, who(unit)) == "live"
+        records = zoning.moved([standing])
+        margin_m, now_on = min(accuracy_m, 30.0), "north" if north_m >= 0 else "south"
+        if abs(abs(north_m) - margin_m) < 0.1 or abs(north_m) < 0.01:
+            return  # rounding decides
+        before, side = side, now_on if side is None or abs(north_m) > margin_m else side
+        assert standing.zones == (side, "all")
+        assert len(records) == (2 if before not in (None, side) else 0)
