@@ -41,7 +41,7 @@ class Collection(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureColl
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which units: any of the agencies, roles and duties, every power; bbox is west,south,east,north."""
+    """Which units: any of the agencies, roles, duties and zones, every power; bbox is west,south,east,north."""
 
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
@@ -49,6 +49,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duty: tuple[str, ...] = ()
     bbox: tuple[float, ...] = ()
     max_age_s: Age | None = None
+    zone: tuple[str, ...] = ()
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -97,12 +98,14 @@ def filters(asked: Shown) -> Filters:
         duty=asked.duty,
         bbox=box,
         max_age_s=asked.max_age_s,
+        zone=asked.zone,
     )
 
 
 @ROUTES.add("GET /v1/units", "feed:read", Answer("Every unit on the feed", GEOJSON, Collection), Shown)
 async def units(call: Call[Shown]) -> web.StreamResponse:
     """Answer a GeoJSON snapshot."""
+    known_zones(call, call.asked.zone)
     return web.Response(body=call.rooms.feed.snapshot(filters(call.asked)), content_type=GEOJSON)
 
 
@@ -155,6 +158,7 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
+    known_zones(call, call.asked.zone)
     consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

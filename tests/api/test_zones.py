@@ -73,6 +73,14 @@ def test_nearest_in_a_zone(client: httpx.Client) -> None:
     assert client.get("/v1/units/nearest?lat=52.57&lon=-0.24&zone=beat:be").json()["rejected"]["zone"] == 1
 
 
+def test_units_of_a_zone(client: httpx.Client) -> None:
+    """The snapshot's filter, and the stream's refusal."""
+    found = client.get("/v1/units?zone=beat:bc").json()["features"]
+    assert [one["id"] for one in found] == ["PCC.CSO-014"]
+    assert client.get("/v1/units?zone=beat:be").json()["features"] == []
+    assert client.get("/v1/feed?zone=beat:x").status_code == client.get("/v1/units?zone=beat:x").status_code == 400
+
+
 def test_metrics(client: httpx.Client) -> None:
     """How many rules have nobody."""
     text = client.get("/metrics").text

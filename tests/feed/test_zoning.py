@@ -125,6 +125,17 @@ def test_a_filter_hides_crossings_too(scene) -> None:
     assert len(crossings(told(everybody))) == 2
 
 
+def test_a_desk_that_follows_one_zone(scene) -> None:
+    """A unit comes into sight as it enters, and is taken away as it leaves."""
+    consumer = scene.feed.subscribe(None, Filters(zone=("north",)))
+    scene.metres(-30)
+    assert [event for event, _ in told(consumer)] == ["snapshot"]
+    scene.metres(30)
+    assert [event for event, _ in told(consumer)] == ["zone", "zone", "position", "coverage"]
+    scene.metres(-30)
+    assert [(event, content["reason"]) for event, content in told(consumer)] == [("removed", "filter")]
+
+
 def test_nearest_by_zone(scene) -> None:
     """Only those in it, and how many were not."""
     scene.metres(-30)
