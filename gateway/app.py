@@ -55,6 +55,7 @@ from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
 from gateway.tak_half import TakHalf
+from gateway.zones_half import read_zones, zones_half
 
 BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
@@ -65,8 +66,9 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     settings = configuration.load(file)
     try:
         drivers = driver_settings(settings)
+        read_zones(settings.feed)
     except ConfigError as wrong:
-        raise ConfigError(wrong.key, wrong.problem, file) from wrong
+        raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong
     if settings.roster.file:
         read(settings.roster.file)
     return settings, drivers
@@ -208,19 +210,20 @@ def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock
     return lasting
 
 
-async def _feed(stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock) -> Feed:
-    feed = Feed(settings.feed, roster, clock, settings.data)
-    await feed.open()
-    stack.push_async_callback(feed.close)
-    return feed
-
-
 async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[RosterStore, Roster]:
     store = RosterStore(settings.data / "roster.db")
     stack.callback(store.close)
     if settings.roster.file:
         await asyncio.to_thread(store.import_file, read(settings.roster.file), "roster file")
     return store, await asyncio.to_thread(store.roster)
+
+
+async def _feed(stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock) -> Feed:
+    feed = Feed(settings.feed, roster, clock, settings.data)
+    await asyncio.to_thread(zones_half, settings.feed, feed)
+    await feed.open()
+    stack.push_async_callback(feed.close)
+    return feed
 
 
 async def _evidence(

@@ -317,6 +317,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         settings,
         gateway=replace(settings.gateway, data=rooted(settings.gateway.data)),
         roster=replace(settings.roster, file=rooted(settings.roster.file)),
+        feed=replace(settings.feed, zones=rooted(settings.feed.zones)),
         store=replace(settings.store, copy_to=[str(folder / place) for place in settings.store.copy_to]),
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
@@ -337,6 +338,7 @@ def _files_exist(settings: Settings) -> None:
     broker = settings.broker
     named = {
         "roster.file": settings.roster.file,
+        "feed.zones": settings.feed.zones,
         "timestamp.ca": settings.timestamp.ca,
         "broker.password_file": broker.password_file,
         "broker.ca": broker.ca,

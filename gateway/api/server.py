@@ -32,6 +32,7 @@ from gateway.api import (
     tasks,
     units,
     work,
+    zones,
 )
 from gateway.api.afterwards import FAILURES, PLAYBACKS, Failures, Playbacks, write_failures, write_playbacks
 from gateway.api.identity import NOBODY, OPEN, Identity
@@ -56,7 +57,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    public = (health, session, units, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
+    public = (health, session, units, zones, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)

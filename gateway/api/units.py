@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.zones import known_zones
 from gateway.domain.time import rfc3339
 from gateway.feed.batches import Record
 from gateway.feed.changes import awaited, collected
@@ -50,7 +51,7 @@ class Collection(msgspec.Struct, frozen=True, tag_field="type", tag="FeatureColl
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which units: any of the agencies, roles and duties, every power; bbox is west,south,east,north."""
+    """Which units: any of the agencies, roles, duties and zones, every power; bbox is west,south,east,north."""
 
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duty: tuple[str, ...] = ()
     bbox: tuple[float, ...] = ()
     max_age_s: Age | None = None
+    zone: tuple[str, ...] = ()
 
 
 class Since(Shown, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +115,7 @@ def filters(asked: Shown) -> Filters:
         duty=asked.duty,
         bbox=box,
         max_age_s=asked.max_age_s,
+        zone=asked.zone,
     )
 
 
@@ -121,6 +124,7 @@ def filters(asked: Shown) -> Filters:
 )
 async def units(call: Call[Since]) -> web.StreamResponse:
     """Answer a GeoJSON snapshot, or wait for what changes behind a cursor."""
+    known_zones(call, call.asked.zone)
     asked, feed = call.asked, call.rooms.feed
     if asked.after is None:
         return web.Response(body=feed.snapshot(filters(asked)), content_type=GEOJSON)
@@ -141,6 +145,7 @@ async def units(call: Call[Since]) -> web.StreamResponse:
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
     """Answer a ranking; who asked for what is logged."""
     asked, feed = call.asked, call.rooms.feed
+    known_zones(call, asked.zone)
     ranking = feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
@@ -185,6 +190,7 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
+    known_zones(call, call.asked.zone)
     consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -77,6 +77,7 @@ class Properties(msgspec.Struct, frozen=True):
     emergency: EmergencyMark | None
     overtime: bool = False
     recording: bool | msgspec.UnsetType = msgspec.UNSET
+    zones: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
@@ -131,6 +132,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         _percent(standing.battery),
         standing.emergency,
         recording=True if standing.recording else msgspec.UNSET,
+        zones=msgspec.UNSET if standing.zones is None else standing.zones,
     )
 
 

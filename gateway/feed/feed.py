@@ -43,6 +43,7 @@ from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
+from gateway.feed.zoning import Zoning
 from gateway.ports import Clock, Directory, Resolved
 
 _log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Feed:
         self._directory, self._clock = directory, clock
         self.board = Board(settings)
         self._hub = Hub(settings, self.board)
+        self.zoning = Zoning(self.board, self._hub)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
@@ -136,6 +138,7 @@ class Feed:
         self.board.age(now)
         self._alarm.escalate(now)
         self._hub.flush(now)
+        self.zoning.look(now)
         if now.mono_s - self._beat_s >= self.settings.heartbeat_s:
             self._beat_s = now.mono_s
             self._hub.heartbeat(now)
@@ -390,6 +393,7 @@ class Feed:
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
         counts["units"] = len(self.board.units)
+        counts.update(self.zoning.stats())
         counts["consumers"] = len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated
         counts["consumers_closed"] = dict(self._hub.closed)

@@ -9,7 +9,7 @@ from gateway.feed.standing import Standing
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """Any of the agencies, roles and duties; every power; inside bbox (west, south, east, north); not older."""
+    """Any of the agencies, roles, duties and zones; every power; inside bbox (west, south, east, north); not older."""
 
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
@@ -17,6 +17,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     duty: tuple[str, ...] = ()
     bbox: tuple[float, float, float, float] | None = None
     max_age_s: float | None = None
+    zone: tuple[str, ...] = ()
 
     def match(self, standing: Standing, now_mono_s: float) -> bool:
         """Whether a unit is wanted as it stands."""
@@ -26,6 +27,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.role or roll.role in self.role)
             and all(power in roll.powers for power in self.power)
             and (not self.duty or self._on(standing))
+            and (not self.zone or any(zone in self.zone for zone in standing.zones or ()))
             and self._in_place(standing, now_mono_s)
         )
 

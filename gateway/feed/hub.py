@@ -46,6 +46,7 @@ class Hub:
         self.boot_seq = 0
         self.unencodable = 0
         self.closed: dict[str, int] = {}
+        self.zoned: Callable[[list[Standing]], list[UnitFrame]] = lambda _changed: []
         self._conflated = 0
         self._groups: dict[Filters, Group] = {}
 
@@ -92,7 +93,8 @@ class Hub:
             self._send([standing], now)
 
     def _send(self, changed: list[Standing], now: Instant) -> int:
-        frames = [frame for standing in changed if (frame := self._frame(standing, now)) is not None]
+        frames = self.zoned(changed)
+        frames += [frame for standing in changed if (frame := self._frame(standing, now)) is not None]
         if frames:
             whole = b"".join([frame.frame for frame in frames])
             for group in self._groups.values():

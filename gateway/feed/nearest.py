@@ -21,6 +21,7 @@ from gateway.feed.duty import EMERGENCY, STATES, code_of
 from gateway.feed.roll import Roll, holds
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import Sighting, Standing
+from gateway.feed.zone_rows import ZoneRows
 
 EARTH_M = 6_371_008.8
 FIRST_ROWS = 1024
@@ -43,6 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     role: tuple[str, ...] = ()
     max_age_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
     exclude: tuple[str, ...] = ()
+    zone: tuple[str, ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ class Index:
         self._rolls: list[Roll | None] = []
         self._rows: dict[UnitId, int] = {}
         self._free: list[int] = []
+        self.zones = ZoneRows()
         self._day: date | None = None
         self._speeds = np.array([settings.speed_mps(kind) for kind in _KINDS])
         self._adopt(_columns(FIRST_ROWS, 1))
@@ -154,6 +157,7 @@ class Index:
         self._names[row], self._rolls[row] = None, None
         self._columns["shown"][row] = self._located[row] = False
         self._free.append(row)
+        self.zones.clear(row)
 
     def enrol(self, row: int, roll: Roll) -> None:
         """Its agency, role, kind and powers."""
@@ -185,6 +189,8 @@ class Index:
         self._columns["order"][row] = (1 if code == 7 else 0) if deployable else 2
         self._columns["shown"][row] = standing.on_feed
         self._located[row] = standing.live is not None
+        if standing.live is None:
+            self.zones.clear(row)
 
     def move(self, row: int, sighting: Sighting) -> None:
         """Where it is now."""
@@ -200,6 +206,17 @@ class Index:
 
     def query(self, wanted: Wanted, now: Instant) -> Ranking:
         """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
+        mask, considered, rejected = self._sift(wanted, now)
+        best = self._best(wanted, np.flatnonzero(mask))
+        results = [self._candidate(wanted, row, now) for row in best]
+        results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
+        return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
+
+    def anybody(self, wanted: Wanted, now: Instant) -> bool:
+        """Whether there is a unit that fits."""
+        return bool(self._sift(wanted, now)[0].any())
+
+    def _sift(self, wanted: Wanted, now: Instant) -> tuple[Mask, int, dict[str, int]]:
         if self._day != now.utc.date():
             self._new_day(now.utc.date())
         rows = len(self._names)
@@ -210,10 +227,7 @@ class Index:
             if lost := int(np.count_nonzero(mask)) - int(np.count_nonzero(left)):
                 rejected[reason] = lost
             mask = left
-        best = self._best(wanted, np.flatnonzero(mask))
-        results = [self._candidate(wanted, row, now) for row in best]
-        results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
-        return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
+        return mask, considered, rejected
 
     def _new_day(self, day: date) -> None:
         self._day = day
@@ -234,6 +248,8 @@ class Index:
             tests.append(("power", self._empowered(wanted.power, columns["powers"])))
         tests.append(("duty", self._dutiful(wanted.duty, columns["duty"])))
         tests.append(("no_position", columns["located"]))
+        if wanted.zone:
+            tests.append(("zone", self.zones.mask(wanted.zone, rows)))
         age_s = now.mono_s - columns["fix_mono_s"]
         oldest_s = columns["ageing_s"] if wanted.max_age_s is None else wanted.max_age_s
         tests.append(("age", age_s <= oldest_s))
@@ -300,4 +316,5 @@ class Index:
         why += [f"power {power}" for power in wanted.power]
         why += [f"agency {roll.unit.agency}"] if wanted.agency else []
         why += [f"role {roll.role}"] if wanted.role else []
+        why += ["in the zone"] if wanted.zone else []
         return (*why, f"position {age_s:.0f} s old")

@@ -9,6 +9,7 @@ import msgspec
 from gateway.domain.people import UnitKind
 from gateway.domain.position import PositionSource
 from gateway.feed.coverage import Talkgroup, once_each
+from gateway.feed.zone_cover import CoverRule
 
 
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +42,12 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     groups: tuple[Talkgroup, ...] = ()
     mqtt: bool = False
+    zones: str | None = None
+    zone_id: str | None = None
+    zone_name: str | None = None
+    zone_kind: str | None = None
+    zone_edge_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    coverage: tuple[CoverRule, ...] = ()
 
     def __post_init__(self) -> None:
         """A group stands once."""

@@ -67,7 +67,7 @@ class CameraNote(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, eq=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
-    duty_seq is the number of the record that last changed its duty.
+    duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for.
     """
 
     id: UnitId
@@ -94,6 +94,8 @@ class Standing(msgspec.Struct, eq=False):
     roll_json: tuple[msgspec.Raw, msgspec.Raw] | None = None
     feature: bytes | None = None
     frame: bytes | None = None
+    zones: tuple[str, ...] | None = None
+    zoned: Sighting | None = None
 
     def forget(self, device: str) -> None:
         """The device is no longer of this unit."""

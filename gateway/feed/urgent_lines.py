@@ -16,7 +16,7 @@ from gateway.feed.sequence import Mark
 
 SEQ_END = 2**53
 """Beyond this a JSON number is no longer exact everywhere."""
-UrgentEvent = Literal["emergency", "duty", "removed", "message", "proven", "reach"]
+UrgentEvent = Literal["emergency", "duty", "removed", "message", "proven", "reach", "coverage"]
 
 
 class UrgentRecord(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ def _record(text: bytes) -> UrgentRecord | None:
     return UrgentRecord(seq, event, f"{event} {of}", unit, text)
 
 
-_OF_NO_UNIT = ("emergency", "message", "proven", "reach")
+_OF_NO_UNIT = ("emergency", "message", "proven", "reach", "coverage")
 """Events that a radio on nobody's roster can raise too."""
 
 
@@ -123,6 +123,7 @@ def _named(content: dict[str, Any]) -> tuple[UrgentEvent, object] | None:
         ("kind" in content and isinstance(number, int), "message", number),
         ("proven_at" in content, "proven", content.get("issi")),
         ("reach" in content, "reach", content.get("issi")),
+        ("covered" in content, "coverage", f"{content.get('zone')} {content.get('power')}"),
         ("reason" in content, "removed", unit),
         ("code" in content, "duty", unit),
     )

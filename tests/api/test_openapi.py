@@ -74,7 +74,15 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
     plain = (
         *("/live", "/ready", "/ready/feed", "/ready/evidence", "/metrics", "/v1/drivers", "/v1/session", "/"),
         *("/v1/units", "/v1/messages", "/v1/emergencies", "/v1/roster/people", "/v1/roster/units", "/v1/devices"),
-        *("/v1/bookings", "/v1/copies", "/v1/exhibits", "/v1/log/checkpoint", "/v1/log/vkey", "/openapi.json"),
+        *(
+            "/v1/bookings",
+            "/v1/copies",
+            "/v1/zones",
+            "/v1/exhibits",
+            "/v1/log/checkpoint",
+            "/v1/log/vkey",
+            "/openapi.json",
+        ),
         "/v1/log/rotations",
         "/asyncapi.yaml",
     )
@@ -83,6 +91,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/units/nearest", "/v1/units/nearest?lat=52.57&lon=-0.24&power=pcn", None),
         ("get", "/v1/units", "/v1/units?after=OTHER-5", None),
         ("get", "/v1/units/{unit}", "/v1/units/PCC.CSO-014", None),
+        ("get", "/v1/zones/{zone}", "/v1/zones/a", None),
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),
