@@ -52,6 +52,7 @@ from gateway.store.accounts import Accounts
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
+from gateway.tracks_half import TracksHalf, tracks_half
 
 BROKER_RIGHTS = "broker-rights"
 DriverSettings = dict[str, msgspec.Struct]
@@ -104,6 +105,7 @@ class Gateway:
     devices: DevicesHalf | None = None
     server: Server | None = None
     work: EvidenceWork | None = None
+    tracks: TracksHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -149,8 +151,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed = Feed(settings.feed, roster, clock, settings.data)
-        await feed.open()
-        stack.push_async_callback(feed.close)
+        trail = await tracks_half(stack, settings, roster, feed, clock)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
@@ -170,12 +171,12 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
-        gateway.drivers, gateway.devices = inputs, devices
+        gateway.drivers, gateway.devices, gateway.tracks = inputs, devices, trail
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run]
+        lasting += [*_work(gateway), *_history(gateway, written), _faults(gateway).run, *trail.lasting]
         tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
@@ -271,6 +272,8 @@ def _metrics(gateway: Gateway) -> None:
     gauges.add("intake", lambda: gateway.intake.counts)
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
     gauges.add("dispatch", gateway.dispatch.stats)
+    if gateway.tracks is not None:
+        gauges.add("tracks", gateway.tracks.stats)
     if gateway.devices is not None:
         gauges.add("devices", gateway.devices.counts)
     if gateway.expected is not None:
@@ -312,6 +315,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
         expected=gateway.expected,
+        tracks=gateway.tracks,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)

@@ -96,6 +96,9 @@ gateway/media/cutting.py
 gateway/pipeline/tally.py
 gateway/history/batch.py
 gateway/history/frame.py
+gateway/feed/past.py
+gateway/feed/simplify.py
+gateway/feed/track.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

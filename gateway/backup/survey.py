@@ -10,12 +10,13 @@ import msgspec
 
 LEFT_OUT = frozenset(
     {
-        *("keys", "gateway.lock", "key-backups.lock", "restored.json"),
+        *("keys", "gateway.lock", "key-backups.lock", "restored.json", "tracks"),
         *("evidence/log", "evidence/log.next", "evidence/details", "evidence/blobs", "evidence/thumbnails"),
         *("evidence/evidence.db", "evidence/keys.db", "evidence/imports", "evidence/staging"),
     }
 )
-"""Keys never; what a running process alone needs; the catalogue, which is made anew; the rest has its own turn."""
+"""Keys never; where people were (the journal has it);
+what a running process alone needs; the catalogue, which is made anew; the rest has its own turn."""
 ENDINGS = (".tmp", ".new", ".part", "-wal", "-shm", "-journal")
 
 

@@ -26,6 +26,11 @@ def _nothing() -> None:
     """Nothing to cut off."""
 
 
+def _as_it_is(chunk: bytes) -> bytes:
+    """The stream says of itself what it says."""
+    return chunk
+
+
 class Consumer:
     """Iterate over it for chunks of server-sent events; `ended` says why there are no more.
 
@@ -38,6 +43,7 @@ class Consumer:
         self.ended: str | None = None
         self.gone = asyncio.Event()
         self.cut: Callable[[], None] = _nothing
+        self.mark: Callable[[bytes], bytes] = _as_it_is
         self.conflated = 0
         self.conflating = False
         self._settings = settings
@@ -128,6 +134,10 @@ class Consumer:
 
     def take(self) -> bytes | None:
         """What waits, at once; None for nothing."""
+        chunk = self._taken()
+        return None if chunk is None else self.mark(chunk)
+
+    def _taken(self) -> bytes | None:
         self._waits_since_s = None
         if self._chunks:
             chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)

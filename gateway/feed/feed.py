@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ class Feed:
         self._counts: Counter[str] = Counter()
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
+        self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
 
     # --- lifecycle
 
@@ -88,6 +89,8 @@ class Feed:
         self._refresh(now)
         known = Known(self.board, self._alarm.emergencies, self._letters.messages, self._letters.proofs, self._contacts)
         self._annals.restore(restored, known)
+        if self.recall is not None:
+            await self.recall(now)
         self._alarm.show_all()
         if not restored.whole and restored.found:
             self._alarm.emergencies.skip_to_thousand()
