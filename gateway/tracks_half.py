@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,15 @@ def track_of(store: TrackStore, unit: str, since: datetime, until: datetime) -> 
 def track_store(data: Path) -> TrackStore:
     """Where the history lies."""
     return TrackStore(data / FOLDER)
+
+
+def forget(data: Path, spans: Iterable[tuple[str, datetime, datetime]]) -> int:
+    """What is destroyed in the journal is not to be looked at here either. Owners as the journal has them."""
+    store, gone = track_store(data), 0
+    for owner, since, until in spans:
+        device = owner.removeprefix("device:").replace("issi:", "issi-", 1)
+        gone += store.forget(device, milliseconds(since), milliseconds(until))
+    return gone
 
 
 async def tracks_half(

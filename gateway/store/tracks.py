@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, delete, insert, select
+from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, and_, delete, insert, or_, select
 
 from gateway.feed.past import PastFix, in_order, moment
 from gateway.store.sqlite import open_engine, refusing, storing
@@ -163,12 +163,13 @@ class TrackStore:
             Path(f"{self._path(day)}{ending}").unlink(missing_ok=True)
 
     def forget(self, device: str, since_ms: int, until_ms: int) -> int:
-        """Remove one device's fixes of a span, for good; say how many."""
+        """Remove one device's fixes that were made or came in a span, for good; say how many."""
         gone = 0
-        for day in self._within(since_ms, until_ms):
-            span = (FIXES.c.fix_ms >= since_ms, FIXES.c.fix_ms < until_ms)
+        made = and_(FIXES.c.fix_ms >= since_ms, FIXES.c.fix_ms < until_ms)
+        span = or_(made, and_(FIXES.c.arrived_ms >= since_ms, FIXES.c.arrived_ms < until_ms))
+        for day in [day for day in self.days() if day <= moment(until_ms).date()]:
             with _reading(self._path(day)) as engine, storing(engine) as link:
-                gone += link.execute(delete(FIXES).where(FIXES.c.device == device, *span)).rowcount
+                gone += link.execute(delete(FIXES).where(FIXES.c.device == device, span)).rowcount
         return gone
 
     def close(self) -> None:
