@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 import msgspec
 
@@ -117,7 +116,7 @@ def gpx(page: Page) -> bytes:
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<gpx version="1.1" creator="Lapel" xmlns="http://www.topografix.com/GPX/1/1">',
         *(_point("wpt", each, "<name>outlier</name><type>held</type>") for each in page.held),
-        f"<trk><name>{escape(page.unit)}</name>",
+        f"<trk><name>{_escaped(page.unit)}</name>",
     ]
     for segment in _segments(page.line):
         lines += ["<trkseg>", *(_point("trkpt", each, _type(each)) for each in segment), "</trkseg>"]
@@ -144,3 +143,7 @@ def _point(name: str, fix: PastFix, inner: str) -> str:
     height = "" if fix.altitude_m is None else f"<ele>{fix.altitude_m:.2f}</ele>"
     time = f"<time>{rfc3339(moment(fix.fix_ms))}</time>"
     return f'<{name} lat="{fix.latitude:.7f}" lon="{fix.longitude:.7f}">{height}{time}{inner}</{name}>'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -79,6 +79,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         *(("get", path, path, None) for path in plain),
         ("get", "/v1/units/nearest", "/v1/units/nearest?lat=52.57&lon=-0.24&power=pcn", None),
         ("get", "/v1/units/{unit}", "/v1/units/PCC.CSO-014", None),
+        ("get", "/v1/units/{unit}/track", "/v1/units/PCC.CSO-014/track?simplify_m=5", None),
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),

@@ -85,11 +85,11 @@ def test_an_export_is_on_record(lapel: Lapel, store: Path) -> None:
     """An entry of the log with the purpose; the log stays whole."""
     walked(store)
     assert lapel(*EXPORT, "--purpose", "complaint 7", "--data", store).code == 0
-    audit = lapel("evidence", "audit", "--purpose", "test", "--kind", "view", "--data", store, "--json")
-    acts = [json.loads(line) for line in audit.out.splitlines()]
-    found = json.dumps(acts)
-    assert "complaint 7" in found
-    assert "PCC.CSO-014" in found
+    span = ("--from", "2026-01-01T00:00:00Z", "--to", "2099-01-01T00:00:00Z")
+    audit = lapel("evidence", "audit", "--purpose", "test", *span, "--data", store, "--json")
+    (act,) = [each for verb in audit.json["verbs"] for each in verb["acts"] if each["justification"] == "complaint 7"]
+    assert (act["kind"], act["exhibit"]) == ("view", None)
+    assert act["actor"].startswith("cli:")
     assert lapel("log", "verify", "--data", store).code == 0
 
 
@@ -97,6 +97,8 @@ def test_what_is_destroyed_in_the_journal_is_gone_here_too(lapel: Lapel, store: 
     """`lapel history delete` reaches position history, also where the journal holds nothing any more."""
     walked(store)
     words = ("--reason", "order", "--by", "P-0014", "--approved-by", "P-0015", "--data", store, "--json")
+    elsewhere = ("--from", "2026-11-20T00:00:00Z", "--to", "2026-11-20T01:00:00Z")
+    assert lapel("history", "delete", "--device", "bcn-14", *elsewhere, *words).json["positions"] == 0
     done = lapel("history", "delete", "--device", "bcn-14", *SPAN, *words)
     assert done.code == 0
     assert done.json["positions"] == 61
