@@ -178,8 +178,8 @@ def test_a_restart_keeps_the_stream(tmp_path: Path) -> None:
     with site, following(site, token, reader.cursor) as events:
         read_until(events, reader, lambda: ("PCC.CSO-014", 6) in reader.urgent["duty"])
         read_until(events, reader, lambda: bool(reader.urgent["emergency"]))
-        site.position("bcn-14", 52.60)
-        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.60)
+        site.position("bcn-14", 52.5701)
+        read_until(events, reader, lambda: reader.latitude("PCC.CSO-014") == 52.5701)
         assert reader.snapshots == 1
         with site.client(token) as client:
             (still,) = client.get("/v1/emergencies").json()["emergencies"]
