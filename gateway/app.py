@@ -55,6 +55,7 @@ from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
 from gateway.supervisor import Supervisor
 from gateway.tak_half import TakHalf
+from gateway.tracks_half import TracksHalf, tracks_half
 from gateway.zones_half import read_zones, zones_half
 
 BROKER_RIGHTS = "broker-rights"
@@ -110,6 +111,7 @@ class Gateway:
     server: Server | None = None
     work: EvidenceWork | None = None
     tak: TakHalf | None = None
+    tracks: TracksHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -154,7 +156,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         devices = devices_half(settings, CredentialStore(store.engine), clock)
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
-        feed = await _feed(stack, settings, roster, clock)
+        feed, trail = await _feed(stack, settings, roster, clock)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
@@ -171,13 +173,14 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
-        gateway.drivers, gateway.devices = inputs, devices
+        gateway.drivers, gateway.devices, gateway.tracks = inputs, devices, trail
         rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        tasks = [background.create_task(run()) for run in (*lasting, *_beside(gateway, written, clock))]
+        lasting += [*_beside(gateway, written, clock), *trail.lasting]
+        tasks = [background.create_task(run()) for run in lasting]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
@@ -218,12 +221,12 @@ async def _roster(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple
     return store, await asyncio.to_thread(store.roster)
 
 
-async def _feed(stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock) -> Feed:
+async def _feed(
+    stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock
+) -> tuple[Feed, TracksHalf]:
     feed = Feed(settings.feed, roster, clock, settings.data)
     await asyncio.to_thread(zones_half, settings.feed, feed)
-    await feed.open()
-    stack.push_async_callback(feed.close)
-    return feed
+    return feed, await tracks_half(stack, settings, roster, feed, clock)
 
 
 async def _evidence(
@@ -293,6 +296,8 @@ def _metrics(gateway: Gateway) -> None:
     gauges.add("intake", lambda: gateway.intake.counts)
     gauges.add("feed", lambda: {key: n for key, n in gateway.feed.stats().items() if isinstance(n, (int, float))})
     gauges.add("dispatch", gateway.dispatch.stats)
+    if gateway.tracks is not None:
+        gauges.add("tracks", gateway.tracks.stats)
     if gateway.devices is not None:
         gauges.add("devices", gateway.devices.counts)
     if gateway.expected is not None:
@@ -334,6 +339,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
         expected=gateway.expected,
+        tracks=gateway.tracks,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)

@@ -93,6 +93,7 @@ DEFAULT_ROLES: dict[str, list[str]] = {
     "controller": [
         "feed:read",
         "feed:nearest",
+        "feed:track",
         "emergency:act",
         "message:act",
         "duty:write",

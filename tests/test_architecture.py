@@ -103,6 +103,9 @@ gateway/outlets/cot_waiting.py
 gateway/outlets/cot_settings.py
 gateway/feed/retained.py
 gateway/feed/status.py
+gateway/feed/past.py
+gateway/feed/simplify.py
+gateway/feed/track.py
 """.split()
 """Bytes in, events out, time as an argument."""
 

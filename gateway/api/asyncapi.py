@@ -16,6 +16,8 @@ from gateway.feed.batches import Alarm, Batch, Heartbeat, Hello, Snapshot
 from gateway.feed.duty import DutyRecord
 from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.encode import Feature
+from gateway.feed.zone_cover import CoverRecord
+from gateway.feed.zoning import Crossing
 
 ROUTES = Routes()
 MEDIA = "application/yaml"
@@ -31,10 +33,12 @@ RECORDS: dict[str, type] = {
     "unitPosition": Feature,
     "unitDuty": DutyRecord,
     "emergencyRecord": EmergencyRecord,
+    "zoneCrossing": Crossing,
+    "zoneCoverage": CoverRecord,
 }
 FREE = ("unitRemoved", "officersMessage", "handsetProven", "radioReach", "gatewayStatus")
 """Records described in docs/formats.md: objects with `v` and, on a stream, `seq`."""
-SSE = ("snapshot", "unitPosition", "unitDuty", "emergencyRecord", *FREE[:-1])
+SSE = ("snapshot", *RECORDS, *FREE[:-1])
 TOPICS = {
     "unitPosition": "lapel/v1/feed/{agency}/unit/{unit}/position",
     "unitDuty": "lapel/v1/feed/{agency}/unit/{unit}/duty",

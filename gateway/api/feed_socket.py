@@ -116,6 +116,7 @@ class Desk:
     ) -> None:
         self._feed, self._rooms, self._account = call.rooms.feed, call.rooms, call.who.account
         self._response, self._writer, self._batches = response, writer, batches
+        self._exercise = True if call.rooms.exercise else msgspec.UNSET
         self._transport = call.request.transport
         self._consumer: Consumer | None = None
         self._chosen = asyncio.Event()
@@ -180,11 +181,13 @@ class Desk:
 
     def _hello(self) -> Hello:
         feed = self._feed
-        return Hello(feed.epoch, feed.seq, feed.oldest, self._rooms.instance, feed.settings.heartbeat_s)
+        return Hello(
+            feed.epoch, feed.seq, feed.oldest, self._rooms.instance, feed.settings.heartbeat_s, exercise=self._exercise
+        )
 
     def _pulse(self, at: str) -> bytes:
         inputs = {name: Input(health.state, health.last) for name, health in self._rooms.inputs().items()}
-        return said(Heartbeat(at, self._feed.epoch, self._feed.seq, inputs))
+        return said(Heartbeat(at, self._feed.epoch, self._feed.seq, inputs, exercise=self._exercise))
 
     # --- in
 

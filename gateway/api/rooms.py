@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from gateway.api.auth import Doorkeeper
 from gateway.api.problem import ProblemError
@@ -22,6 +23,7 @@ from gateway.evidence.vault.thumbnails import Thumbnails
 from gateway.evidence.witnesses import Witnesses
 from gateway.evidence.work.desk import Desk
 from gateway.feed.feed import Feed
+from gateway.feed.past import PastFix
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
 from gateway.roster.directory import Roster
@@ -49,6 +51,14 @@ class EvidenceRoom:
     exports: ExportJobs | None = None
 
 
+class Tracks(Protocol):
+    """Where units were. Blocks."""
+
+    def track(self, unit: str, since: datetime, until: datetime) -> list[PastFix] | None:
+        """Fixes of a span by time; None for a unit that has no history (masked). RefusedError 422: too many."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rooms:
     """All that a handler can ask."""
@@ -67,6 +77,8 @@ class Rooms:
     roster_changed: Callable[[], None]
     footage_problem: Callable[[], str | None] = lambda: None
     expected: Expectations | None = None
+    tracks: Tracks | None = None
+    exercise: bool = False
 
 
 def evidence_of(rooms: Rooms) -> EvidenceRoom:

@@ -30,6 +30,7 @@ from gateway.api import (
     session,
     settling,
     tasks,
+    tracks,
     units,
     work,
     zones,
@@ -61,7 +62,7 @@ def table(pages: Routes) -> Routes:
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
-    for part in (derivatives, exports):
+    for part in (derivatives, exports, tracks):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -19,6 +19,7 @@ from gateway.feed.changes import awaited, collected
 from gateway.feed.consumer import GOING_AWAY, Consumer
 from gateway.feed.duty import DutyRecord
 from gateway.feed.encode import Feature
+from gateway.feed.exercise import marked
 from gateway.feed.filters import Filters
 from gateway.feed.nearest import Candidate, Wanted
 from gateway.feed.sse import cursor
@@ -138,7 +139,7 @@ async def units(call: Call[Since]) -> web.StreamResponse:
         followers.discard(consumer)
         feed.unsubscribe(consumer)
     body = collected(chunk, asked.after, rfc3339(datetime.now(UTC)))
-    return web.Response(body=body, content_type=GEOJSON)
+    return web.Response(body=marked(body) if call.rooms.exercise else body, content_type=GEOJSON)
 
 
 @ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)

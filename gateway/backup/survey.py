@@ -10,14 +10,14 @@ import msgspec
 
 LEFT_OUT = frozenset(
     {
-        *("keys", "gateway.lock", "key-backups.lock", "restored.json"),
+        *("keys", "gateway.lock", "key-backups.lock", "restored.json", "tracks"),
         *("evidence/log", "evidence/log.next", "evidence/details", "evidence/blobs", "evidence/thumbnails"),
         *("evidence/evidence.db", "evidence/keys.db", "evidence/imports", "evidence/staging"),
         *("evidence/exports", "evidence/derivatives"),
     }
 )
-"""Keys never; what a running process alone needs; the catalogue, which is made anew; the rest has its own turn.
-Exports are in clear, and are asked for anew, as derivatives under way are."""
+"""Keys never; what a running process alone needs; the catalogue, which is made anew; where people were, which the
+journal has; the rest has its own turn. Exports are in clear, and are asked for anew, as derivatives under way are."""
 ENDINGS = (".tmp", ".new", ".part", "-wal", "-shm", "-journal")
 
 

@@ -25,6 +25,8 @@ VERBS = {
     "verify-export": "gateway.cli.verify_export:verify_export",
     "trust": "gateway.cli.trust:trust",
     "history": "gateway.cli.history:history",
+    "tracks": "gateway.cli.tracks:tracks",
+    "replay": "gateway.cli.replay:replay",
     "fault-record": "gateway.cli.fault_record:fault_record",
     "evidence": "gateway.cli.evidence:evidence",
     "retention": "gateway.cli.retention:retention",

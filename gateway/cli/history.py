@@ -27,6 +27,7 @@ from gateway.history.whom import of_device, of_person, of_unit
 from gateway.history_half import fresh_id
 from gateway.roster.directory import Roster
 from gateway.store.roster import RosterStore
+from gateway.tracks_half import forget
 
 BEACONS, RADIOS = "drivers.beacon.decode:beacon", "drivers.tetra.decode:pei"
 
@@ -111,9 +112,20 @@ def delete(config: str | None, data: str | None, *, as_json: bool, **words: Any)
     disposal = fresh_id("D", datetime.now(UTC))
     with records_at(found.evidence, found.keys, found.origin, found.signers) as store:
         frames, missed = erase(store, disposal, sought, why, (f"cli:{getpass.getuser()}", datetime.now(UTC)))
+    shown = forget(found.data, [(each.owner, each.since, each.until) for each in sought])
     if as_json:
-        show.json({"v": 1, "disposal": disposal if frames else None, "frames": frames, "not_reached": missed})
+        show.json(
+            {
+                "v": 1,
+                "disposal": disposal if frames else None,
+                "frames": frames,
+                "positions": shown,
+                "not_reached": missed,
+            }
+        )
         return
+    if shown:
+        click.echo(f"{shown} positions that the control room could look at are gone with them")
     click.echo(f"{disposal}: {frames} frames destroyed" if frames else "there is nothing of that to destroy")
     for place in missed:
         click.echo(f"its keys may still lie in {place}: out of reach; destroy it", err=True)

@@ -44,8 +44,8 @@ class BatchConsumer(Consumer):
 
     def dress(self, chunk: bytes) -> bytes:
         """As frames."""
-        return self._batches.of(chunk)
+        return self._batches.of(self.mark(chunk))
 
-    def note(self, comment: bytes) -> None:
+    def pulse(self, comment: bytes) -> bytes:
         """A heartbeat, with more in it than the comment has."""
-        super().note(self._pulse(comment.decode().removeprefix(": heartbeat ").strip()))
+        return self._pulse(comment.decode().removeprefix(": heartbeat ").strip())

@@ -33,6 +33,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     instance: str
     heartbeat_s: float
     v: int = 1
+    exercise: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
@@ -49,7 +50,7 @@ class Record(msgspec.Struct, frozen=True):
     """One record: of a `position` the whole Feature, of all else the record as server-sent events have it."""
 
     seq: int
-    event: Literal["position", "duty", "removed", "message", "proven", "reach", "emergency"]
+    event: Literal["position", "duty", "removed", "message", "proven", "reach", "emergency", "zone", "coverage"]
     record: msgspec.Raw
 
 
@@ -83,6 +84,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
     seq: int
     inputs: dict[str, Input]
     v: int = 1
+    exercise: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def frame(message: bytes, first: int = FINAL_TEXT) -> bytes:

@@ -6,6 +6,7 @@ It holds no history: what is late, doubled or older than what is shown never mov
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Literal
 
 from gateway.domain.events import CameraReport, PositionReport
@@ -62,6 +63,7 @@ class Board:
         self._camera_of: dict[str, UnitId] = {}
         self._due: dict[int, list[Standing]] = {}
         self._waiting: set[UnitId] = set()
+        self.placed: Callable[[PositionReport, Resolved, Outcome, tuple[str, ...]], None] | None = None
 
     # --- the roster
 
@@ -111,6 +113,8 @@ class Board:
         """Take one position report; say what became of it, and count it."""
         outcome = self._place(report, who, quality)
         self.counts[outcome] += 1
+        if self.placed is not None:
+            self.placed(report, who, outcome, quality)
         return outcome
 
     def _place(self, report: PositionReport, who: Resolved, quality: tuple[str, ...]) -> Outcome:
@@ -297,6 +301,8 @@ class Board:
         deployable = code in self.settings.deployable
         standing.duty = Duty(code, STATES[code], deployable, time_text(since_s), incident, source)
         standing.known_duty, standing.duty_s = True, since_s
+        if standing.hidden and code in BACK_ON_DUTY:
+            standing.on_since_s = since_s
         standing.hidden = code == OFF_DUTY or (standing.hidden and code not in BACK_ON_DUTY)
         self._settle(standing)
         return standing

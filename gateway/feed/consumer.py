@@ -26,6 +26,11 @@ def _nothing() -> None:
     """Nothing to cut off."""
 
 
+def _as_it_is(chunk: bytes) -> bytes:
+    """The stream says of itself what it says."""
+    return chunk
+
+
 class Consumer:
     """Iterate over it for chunks of server-sent events; `ended` says why there are no more.
 
@@ -38,6 +43,7 @@ class Consumer:
         self.ended: str | None = None
         self.gone = asyncio.Event()
         self.cut: Callable[[], None] = _nothing
+        self.mark: Callable[[bytes], bytes] = _as_it_is
         self.conflated = 0
         self.conflating = False
         self._settings = settings
@@ -79,9 +85,11 @@ class Consumer:
     def note(self, comment: bytes) -> None:
         """A heartbeat, where there is room for one."""
         if self.ended is None and not self._full():
-            self._chunks.append(comment)
-            self._bytes += len(comment)
-            self._wake.set()
+            self._add(self.pulse(comment))
+
+    def pulse(self, comment: bytes) -> bytes:
+        """A heartbeat as it goes over this consumer's wire."""
+        return self.mark(comment)
 
     def _full(self) -> bool:
         self.conflating = self.conflating or self._bytes >= self._settings.buffer_high_bytes
@@ -89,12 +97,15 @@ class Consumer:
 
     def dress(self, chunk: bytes) -> bytes:
         """A chunk as it goes over this consumer's wire."""
+        chunk = self.mark(chunk)
         if not self._greeted:
             chunk, self._greeted = RETRY + chunk, True
         return chunk
 
     def _put(self, chunk: bytes) -> None:
-        chunk = self.dress(chunk)
+        self._add(self.dress(chunk))
+
+    def _add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._bytes += len(chunk)
         self._wake.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from gateway.feed.alarm import Alarm, what_failed
 from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
-from gateway.feed.duty import EMERGENCY, STATES, DutyRecord, DutySource
+from gateway.feed.duties import Duties
+from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
@@ -74,8 +75,10 @@ class Feed:
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
+        self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
+        self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
 
     # --- lifecycle
 
@@ -90,6 +93,8 @@ class Feed:
         self._refresh(now)
         known = Known(self.board, self._alarm.emergencies, self._letters.messages, self._letters.proofs, self._contacts)
         self._annals.restore(restored, known)
+        if self.recall is not None:
+            await self.recall(now)
         self._alarm.show_all()
         if not restored.whole and restored.found:
             self._alarm.emergencies.skip_to_thousand()
@@ -196,34 +201,8 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        elif who.unit is None or self._set_duty(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
+        elif who.unit is None or self._duties.set(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
             self._counts["status_unattributed"] += 1
-
-    def _set_duty(
-        self, unit: UnitId, code: int, at_s: float, source: DutySource, incident: str | None = None
-    ) -> Standing | None:
-        standing = self.board.units.get(unit)
-        if standing is None:
-            return None
-        if standing.known_duty and at_s < standing.duty_s:
-            self._counts["status_late"] += 1
-            return standing
-        if standing.known_duty and (standing.duty.code, standing.duty.incident) == (code, incident):
-            self._counts["status_repeated"] += 1
-            return standing
-        self._counts["statuses"] += 1
-        was_shown = standing.on_feed
-        self.board.set_duty(unit, code, at_s, source, incident)
-        self._tell_duty(standing)
-        if was_shown and not standing.on_feed:
-            self._leave(unit, "off_duty")
-        return standing
-
-    def _tell_duty(self, standing: Standing) -> None:
-        """Its record and its feature, in one flush."""
-        self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
-        standing.duty_seq = self.seq
-        self._hub.show(standing, self._clock.now())
 
     def text(self, report: TextReport, who: Resolved) -> None:
         """A text from an officer."""
@@ -276,14 +255,7 @@ class Feed:
 
     def set_duty(self, unit: str, code: int, *, incident: str | None = None) -> bool:
         """The control room sets a status; False for no such unit, RefusedError for no such state."""
-        if not 0 < code < len(STATES):
-            raise RefusedError(422, f"{code} is no duty state (1..{len(STATES) - 1})")
-        standing = self.board.units.get(UnitId(unit))
-        if standing is None:
-            return False
-        # The latest act wins: a radio's clock that is ahead of ours must not make ours the earlier one.
-        at_s = max(self._clock.now().utc.timestamp(), standing.duty_s)
-        return self._set_duty(UnitId(unit), code, at_s, "api", incident) is not None
+        return self._duties.set_by_hand(UnitId(unit), code, incident)
 
     def duty(self, unit: str) -> DutyRecord | None:
         """A unit's duty as it stands, off duty or on; None for no such unit."""
@@ -389,7 +361,7 @@ class Feed:
 
     def stats(self) -> dict[str, Any]:
         """Plain counters."""
-        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._alarm.counts}
+        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
         counts["units"] = len(self.board.units)

@@ -67,7 +67,8 @@ class CameraNote(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, eq=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
-    duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for.
+    duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
+    on_since_s when it last came back on duty.
     """
 
     id: UnitId
@@ -78,6 +79,7 @@ class Standing(msgspec.Struct, eq=False):
     known_duty: bool = False
     duty_s: float = 0.0
     duty_seq: int = 0
+    on_since_s: float = float("-inf")
     hidden: bool = False
     seq: int = 1
     live: Sighting | None = None

@@ -92,6 +92,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/units", "/v1/units?after=OTHER-5", None),
         ("get", "/v1/units/{unit}", "/v1/units/PCC.CSO-014", None),
         ("get", "/v1/zones/{zone}", "/v1/zones/a", None),
+        ("get", "/v1/units/{unit}/track", "/v1/units/PCC.CSO-014/track?simplify_m=5", None),
         ("get", "/v1/exhibits/{exhibit}", f"/v1/exhibits/{exhibit}", None),
         ("get", "/v1/exhibits/{exhibit}/custody", f"/v1/exhibits/{exhibit}/custody", None),
         ("get", "/v1/exhibits/{exhibit}/proof", f"/v1/exhibits/{exhibit}/proof", None),

@@ -16,7 +16,7 @@ from gateway.feed.consumer import UnitFrame
 from gateway.feed.filters import ALL
 from gateway.feed.settings import FeedSettings
 
-EVENTS = ("position", "duty", "removed", "message", "proven", "reach", "emergency")
+EVENTS = ("position", "duty", "removed", "message", "proven", "reach", "emergency", "zone", "coverage")
 
 
 def messages(octets: bytes) -> list[dict]:

@@ -1,0 +1,70 @@
+"""Who is on what duty: a status from a radio or the control room, taken once, told at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.domain.ids import UnitId
+from gateway.errors import RefusedError
+from gateway.feed import encode
+from gateway.feed.board import Board
+from gateway.feed.duty import STATES, DutySource
+from gateway.feed.hub import Hub
+from gateway.feed.standing import Standing
+from gateway.feed.urgent_lines import UrgentEvent
+from gateway.ports import Clock
+
+
+class Tell(Protocol):
+    """Send a record to everybody whom it concerns, and write it down."""
+
+    def __call__(self, event: UrgentEvent, key: str, unit: str | None, make: Callable[[int], bytes]) -> None:
+        """The record is made with the number that it gets."""
+
+
+class Duties:
+    """Changes of duty. `leave` tells consumers that a unit is no longer shown, and why."""
+
+    def __init__(self, board: Board, hub: Hub, tell: Tell, leave: Callable[[str, str], None], clock: Clock) -> None:
+        self._board, self._hub, self._tell, self._leave, self._clock = board, hub, tell, leave, clock
+        self.counts: Counter[str] = Counter()
+
+    def set(
+        self, unit: UnitId, code: int, at_s: float, source: DutySource, incident: str | None = None
+    ) -> Standing | None:
+        """Take a status of that time (seconds since 1970) unless a later one stands; None for no such unit."""
+        standing = self._board.units.get(unit)
+        if standing is None:
+            return None
+        if standing.known_duty and at_s < standing.duty_s:
+            self.counts["status_late"] += 1
+            return standing
+        if standing.known_duty and (standing.duty.code, standing.duty.incident) == (code, incident):
+            self.counts["status_repeated"] += 1
+            return standing
+        self.counts["statuses"] += 1
+        was_shown = standing.on_feed
+        self._board.set_duty(unit, code, at_s, source, incident)
+        self._tell_duty(standing)
+        if was_shown and not standing.on_feed:
+            self._leave(unit, "off_duty")
+        return standing
+
+    def _tell_duty(self, standing: Standing) -> None:
+        """Its record and its feature, in one flush."""
+        self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
+        standing.duty_seq = self._hub.sequence.last
+        self._hub.show(standing, self._clock.now())
+
+    def set_by_hand(self, unit: UnitId, code: int, incident: str | None) -> bool:
+        """The control room's word; False for no such unit, RefusedError 422 for no such state."""
+        if not 0 < code < len(STATES):
+            raise RefusedError(422, f"{code} is no duty state (1..{len(STATES) - 1})")
+        standing = self._board.units.get(unit)
+        if standing is None:
+            return False
+        # The latest act wins: a radio's clock that is ahead of ours must not make ours the earlier one.
+        at_s = max(self._clock.now().utc.timestamp(), standing.duty_s)
+        return self.set(unit, code, at_s, "api", incident) is not None
