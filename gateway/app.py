@@ -67,7 +67,7 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     settings = configuration.load(file)
     try:
         drivers = driver_settings(settings)
-        read_zones(settings.feed)
+        read_zones(settings.feed, settings.map)
     except ConfigError as wrong:
         raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong
     if settings.roster.file:
@@ -225,7 +225,7 @@ async def _feed(
     stack: contextlib.AsyncExitStack, settings: Settings, roster: Roster, clock: Clock
 ) -> tuple[Feed, TracksHalf]:
     feed = Feed(settings.feed, roster, clock, settings.data)
-    await asyncio.to_thread(zones_half, settings.feed, feed)
+    await asyncio.to_thread(zones_half, settings.feed, settings.map, feed)
     return feed, await tracks_half(stack, settings, roster, feed, clock)
 
 

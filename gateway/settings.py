@@ -27,7 +27,7 @@ from gateway.evidence.settings import (
     check_shares,
     check_witnesses,
 )
-from gateway.feed.settings import FeedSettings
+from gateway.feed.settings import FeedSettings, MapSettings
 from gateway.media.settings import MediaSettings
 from gateway.outlets import cot_settings
 from gateway.outlets.cot_settings import CotSettings
@@ -173,6 +173,7 @@ class Settings(Closed, frozen=True):
     timestamp: TimestampSettings = TimestampSettings()
     media: MediaSettings = MediaSettings()
     feed: FeedSettings = FeedSettings()
+    map: MapSettings = MapSettings()
     dispatch: DispatchSettings = DispatchSettings()
     api: ApiSection = ApiSection()
     auth: AuthSection = AuthSection()
@@ -318,7 +319,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         settings,
         gateway=replace(settings.gateway, data=rooted(settings.gateway.data)),
         roster=replace(settings.roster, file=rooted(settings.roster.file)),
-        feed=replace(settings.feed, zones=rooted(settings.feed.zones)),
+        map=replace(settings.map, zones=rooted(settings.map.zones)),
         store=replace(settings.store, copy_to=[str(folder / place) for place in settings.store.copy_to]),
         evidence=replace(settings.evidence, keys=rooted(settings.evidence.keys)),
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
@@ -339,7 +340,7 @@ def _files_exist(settings: Settings) -> None:
     broker = settings.broker
     named = {
         "roster.file": settings.roster.file,
-        "feed.zones": settings.feed.zones,
+        "map.zones": settings.map.zones,
         "timestamp.ca": settings.timestamp.ca,
         "broker.password_file": broker.password_file,
         "broker.ca": broker.ca,

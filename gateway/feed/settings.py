@@ -12,6 +12,15 @@ from gateway.feed.coverage import Talkgroup, once_each
 from gateway.feed.zone_cover import CoverRule
 
 
+class MapSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `[map]` section: the operator's zones, and which properties of theirs have id and name."""
+
+    zones: str | None = None
+    zone_id: str | None = None
+    zone_name: str | None = None
+    zone_kind: str | None = None
+
+
 class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often each source reports, how units are ranked, and how far consumers may fall behind."""
 
@@ -43,10 +52,6 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     groups: tuple[Talkgroup, ...] = ()
     mqtt: bool = False
-    zones: str | None = None
-    zone_id: str | None = None
-    zone_name: str | None = None
-    zone_kind: str | None = None
     zone_edge_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     coverage: tuple[CoverRule, ...] = ()
 

@@ -14,11 +14,12 @@ from gateway.errors import ConfigError
 
 Ring = tuple[tuple[float, float], ...]
 Rings = tuple[Ring, ...]
-KEY = "feed.zones"
+KEY = "map.zones"
 VERTICES_MAX = 100_000
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 CODE, NAME = re.compile(r"(?i:id|code)|[A-Z]+\d\dCD"), re.compile(r"(?i:name)|[A-Z]+\d\dNM")
 """Under which property an id and a name are looked for: by those words, or as the statistics office names them."""
+KINDS = {"WD": "ward", "LAD": "district", "LSOA": "lsoa", "MSOA": "msoa", "PFA": "force"}
 WGS_84 = ("CRS84", "EPSG:4326", "EPSG::4326")
 
 
@@ -84,7 +85,8 @@ def _zone(feature: Any, naming: Naming) -> Zone:  # noqa: ANN401 - JSON of someb
         code = str(feature["id"])
     if code is None:
         raise _WrongError("has no id: give zone_id the name of the property that has it")
-    whole = f"{naming.kind}:{code}" if naming.kind else code
+    kind = naming.kind or (_kind(feature) if naming.id is None else None)
+    whole = f"{kind}:{code}" if kind else code
     if not ID.fullmatch(whole):
         raise _WrongError(f"{whole!r} is no id (letters, digits, : . _ -; at most 64)")
     return Zone(whole, _named(feature, naming.name, NAME) or code, tuple(_polygons(feature.get("geometry"))))
@@ -100,6 +102,15 @@ def _named(feature: dict[str, Any], wanted: str | None, pattern: re.Pattern[str]
         return None
     found = (properties.get(name) for name in names)
     return next((str(value) for value in found if isinstance(value, str | int) and str(value)), None)
+
+
+def _kind(feature: dict[str, Any]) -> str | None:
+    """What the statistics office's name for the property that has the id says it is."""
+    properties = feature.get("properties")
+    if feature.get("id") is not None or not isinstance(properties, dict):
+        return None
+    first = next((name for name in properties if CODE.fullmatch(name)), "")
+    return KINDS.get(first[:-4]) if first.endswith("CD") else None
 
 
 def _called(feature: Any, naming: Naming) -> str:  # noqa: ANN401 - JSON of somebody else's

@@ -26,8 +26,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A gateway with zones and one unit in the first, asked by one who may."""
     root: Path = tmp_path_factory.mktemp("zones")
     (root / "beats.geojson").write_bytes(BEATS)
-    feed = {"zones": str(root / "beats.geojson"), "zone_kind": "beat", "coverage": RULES}
-    with Site(root, feed=feed) as site, site.client(site.token()) as client:
+    drawn = {"zones": str(root / "beats.geojson"), "zone_kind": "beat"}
+    with Site(root, map=drawn, feed={"coverage": RULES}) as site, site.client(site.token()) as client:
         site.position()
         until = time.monotonic() + PATIENCE_S
         while not _known(client):

@@ -31,6 +31,8 @@ def test_the_wards_of_peterborough() -> None:
         (Naming(), {"id": 7, "properties": None}, ("7", "7")),
         (Naming(id="no", name="called"), {"properties": {"no": 12, "called": "Bee"}}, ("12", "Bee")),
         (Naming(), {"id": None, "properties": {"code": "C-1"}}, ("C-1", "C-1")),
+        (Naming(), {"id": None, "properties": {"WD13CD": "E05", "WD13NM": "Park"}}, ("ward:E05", "Park")),
+        (Naming(id="WD13CD"), {"id": None, "properties": {"WD13CD": "E05"}}, ("E05", "E05")),
     ],
 )
 def test_ids_and_names(naming, more, expected) -> None:
@@ -75,4 +77,4 @@ def test_what_is_no_zone_is_named(text, problem) -> None:
     """File, feature and reason."""
     with pytest.raises(ConfigError, match=problem) as refused:
         parse(text, "wards.geojson")
-    assert str(refused.value).startswith("wards.geojson: feed.zones")
+    assert str(refused.value).startswith("wards.geojson: map.zones")
