@@ -20,6 +20,7 @@ from gateway import settings as configuration
 from gateway.app import Gateway, driver_settings, serve
 from gateway.cli import show
 from gateway.cli.demo_account import Account, settle
+from gateway.cli.demo_beats import beats
 from gateway.cli.demo_screen import Picture, draw, summary
 from gateway.cli.demo_witness import DemoWitness
 from gateway.cli.shift import Shift
@@ -126,6 +127,8 @@ class Demonstration:
             "store": {"copies": 2, "copy_to": [str(self._second())]},
             "log": {"origin": ORIGIN, "operator": "DEMO"},
             "api": {"port": self._port},
+            "map": {"zones": str(beats(self._root)), "zone_kind": "beat"},
+            "feed": {"mqtt": True},
         }
         (self._root / "lapel.toml").write_text(_toml({**raw, "log.witness": [witness]}), "utf-8")
         return configuration.parse({**raw, "log": {**raw["log"], "witness": [witness]}})
@@ -219,6 +222,7 @@ async def _look(gateway: Gateway, picture: Picture) -> None:
     units = msgspec.json.decode(gateway.feed.snapshot())["features"]
     picture.units, picture.units_seen = len(units), sum(unit["geometry"] is not None for unit in units)
     picture.emergencies = len(gateway.feed.emergencies())
+    picture.crossings = gateway.feed.stats()["zone_crossings"]
     picture.log_entries = stored.custody.size
     witnesses = gateway.evidence.witnesses
     picture.witnessed = witnesses.cosigned.size if witnesses is not None and witnesses.cosigned is not None else 0
@@ -286,7 +290,8 @@ class _screen:  # noqa: N801 - reads as a function, is a context
         self._said_s = now.seconds
         self._console.print(
             f"{now.seconds:.0f} s: {now.units_seen} of {now.units} units seen, {now.positions} positions "
-            f"({now.positions_per_s:.0f}/s), {len(now.seals)} newest seals, log {now.log_entries} entries"
+            f"({now.positions_per_s:.0f}/s), {now.crossings} zones crossed, "
+            f"{len(now.seals)} newest seals, log {now.log_entries} entries"
             f"{f'; {now.worked}' if now.worked else ''}",
             soft_wrap=True,
         )

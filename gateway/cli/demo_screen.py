@@ -26,6 +26,7 @@ class Picture(msgspec.Struct):
     positions: int = 0
     positions_per_s: float = 0.0
     emergencies: int = 0
+    crossings: int = 0
     quarantined: int = 0
     log_entries: int = 0
     witnessed: int = 0
@@ -59,6 +60,7 @@ def _figures(now: Picture) -> Table:
         ("positions", f"{now.positions}"),
         ("a second", f"{now.positions_per_s:.1f}"),
         ("emergencies", f"{now.emergencies}"),
+        ("zones crossed", f"{now.crossings}"),
         ("quarantined", f"{now.quarantined}"),
         ("log entries", f"{now.log_entries}"),
         ("witnessed", f"{now.witnessed}"),
