@@ -67,6 +67,7 @@ class Feed:
         self._hub = Hub(settings, self.board)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
+        self.written = self._log.written
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
         self._alarm.left = self._leave
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
@@ -389,8 +390,7 @@ class Feed:
         counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
-        counts["units"] = len(self.board.units)
-        counts["consumers"] = len(self._hub.consumers)
+        counts["units"], counts["consumers"] = len(self.board.units), len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated
         counts["consumers_closed"] = dict(self._hub.closed)
         counts["unencodable"] = self._hub.unencodable
