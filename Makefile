@@ -9,13 +9,15 @@ export LAPEL_SHARED ?= $(abspath ../shared)
 demo: .venv/.done
 	@$(BIN)/lapel demo $(if $(filter-out 0,$(DURATION)),--duration $(DURATION)) $(if $(JSON),--json) $(DEMO)
 
-# Most tests run beside one another; whole processes and what is timed run by themselves, afterwards.
+# Most tests run beside one another. Then those of whole processes (`alone`), which wait more than they compute, two
+# at a time, file by file, the long ones first. Last what holds a duration to a bound (`timed`), by itself.
 test: .venv/.done system
 ifdef TESTS
 	$(BIN)/python -m pytest -m "not soak" $(TESTS)
 else
 	@$(BIN)/python -m pytest -m "not soak and not alone" -n auto --maxprocesses 4 --dist loadfile; beside=$$?; \
-	$(BIN)/python -m pytest -m "alone and not soak"; by_itself=$$?; exit $$((beside | by_itself))
+	$(BIN)/python -m pytest -m "alone and not timed and not soak" -n 2 --dist loadfile --no-loadscope-reorder; pairs=$$?; \
+	$(BIN)/python -m pytest -m "timed and not soak"; by_itself=$$?; exit $$((beside | pairs | by_itself))
 endif
 
 check: .venv/.done

@@ -23,8 +23,8 @@ IO_SHARE = 0.30
 PURE = """
 drivers/beacon/formats.py drivers/beacon/geojson.py drivers/beacon/gpsd.py drivers/beacon/message.py
 drivers/beacon/nmea.py drivers/beacon/owntracks.py drivers/beacon/plain.py drivers/beacon/topics.py
-drivers/beacon/wire.py drivers/camera/share.py drivers/camera/telemetry.py drivers/camera/transfer.py
-drivers/camera/wire.py
+drivers/beacon/wire.py drivers/camera/recalling.py drivers/camera/share.py drivers/camera/telemetry.py
+drivers/camera/transfer.py drivers/camera/wire.py
 drivers/tetra/bits.py drivers/tetra/dialects.py drivers/tetra/gsm7.py drivers/tetra/lip.py drivers/tetra/lip_elements.py
 drivers/tetra/lip_json.py drivers/tetra/lip_long.py drivers/tetra/lip_scales.py drivers/tetra/lip_short.py
 drivers/tetra/pei.py drivers/tetra/sds.py drivers/tetra/session.py drivers/tetra/text.py drivers/tetra/translate.py

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from drivers.camera import telemetry, wire
+from drivers.camera.recalling import Recalling
 from drivers.camera.share import RECORDINGS_MAX, Memory, speaker
 from drivers.camera.transfer import WINDOW_RETRY_S, Job, Transfer
 from drivers.links.mqtt_acks import KeptAck
@@ -31,10 +32,7 @@ MIB = 1024 * 1024
 TRANSFERS = 2048
 """Conversations remembered between their commands; a forgotten one is read anew from the store."""
 INLINE_HASH_BYTES = 64 * 1024
-FAULT_RETRY_S = 60
-FLOOD_RETRY_S = 5
-RECALL_EVERY_S = 300.0
-RECALLED_KEPT = 100_000
+FAULT_RETRY_S, FLOOD_RETRY_S = 60, 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.25, 30.0, 20.0
 
 
@@ -176,7 +174,7 @@ class Footage:
         self._paused = False
         self.last: datetime | None = None
         self.problem: str | None = None
-        self._recalled: dict[DeviceId, float] = {}
+        self._recalling = Recalling()
         self._count = counters
         counters.update(dict.fromkeys(COUNTED, 0))
 
@@ -212,9 +210,9 @@ class Footage:
         self._in.resume()
         try:
             async with asyncio.TaskGroup() as group:
-                self._group = group
                 group.create_task(self._out.run(), name="camera answers")
                 await self._out.ready()
+                self._group = group
                 group.create_task(self._in.run(), name="camera footage in")
         finally:
             self._group = None
@@ -244,6 +242,8 @@ class Footage:
             # Its answer, not the PUBACK, is what a camera waits for, and it asks again without one. PUBACKs
             # go out in order: a seal that takes seconds must not hold back those of other cameras' segments.
             ack()
+            if key.via is None:  # who waits for an answer listens
+                self.recall(key.device, now)
             self._take(transfer, Job(command))
 
     def _take(self, transfer: Transfer, job: Job) -> None:
@@ -284,17 +284,19 @@ class Footage:
         KeptAck([self._context.intake.quarantine(frame, problem.problem)], ack, self._count)
 
     def recall(self, device: DeviceId, now: Instant) -> None:
-        """Ask a camera that was heard for what a restore lost: now, and now and then, as it may not have listened."""
+        """Ask a camera that was heard for what a restore lost."""
         asked = self._context.recall() if self._context.recall is not None else None
         if asked is None or now.utc > asked.until or self._group is None:
             return
-        if now.mono_s - self._recalled.get(device, float("-inf")) < RECALL_EVERY_S:
-            return
-        if len(self._recalled) >= RECALLED_KEPT:
-            self._recalled.clear()
-        self._recalled[device] = now.mono_s
-        self._count["recalls"] += 1
-        self._group.create_task(self._out.publish(wire.recall_topic(device), wire.recall(asked)))
+        if self._recalling.turn(device, now.mono_s):
+            self._group.create_task(self._recall(device, wire.recall(asked)))
+
+    async def _recall(self, device: DeviceId, question: bytes) -> None:
+        try:
+            await self._out.publish(wire.recall_topic(device), question)
+            self._count["recalls"] += 1
+        except LinkError:  # the connection's own end says so
+            self._recalling.failed(device)
 
     def _transfer(self, key: RecordingKey) -> Transfer | None:
         """The conversation about a recording; None where its camera has too many under way already."""

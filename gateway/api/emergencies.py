@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.errors import RefusedError
@@ -60,21 +63,23 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
         raise ProblemError(wrong.code, str(wrong)) from wrong
     structlog.get_logger().info("emergency_raised", account=call.who.account, emergency=record.id)
     call.rooms.dispatch.emergency()
-    return as_json(record, status=201)
+    return as_json(await _on_record(call, record), status=201)
 
 
 @ROUTES.add("POST /v1/emergencies/{id}/ack", "emergency:act", Answer("Acknowledged", shape=EmergencyRecord), By)
 async def acknowledge(call: Call[By]) -> web.StreamResponse:
     """A named person has it in hand."""
     _named(call.asked.by)
-    return _acted(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by), "emergency_acknowledged")
+    return await _acted(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by), "emergency_acknowledged")
 
 
 @ROUTES.add("POST /v1/emergencies/{id}/clear", "emergency:act", Answer("Cleared", shape=EmergencyRecord), Clear)
 async def clear(call: Call[Clear]) -> web.StreamResponse:
     """It is over."""
     _named(call.asked.by)
-    return _acted(call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome), "emergency_cleared")
+    return await _acted(
+        call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome), "emergency_cleared"
+    )
 
 
 def _named(by: str) -> None:
@@ -82,10 +87,20 @@ def _named(by: str) -> None:
         raise ProblemError(400, "by: name the person")
 
 
-def _acted(call: Call[By] | Call[Clear], record: EmergencyRecord | None, act: str) -> web.StreamResponse:
+async def _acted(call: Call[By] | Call[Clear], record: EmergencyRecord | None, act: str) -> web.StreamResponse:
     """`by` is what the account says; the log has which account said so."""
     if record is None:
         raise ProblemError(404, f"emergency {call.part('id')!r} is not known, or is over")
     structlog.get_logger().info(act, account=call.who.account, emergency=record.id, by=call.asked.by)
     call.rooms.dispatch.emergency()
-    return as_json(record)
+    return as_json(await _on_record(call, record))
+
+
+async def _on_record(call: Call[Any], record: EmergencyRecord) -> EmergencyRecord:
+    """Wait for the disk; then it as it stands: what the disk says changes whether it is journalled."""
+
+    def stands() -> EmergencyRecord:
+        return next((one for one in call.rooms.feed.emergencies() if one.id == record.id), record)
+
+    await on_record(call.rooms.feed, stands)
+    return stands()

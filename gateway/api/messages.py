@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 
 from gateway.api.emergencies import By
+from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.feed.handsets import Handset
@@ -49,6 +50,7 @@ async def dealt(call: Call[By]) -> web.StreamResponse:
     if news and found.receipt is not msgspec.UNSET:
         call.rooms.dispatch.dealt(found.receipt)
     structlog.get_logger().info("message_dealt", account=call.who.account, message=found.id, by=found.dealt_with_by)
+    await on_record(call.rooms.feed, lambda: found)
     return as_json(found)
 
 

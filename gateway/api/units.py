@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.zones import known_zones
@@ -174,6 +175,7 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
     if not feed.set_duty(name, asked.code, incident=asked.incident):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
+    stands = feed.duty(name)
     call.rooms.dispatch.duty(name, asked.code, call.who.account)
     structlog.get_logger().info(
         "duty_set",
@@ -184,7 +186,8 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
         account=call.who.account,
         person=call.who.person,
     )
-    return as_json(feed.duty(name))
+    await on_record(feed, lambda: stands)
+    return as_json(stands)
 
 
 @ROUTES.add("GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Shown)

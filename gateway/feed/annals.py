@@ -16,6 +16,7 @@ from gateway.feed.hub import Hub
 from gateway.feed.messages import Message, Messages
 from gateway.feed.proofs import Proof, Proofs
 from gateway.feed.reach import Contacts, ReachRecord
+from gateway.feed.restated import Restated
 from gateway.feed.urgent_lines import Restored, UrgentRecord
 
 
@@ -83,6 +84,8 @@ class Annals:
             if restored.whole and record.seq > restored.horizon and record.event != "reach":
                 self._hub.keep(record)
         self._hub.horizon = max(self._hub.horizon, restored.horizon)
+        on_disk = [record.seq for record in restored.records]
+        self._hub.again = Restated(on_disk, self._hub.sequence, known.board, known.emergencies).behind
 
     def _take_up(self, record: UrgentRecord, known: Known) -> None:
         if record.event == "emergency":

@@ -70,6 +70,7 @@ class Feed:
         self.zoning = Zoning(self.board, self._hub)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
+        self.written = self._log.written
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
         self._alarm.left = self._leave
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)

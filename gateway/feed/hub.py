@@ -44,6 +44,7 @@ class Hub:
         self.kept: deque[UrgentRecord] = deque()
         self.horizon = 0
         self.boot_seq = 0
+        self.again: Callable[[int], Iterable[UrgentRecord]] = lambda _cursor: ()
         self.unencodable = 0
         self.closed: dict[str, int] = {}
         self.zoned: Callable[[list[Standing]], list[UnitFrame]] = lambda _changed: []
@@ -212,7 +213,16 @@ class Hub:
             frames.append((frame.seq, (frame if wanted else self._out_of_sight(frame)).frame))
         urgent = (record for record in self.kept if record.seq > seq and _concerns(record, group))
         frames.extend((record.seq, sse.frame(epoch, record.seq, record.event, record.payload)) for record in urgent)
+        frames.extend(self._told_again(seq, group))
         return b"".join(frame for _, frame in sorted(frames))
+
+    def _told_again(self, seq: int, group: Group) -> Iterable[tuple[int, bytes]]:
+        """For one that may know what a kill took back; a unit that its filter does not let pass is taken away."""
+        for record in self.again(seq):
+            if _concerns(record, group):
+                yield record.seq, sse.frame(self.sequence.epoch, record.seq, record.event, record.payload)
+            elif record.unit is not None:
+                yield record.seq, self._out_of_sight(UnitFrame(record.unit, record.seq, b"")).frame
 
     def _snapshot(self, group: Group, now: Instant, emergencies: list[Emergency]) -> bytes:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""

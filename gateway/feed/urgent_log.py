@@ -15,6 +15,7 @@ import structlog
 
 from gateway.feed.sequence import Mark
 from gateway.feed.urgent_lines import Restored, UrgentRecord, line, read
+from gateway.feed.written import Written
 
 MARK, LOG = "mark.json", "urgent.log"
 PENDING_MOST = 10_000
@@ -102,11 +103,12 @@ def _write(file: int, content: bytes) -> None:
 
 
 class _Job(msgspec.Struct, frozen=True):
-    """What one turn of the thread writes, in this order."""
+    """What one turn of the thread writes, in this order; with it all that was added up to that number is on disk."""
 
     mark: Mark | None
     whole: bytes | None
     records: tuple[UrgentRecord, ...]
+    number: int
 
 
 class UrgentLog:
@@ -123,6 +125,7 @@ class UrgentLog:
         self.reserved: Callable[[Mark], None] = _nobody
         self.kept: Callable[[Keys], None] = _nobody
         self.refused: Callable[[Keys], None] = _nobody
+        self.written = Written()
         self.refusing = False
         self.refusals = 0
 
@@ -156,6 +159,7 @@ class UrgentLog:
     def add(self, record: UrgentRecord) -> None:
         """Write this when the disk can; never waits."""
         self._records.append(record)
+        self.written.add()
         if len(self._records) > PENDING_MOST:
             self.rewrite()
         self._wake.set()
@@ -188,7 +192,8 @@ class UrgentLog:
             return False
         if self._turn is None:
             whole = self._image() if self._rewrite else None
-            job = _Job(self._mark, whole, () if whole is not None else tuple(self._records))
+            records = () if whole is not None else tuple(self._records)
+            job = _Job(self._mark, whole, records, self.written.added)
             self._mark, self._rewrite, self._records = None, False, []
             self._turn = job, self._pool.submit(self._do, job)
         # asyncio.wait leaves its future alone when cancelled: close() then finds how the turn ended.
@@ -220,6 +225,7 @@ class UrgentLog:
             self.reserved(job.mark)
         if outcome > REWRITE_BYTES:
             self.rewrite()
+        self.written.reach(job.number)
         self.kept(None if job.whole is not None else {record.key for record in job.records})
         return True
 
@@ -230,6 +236,7 @@ class UrgentLog:
         self._mark = self._mark or job.mark
         self._rewrite = self._rewrite or job.whole is not None
         self._records = [] if self._rewrite else [*job.records, *self._records]
+        self.written.refuse()
         self.refused(None if self._rewrite else {record.key for record in job.records})
 
     async def close(self) -> None:
@@ -243,5 +250,6 @@ class UrgentLog:
                     pass
         except TimeoutError:
             _log.error("the urgent log did not end in time", waiting=self.pending)
+        self.written.refuse()
         self._pool = None
         pool.shutdown(wait=False)

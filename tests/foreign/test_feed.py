@@ -82,7 +82,7 @@ class Night:
             self._beacons.publish(f"lapel/v1/beacon/{device}/position", json.dumps(place(at)), 1)
 
     def act(self, step: int) -> None:
-        """A status, and now and then an emergency; again until the gateway has answered."""
+        """A status, and now and then an emergency; answered, and so on disk, on return."""
         with httpx.Client(base_url=self.gateway.address, headers={"Authorization": f"Bearer {self.token}"}) as client:
             put = client.put("/v1/units/PCC.CSO-014/duty", json={"code": 2 + step % 2})
             assert put.status_code == 200, put.text
@@ -201,8 +201,9 @@ def night(gateway: GatewayProcess, broker: int) -> None:
         if step == STEPS // 2:
             gateway.kill()
             gateway.start().ready()
-        shift.walk(step)
+        # A consumer ends at the last position: it is behind the last act, whose record is therefore before it.
         shift.act(step)
+        shift.walk(step)
         time.sleep(0.06)
     known = {}
     ends_s = time.monotonic() + 40
@@ -217,25 +218,28 @@ def night(gateway: GatewayProcess, broker: int) -> None:
         judged(way, one, shift, kept)
 
 
-def on_disk(gateway: GatewayProcess) -> set[int]:
-    """The numbers of every emergency and duty that the urgent log kept over the kill."""
+def on_disk(gateway: GatewayProcess) -> tuple[set[int], set[int]]:
+    """The numbers of every duty and of every word on an emergency that the urgent log kept over the kill."""
     lines = (gateway.config.parent / "data" / "feed" / "urgent.log").read_bytes().splitlines()[1:]
     found = [json.loads(line) for line in lines]
-    return {one["seq"] for one in found if "triggers" in one or "code" in one}
+    return {one["seq"] for one in found if "code" in one}, {one["seq"] for one in found if "triggers" in one}
 
 
-def judged(way: str, known: dict[str, Any], shift: Night, kept: set[int]) -> None:
+def judged(way: str, known: dict[str, Any], shift: Night, kept: tuple[set[int], set[int]]) -> None:
     """What a consumer must know in the end, whatever it was cut off from.
 
-    A duty that was set and not yet on disk at the kill may be gone, for everybody: never one that was.
+    Every act was answered: none is gone. An unacknowledged emergency is said again and again: those who have
+    left meanwhile have every word up to where they left.
     """
+    duties, emergencies = kept
     print(way, {name: known[name] for name in ("epochs", "snapshots", "cuts")}, len(known["seqs"]))
     assert known["cuts"] >= CUTS
     assert (len(known["epochs"]), known["snapshots"]) == (1, 1)
     assert known["seqs"] == sorted(set(known["seqs"]))
     urgent = {one["seq"] for one in known["urgent"]}
-    assert {seq for seq in kept if seq > known["seqs"][0]} <= urgent
-    assert len(kept) > STEPS * 3 // 4
+    assert len(duties) == STEPS
+    assert {seq for seq in duties if seq > known["seqs"][0]} <= urgent
+    assert {seq for seq in emergencies if known["seqs"][0] < seq <= known["seqs"][-1]} <= urgent
     assert {one["key"] for one in known["urgent"] if one["event"] == "emergency"} == shift.pressed
     assert {name: known["units"][name] for name in UNITS.values()} == {
         name: latitude(number, STEPS - 1) for number, name in enumerate(UNITS.values())

@@ -48,6 +48,7 @@ class Story:
         self.units = [self.roster.enlist(number) for number in range(UNITS)]
         self.readers = {ALL: Reader(), Filters(duty=("available",)): Reader()}
         self.said: list[tuple[int, str]] = []
+        self.restated: set[int] = set()
         self.epochs: list[str] = []
 
     async def begin(self) -> None:
@@ -62,6 +63,14 @@ class Story:
             return record
 
         self.feed._hub.publish = listen
+        again = self.feed._hub.again
+
+        def restate(cursor):
+            records = again(cursor)
+            self.restated.update(record.seq for record in records)
+            return records
+
+        self.feed._hub.again = restate
         self.consumers = {filters: self.feed.subscribe(one.cursor, filters) for filters, one in self.readers.items()}
         if len(self.epochs) == 1:
             await self.do_read(True)
@@ -154,7 +163,7 @@ async def _tell(story_steps) -> None:
     for reader in story.readers.values():
         assert reader.snapshots == 1
         assert reader.ids == sorted(set(reader.ids))
-    assert everything.urgent == story.said
+    assert [one for one in everything.urgent if one[0] not in story.restated] == story.said
     assert {seq for seq, what in story.said if what == "emergency"} <= {seq for seq, _ in available.urgent}
     _compare(story, everything, ALL)
     _compare(story, available, Filters(duty=("available",)))

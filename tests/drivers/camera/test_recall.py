@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.camera import wire
-from drivers.camera.driver import RECALL_EVERY_S, Settings, build
+from drivers.camera.driver import Settings, build
+from drivers.camera.recalling import AGAIN_S, RECALL_EVERY_S, RECALLED_KEPT, Recalling
+from drivers.links.mqtt_link import MqttLink
 from gateway.domain.evidence import FormerLog, Recall, ShownReceipt
 from gateway.domain.ids import DeviceId
+from gateway.errors import LinkError
 from gateway.ports import DriverContext
 from tests.drivers.camera.sink import Sink
 from tests.drivers.camera.test_driver import CAMERA
@@ -56,14 +63,14 @@ async def heard(recall: Recall | None):
 
 
 async def test_a_camera_that_is_heard_is_asked() -> None:
-    """Once at first, however much it says; again after a while, since it may not have listened."""
+    """Once at first, however much it says; again soon, since it may not have listened."""
     async with heard(ASKED) as (driver, camera, clock):
         for _ in range(3):
             camera.send(f"{CAMERA}/status", STATUS)
         await until(lambda: len(camera.heard) == 1)
         assert json.loads(camera.heard[0][1]) == json.loads(wire.recall(ASKED))
         was = clock.now()
-        clock.now = lambda: type(was)(was.mono_s + RECALL_EVERY_S + 1, was.utc)
+        clock.now = lambda: type(was)(was.mono_s + AGAIN_S + 1, was.utc)
         camera.send(f"{CAMERA}/status", STATUS)
         await until(lambda: len(camera.heard) == 2)
         assert driver.footage.counters["recalls"] == 2
@@ -77,3 +84,87 @@ async def test_nobody_is_asked_for_nothing(recall: Recall | None) -> None:
         await until(lambda: driver.footage.counters["frames"] == 1)
         assert camera.heard == []
         assert driver.footage.counters["recalls"] == 0
+
+
+async def test_one_that_offers_is_asked() -> None:
+    """It waits for an answer, so it listens, however seldom its status comes; a dock that brings is not asked."""
+    async with heard(ASKED) as (driver, camera, _clock):
+        camera.send("lapel/v1/dock/dock-7/camera/cam-0099/file/rec-1/init", b'{"v":1,"name":"r.mp4"}')
+        camera.send(f"{CAMERA}/file/rec-1/init", b'{"v":1,"name":"r.mp4"}')
+        await until(lambda: any(b"recall" in payload for _, payload in camera.heard))
+        assert driver.footage.counters["recalls"] == 1
+
+
+async def test_heard_before_it_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The telemetry connection may be up first: its camera is asked at its next word, not in five minutes."""
+    run = MqttLink.run
+
+    async def late(link: MqttLink) -> None:
+        if link.client_id.endswith("-answers"):
+            await asyncio.sleep(0.5)
+        await run(link)
+
+    monkeypatch.setattr(MqttLink, "run", late)
+    async with broker("embedded") as one:
+        context = DriverContext("cams", StillClock(), Intake(), Sink(), one.address, recall=lambda: ASKED)
+        driver = build(Settings(), context)
+        async with device(one.address, "cam-0042", f"{CAMERA}/response") as camera, running(driver.run()) as errors:
+            await until(lambda: driver.health().state == "degraded")
+            camera.send(f"{CAMERA}/status", STATUS)
+            await until(lambda: driver.footage.counters["frames"] == 1)
+            assert driver.footage.counters["recalls"] == 0
+            await until(lambda: driver.health().state == "up")
+            camera.send(f"{CAMERA}/status", STATUS)
+            await until(lambda: len(camera.heard) == 1)
+            assert errors == []
+
+
+async def test_a_question_that_did_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection went with it: asked again at the next word."""
+    async with heard(ASKED) as (driver, camera, _clock):
+        publish, refused = MqttLink.publish, []
+
+        async def broken(link: MqttLink, topic: str, payload: bytes, **more: bool) -> None:
+            if not refused:
+                refused.append(topic)
+                raise LinkError("gone")
+            await publish(link, topic, payload, **more)
+
+        monkeypatch.setattr(MqttLink, "publish", broken)
+        camera.send(f"{CAMERA}/status", STATUS)
+        await until(lambda: refused)
+        camera.send(f"{CAMERA}/status", STATUS)
+        await until(lambda: len(camera.heard) == 1)
+        assert driver.footage.counters["recalls"] == 1
+
+
+class TestRecalling:
+    """The pauses."""
+
+    def test_ever_more_seldom(self) -> None:
+        """Seven times in the first quarter of an hour of a camera that speaks each second, then each five minutes."""
+        asking, camera = Recalling(), DeviceId("cam-1")
+        asked = [second for second in range(2000) if asking.turn(camera, float(second))]
+        assert asked == [0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510, 1810]
+
+    def test_bounded(self) -> None:
+        """As many are remembered as there may be cameras; the others are asked anew."""
+        asking = Recalling()
+        for number in range(RECALLED_KEPT + 1):
+            assert asking.turn(DeviceId(f"cam-{number}"), 0.0)
+        assert asking.turn(DeviceId("cam-0"), 1.0)
+
+    @given(st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=60))
+    def test_never_sooner_than_it_says(self, words: list[tuple[float, bool]]) -> None:
+        """Between two questions that left there are at least ten seconds, and never more than five minutes of words."""
+        asking, camera, now_s, left = Recalling(), DeviceId("cam-1"), 0.0, []
+        for pause_s, leaves in words:
+            now_s += pause_s
+            if asking.turn(camera, now_s):
+                if leaves:
+                    left.append(now_s)
+                else:
+                    asking.failed(camera)
+            elif left:
+                assert now_s - left[-1] < RECALL_EVERY_S
+        assert all(later - before >= AGAIN_S - 1e-6 for before, later in pairwise(left))
