@@ -73,10 +73,22 @@ def _written(needs: Needs, exhibit: Exhibit, path: Path, wrote: Callable[[int], 
                 hashed = beside.submit(_hash, digest, pieces)
                 wrote(at - begun)
             hashed.result()
-        files.datasync(handle)
+        _durable(needs, handle, path)
     finally:
         os.close(handle)
     return digest.hexdigest()
+
+
+def _durable(needs: Needs, handle: int, path: Path) -> None:
+    """Synced, or gone: after a sync that failed the kernel may call pages written that are not.
+
+    Read back they would be right, and synced again without an error: so the next run must not go on from them.
+    """
+    try:
+        needs.files.datasync(handle)
+    except OSError:
+        needs.files.remove_tree(path)
+        raise
 
 
 def _steps(parts: Iterator[bytes]) -> Iterator[list[bytes]]:
