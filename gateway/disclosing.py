@@ -22,7 +22,7 @@ from gateway.evidence_half import Records
 from gateway.exporting import cosigned_note, published
 from gateway.history.erasing import Eraser
 from gateway.history.finding import Sought
-from gateway.history.package import Asked, Decode, Package, Source, collect
+from gateway.history.package import Asked, Decode, Package, Source, collect, gone
 from gateway.history_half import entries_of
 from gateway.outlets.settings import TimestampSettings
 from gateway.pipeline.journal import hour_of
@@ -67,6 +67,8 @@ def disclose(
         source = Source(directory, keys, decode, logged, custody.leaf)
         package = Package(part, source)
         rooted = collect(source, sought)
+        if not rooted:
+            raise EvidenceError(nothing(directory, asked.whose, sought))
         package.write_frames(rooted, asked, sought)
     recorded = custody.record_now(package.act(asked, sought))
     note = asyncio.run(cosigned_note(store, log, recorded.index, patience_s))
@@ -80,6 +82,13 @@ def disclose(
     disk.rename(part, target)
     disk.fsync(target.parent)
     return Disclosed(asked.id, str(target), package.frames, len(rooted), recorded.index)
+
+
+def nothing(directory: Path, whose: str, sought: Sequence[Sought]) -> str:
+    """That there are no frames to prove; and whether there may have been any in files that are there no more."""
+    missing = len(gone(directory, sought))
+    went = f"; {missing} journal files of these hours are there no more (lapel evidence verify says why)"
+    return f"there are no frames of {whose} in this span: nothing is written{went if missing else ''}"
 
 
 def erase(

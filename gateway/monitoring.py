@@ -72,11 +72,23 @@ class Monitor:
             seen = await look.run(now.timestamp())
         except LinkError as problem:
             seen = Seen(known, alarms=[Alarm("unreachable", str(problem), integrity=False)])
+        await asyncio.to_thread(self._tell_rotations, watched.name, seen)
         await asyncio.to_thread(self._state.keep, watched.name, seen.memory, seen.items)
         if watched.catalogue is not None and seen.memory.frontier.size:
             seen.alarms += await asyncio.to_thread(self._compared, watched, seen.memory)
         await asyncio.to_thread(self._keep, watched.name, seen, known, now)
         return await asyncio.to_thread(self._tell, watched.name, seen)
+
+    def _tell_rotations(self, name: str, seen: Seen) -> None:
+        """Before it is remembered: a change of key that nobody was told of would never be told."""
+        for each in seen.rotated:
+            old, new = str(each.old), str(each.new)
+            _log.critical(
+                "log_key_rotated", log=name, entry=each.size, old=old, new=new, do="compare with what is published"
+            )
+            problem = f"entry {each.size}: {old} signed over to {new}"
+            told = {"kind": "key_rotated", "problem": problem, "integrity": False}
+            self._hook({"v": 1, "log": name, "alarm": "once", **told})
 
     def _compared(self, watched: Watched, memory: Memory) -> list[Alarm]:
         """The catalogue where it is of the very size that was looked at: one that moved on is compared next time."""
@@ -124,5 +136,6 @@ def _figures(seen: Seen, alarms: list[Alarm], kept: int, now_s: float) -> dict[s
         "alarms": len(alarms),
         "integrity_alarms": sum(alarm.integrity for alarm in alarms),
         "kept": kept,
+        "rotations": len(seen.memory.rotations),
         "looked_at_s": now_s,
     }

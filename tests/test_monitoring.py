@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.evidence import Act
 from gateway.evidence.monitor.look import Witnesses
 from gateway.evidence.verify.notes import parse_vkey
 from gateway.monitoring import Monitor, Watched
@@ -86,6 +87,7 @@ async def test_a_fault_of_the_log_stands_until_somebody_looks_into_it(room: Room
         "alarms": 0,
         "integrity_alarms": 0,
         "kept": 0,
+        "rotations": 0,
         "looked_at_s": 0,
     }
 
@@ -114,3 +116,19 @@ async def test_the_catalogue_of_the_same_size(room: Room) -> None:
     path.write_bytes(b"nonsense" * 1000)
     (alarm,) = await room.monitor.look(room.watched(catalogue=path))
     assert (alarm.kind, alarm.integrity) == ("catalogue_differs", True)
+
+
+async def test_a_change_of_key_is_told_once(room: Room) -> None:
+    """Loud, through the hook too, and no alarm; the key that was pinned first goes on to be enough."""
+    watched = room.watched()
+    assert await room.monitor.look(watched) == []
+    with room.lab.opened() as log:
+        old = log.vkey
+        log.rotate_now(Act("key_rotate", "cli:test"), room.lab.keystore.log_keys.fresh())
+        new = log.vkey
+    room.grow(2)
+    for _ in range(2):
+        assert await room.monitor.look(watched) == []
+    assert room.events() == [("key_rotated", "once")]
+    assert room.told[0]["problem"] == f"entry 5: {old} signed over to {new}"
+    assert room.monitor.figures["pcc"]["rotations"] == 1

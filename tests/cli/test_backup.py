@@ -163,7 +163,7 @@ def test_a_monitor_once(lapel: Lapel, store: Path, tmp_path: Path) -> None:
 
 
 def test_a_monitor_over_http(lapel: Lapel, tmp_path: Path) -> None:
-    """A running gateway's log, with a token; without one it is out of reach."""
+    """A running gateway's log, with a token; without one it is out of reach. A new key is followed, and said."""
     (tmp_path / "site").mkdir()
     with Site(tmp_path / "site") as site:
         site.seal(noise(1_000), "20261121T210503Z-0017")
@@ -173,7 +173,18 @@ def test_a_monitor_over_http(lapel: Lapel, tmp_path: Path) -> None:
         (tmp_path / "without.toml").write_text(f'state = "b"\n{head}')
         assert lapel("log", "monitor", "-c", tmp_path / "with.toml", "--once").code == 0
         assert lapel("log", "monitor", "-c", tmp_path / "without.toml", "--once").code == 1
-    assert "lapel_monitor_pcc_entries 2.0" in (tmp_path / "m").read_text()
+        assert "lapel_monitor_pcc_entries 2.0" in (tmp_path / "m").read_text()
+        assert lapel("keys", "rotate", "log", "--reason", "yearly", "--data", site.data).code == 0
+        site.seal(noise(1_000, 2), "20261121T210503Z-0018")
+        said = (tmp_path / "with.toml").read_text()
+        (tmp_path / "fresh.toml").write_text(said.replace('state = "a"', 'state = "c"'))
+        for name in ("with", "with", "fresh"):
+            done = lapel("log", "monitor", "-c", tmp_path / f"{name}.toml", "--once")
+            assert (done.code, name, "lapel_monitor_pcc_rotations 1.0" in (tmp_path / "m").read_text()) == (
+                0,
+                name,
+                True,
+            )
 
 
 def test_a_monitor_compares_the_catalogue(lapel: Lapel, store: Path, tmp_path: Path) -> None:

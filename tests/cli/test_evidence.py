@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,17 @@ def test_an_exhibit_nobody_knows(lapel: Lapel, store: Path) -> None:
         done = lapel(*words, "--data", store)
         assert (done.code, done.out, "X-NO" in done.err) == (1, "", True)
     assert (store / "evidence/log/checkpoint").read_text() == before
+
+
+def test_verifying_an_exhibit_nobody_knows(lapel: Lapel, store: Path) -> None:
+    """Exit 1, as there is none; 3 where the catalogue has what the log has not, or the log itself is damaged."""
+    done = lapel("evidence", "verify", "X-NO", "--data", store)
+    assert (done.code, done.err) == (1, "X-NO: not read: there is no such exhibit\n")
+    body = lapel("evidence", "verify", "X-NO", "--data", store, "--json")
+    assert (body.code, body.json["ok"], body.json["findings"], body.json["counts"]["exhibits"]) == (1, False, [], 0)
+    with closing(sqlite3.connect(store / "evidence/evidence.db")) as catalogue, catalogue:
+        catalogue.execute("UPDATE exhibit SET id = 'X-NO' WHERE rowid = (SELECT min(rowid) FROM exhibit)")
+    assert lapel("evidence", "verify", "X-NO", "--data", store).code == 3
 
 
 def test_verify_all(lapel: Lapel, store: Path) -> None:

@@ -146,11 +146,12 @@ def test_deleted_for_good_and_the_others_still_proved(lapel: Lapel, heard: Path,
     again = lapel("history", "delete", "--device", "bcn-1", *SPAN, *words, "--json")
     assert (again.code, again.json["frames"]) == (0, 0)
     trust = pinned(lapel, heard, tmp_path)
-    for device, frames in (("bcn-1", 0), ("bcn-2", 5)):
-        target = tmp_path / f"after-{device}"
-        lapel("history", "prove", "--device", device, *SPAN, "-o", target, *WORDS, "--data", heard)
-        found = lapel("history", "verify", target, "--trust", trust, "--json")
-        assert (found.code, found.json["counts"]["frames"]) == (0, frames)
+    of = ("--device", "bcn-1", *SPAN, "-o", tmp_path / "none", *WORDS, "--data", heard)
+    assert lapel("history", "prove", *of).code == 1
+    target = tmp_path / "after"
+    lapel("history", "prove", "--device", "bcn-2", *SPAN, "-o", target, *WORDS, "--data", heard)
+    found = lapel("history", "verify", target, "--trust", trust, "--json")
+    assert (found.code, found.json["counts"]["frames"]) == (0, 5)
     assert lapel("history", "verify", before, "--trust", trust).code == 0
     whole = lapel("evidence", "verify", "--all", "--data", heard, "--json")
     assert (whole.code, whole.json["counts"]["journal_frames_destroyed"]) == (0, 5), whole.json["findings"]
@@ -158,6 +159,22 @@ def test_deleted_for_good_and_the_others_still_proved(lapel: Lapel, heard: Path,
     damaged.write_bytes(damaged.read_bytes()[:-9])
     assert lapel("evidence", "verify", "--all", "--data", heard).code == 3
     assert lapel("evidence", "verify", "--all", "--no-journal", "--data", heard).code == 0
+
+
+def test_nothing_to_prove(lapel: Lapel, heard: Path, tmp_path: Path) -> None:
+    """Exit 1 in plain words, nothing written, nothing on record; also said where files of those hours are gone."""
+    before = (heard / "evidence/log/checkpoint").read_text()
+    words = ("history", "prove", "-o", tmp_path / "track", *WORDS, "--data", heard)
+    none = lapel(*words, "--device", "bcn-9", *SPAN)
+    said = "there are no frames of device bcn-9 in this span: nothing is written\n"
+    assert (none.code, none.out, none.err) == (1, "", said)
+    assert lapel(*words, "--device", "bcn-1", "--from", "2026-11-19", "--to", "2026-11-20", "--json").code == 1
+    for path in (heard / "journal").glob("*.jrn"):
+        path.unlink()
+    gone = lapel(*words, "--device", "bcn-1", *SPAN)
+    assert (gone.code, "2 journal files of these hours are there no more" in gone.err) == (1, True), gone.err
+    assert not list(tmp_path.glob("track*"))
+    assert (heard / "evidence/log/checkpoint").read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+
+from tests.scenarios.gateway_process import until
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def demo(data: Path, *words: str) -> subprocess.Popen[str]:
-    """Start one."""
+@contextlib.contextmanager
+def demo(data: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Start one; it is gone afterwards, whatever a test found."""
     command = [sys.executable, "-m", "gateway", "demo", "--data", str(data), "--port", "0", "--json", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes)
+    with subprocess.Popen(command, text=True, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def lapel(*words: object) -> subprocess.CompletedProcess[str]:
@@ -31,8 +40,8 @@ def lapel(*words: object) -> subprocess.CompletedProcess[str]:
 
 def test_half_a_minute(tmp_path: Path) -> None:
     """Exit 0, nothing lost, counts that agree with each other and with the store; what it stored verifies."""
-    process = demo(tmp_path, "--duration", "30")
-    out, err = process.communicate(timeout=120)
+    with demo(tmp_path, "--duration", "30") as process:
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("\n") == 1
     account = json.loads(out)
@@ -63,19 +72,47 @@ def test_half_a_minute(tmp_path: Path) -> None:
 
 def test_ctrl_c(tmp_path: Path) -> None:
     """It says where it is and with which token; interrupted it ends in order with its account, nothing runs on."""
-    process = demo(tmp_path)
-    assert process.stderr is not None
-    first = process.stderr.readline().split()
-    url, token = first[0], first[2]
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
-        until = time.monotonic() + 30
-        while not any(unit["geometry"] for unit in client.get("/v1/units").json()["features"]):
-            assert time.monotonic() < until, "no unit was seen"
-            time.sleep(0.2)
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with demo(tmp_path) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline().split()
+        url, token = first[0], first[2]
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+            until = time.monotonic() + 30
+            while not any(unit["geometry"] for unit in client.get("/v1/units").json()["features"]):
+                assert time.monotonic() < until, "no unit was seen"
+                time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert json.loads(out)["lost"] == 0
     assert subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).stdout == b""
     assert lapel("evidence", "verify", "--data", tmp_path).returncode == 0
+
+
+def test_killed_it_leaves_nobody_behind(tmp_path: Path) -> None:
+    """Its witness, which Ctrl-C spares, its devices, and whatever they had started, end with it."""
+    started = tmp_path / "witness.log"
+    with demo(tmp_path, "--units", "2"):
+        until(lambda: started.exists() and b"witness_started" in started.read_bytes(), 60, "the witness starts", 0.1)
+        assert len(running(tmp_path)) >= 3
+    until(lambda: not running(tmp_path), 20, "everybody ends", 0.1)
+
+
+def test_a_witness_of_a_test_ends_with_it(tmp_path: Path) -> None:
+    """Also where nothing could be tidied up."""
+    play = "import pathlib, sys, time; from tests.scenarios.witness_process import WitnessProcess as W; "
+    play += "W(pathlib.Path(sys.argv[1]), 'w').start(); time.sleep(99)"
+    with subprocess.Popen([sys.executable, "-c", play, str(tmp_path)], cwd=ROOT, env=ENVIRONMENT) as process:
+        log = tmp_path / "w/log"
+        try:
+            until(lambda: log.exists() and b"witness_started" in log.read_bytes(), 30, "the witness starts", 0.1)
+        finally:
+            process.kill()
+    until(lambda: not running(tmp_path), 20, "it ends", 0.1)
+
+
+def running(data: Path) -> list[int]:
+    """Processes that were given something below there."""
+    found = subprocess.run(["pgrep", "-f", f" {data}"], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]

@@ -49,9 +49,10 @@ class WitnessProcess:
         """Start it, and wait until it listens."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "log", "witness", "-c", str(self.config)],
+                [sys.executable, "-m", "gateway", "log", "witness", "-c", str(self.config), "--with-parent"],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,  # ends when we do, however we do
                 stdout=log,
                 stderr=log,
             )

@@ -53,6 +53,9 @@ class ExportJob(msgspec.Struct, frozen=True):
     ended_at: str | None = None
     size: int | None = None
     tagmanifest_sha256: str | None = None
+    written: int = 0
+    of: int = 0
+    """Octets of the recordings: so many were in the bag when a try ended, of so many."""
     v: int = 1
 
 
@@ -120,7 +123,7 @@ class ExportJobs:
         if sum(job.state in _UNFINISHED for job in found) >= WAITING_MAX:
             raise StoreBusyError(f"{WAITING_MAX} exports wait to be made")
         now = self._store.now().utc
-        job = ExportJob(export_id(now), order, rfc3339(now), key)
+        job = ExportJob(export_id(now), order, rfc3339(now), key, of=self._octets(order))
         self._jobs.keep(job.export, job)
         self.counts["asked"] += 1
         return job, True
@@ -136,6 +139,7 @@ class ExportJobs:
     def state(self, job: ExportJob) -> ExportState:
         """A job as it is shown."""
         order, progress = job.order, self._progress.get(job.export)
+        written, of = _figures(job, progress)
         shown: Shown = "waiting" if job.state == "making" else job.state
         if job.state in _UNFINISHED and progress is not None:
             shown = progress.step
@@ -150,8 +154,8 @@ class ExportJobs:
             encrypted=order.to_age is not None,
             asked_at=job.asked_at,
             asked_by=order.actor,
-            written=progress.written if progress else 0,
-            of=progress.of if progress else 0,
+            written=written,
+            of=of,
             reason=job.reason,
             ended_at=job.ended_at,
             keep_until=kept,
@@ -216,8 +220,12 @@ class ExportJobs:
 
     def _check_room(self, job: ExportJob) -> None:
         """What is to be written must leave the reserve alone: the bag, and its letter beside it."""
-        sizes = [row.size or 0 for each in job.order.exhibits if (row := self._store.shelf.exhibit(each)) is not None]
-        self._store.room.check(self._store.now(), sum(sizes) * (2 if job.order.to_age is not None else 1))
+        octets = self._octets(job.order)
+        self._store.room.check(self._store.now(), octets * (2 if job.order.to_age is not None else 1))
+
+    def _octets(self, order: Order) -> int:
+        """How long the recordings are."""
+        return sum(row.size or 0 for each in order.exhibits if (row := self._store.shelf.exhibit(each)) is not None)
 
     def _told(self, job: ExportJob) -> Callable[[Progress], None]:
         def told(progress: Progress) -> None:
@@ -239,12 +247,15 @@ class ExportJobs:
         _log.error("export_failed", export=job.export, why=reason)
         self.counts["failed"] += 1
         await asyncio.to_thread(self._clear, job)
-        return await self._ended(job, "failed", reason=reason)
+        written, of = _figures(job, self._progress.get(job.export))
+        return await self._ended(job, "failed", reason=reason, written=written, of=of)
 
     async def _done(self, job: ExportJob, digest: str | None) -> ExportJob:
         self.counts["made"] += 1
         content = await asyncio.to_thread(self.content, job)
-        return await self._ended(job, "done", size=content.size, tagmanifest_sha256=digest or None, reason=None)
+        octets = await asyncio.to_thread(self._octets, job.order)  # also where a crash hid how far it had got
+        found = {"size": content.size, "tagmanifest_sha256": digest or None, "written": octets, "of": octets}
+        return await self._ended(job, "done", reason=None, **found)
 
     async def _ended(self, job: ExportJob, state: State, **more: str | int | None) -> ExportJob:
         self._progress.pop(job.export, None)
@@ -281,6 +292,13 @@ class ExportJobs:
 
     def _target(self, export: str) -> Path:
         return self._store.root / FOLDER / export
+
+
+def _figures(job: ExportJob, progress: Progress | None) -> tuple[int, int]:
+    """How much of the recordings is written, of how much; as it ended, where it is not being made."""
+    if progress is None or not progress.of:
+        return job.written, job.of
+    return progress.written, progress.of
 
 
 def gone(job: ExportJob, reason: str) -> ExportJob:

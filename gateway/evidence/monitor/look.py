@@ -10,10 +10,12 @@ import msgspec
 from gateway.errors import VerificationError
 from gateway.evidence.monitor.frontier import Frontier, Growing
 from gateway.evidence.monitor.items import Item, differs, step
+from gateway.evidence.monitor.keys import Trusted
 from gateway.evidence.verify import tiles, tree
 from gateway.evidence.verify.cosignatures import cosigned_at
 from gateway.evidence.verify.leaves import parse_leaf
-from gateway.evidence.verify.notes import Checkpoint, Vkey, open_checkpoint, parse_note
+from gateway.evidence.verify.notes import Checkpoint, Vkey, parse_note
+from gateway.evidence.verify.rotations import MARK, Rotation, rotation_in
 from gateway.evidence.verify.tiles import TILE, Tile
 
 FORK, ROLLBACK, INCONSISTENT, UNSIGNED = "fork", "rollback", "inconsistent", "unsigned"
@@ -44,6 +46,8 @@ class Memory(msgspec.Struct, frozen=True):
     frontier: Frontier = Frontier()
     cosigned: int = 0
     behind_since_s: float | None = None
+    rotations: tuple[str, ...] = ()
+    """Statements by which the log's key changed, as its entries have them, oldest first."""
 
 
 class Witnesses(msgspec.Struct, frozen=True):
@@ -62,6 +66,7 @@ class Seen(msgspec.Struct):
     alarms: list[Alarm] = []
     shown: str = ""
     entries: int = 0
+    rotated: list[Rotation] = []
 
 
 class Items(Protocol):
@@ -76,8 +81,10 @@ class Look:
     """One look."""
 
     def __init__(self, keys: Sequence[Vkey], witnesses: Witnesses, source: Source, known: tuple[Memory, Items]) -> None:
-        self._keys, self._witnesses, self._source = keys, witnesses, source
+        self._witnesses, self._source = witnesses, source
         self._memory, self._items = known
+        self._trusted = Trusted.remembered(keys, self._memory.rotations)
+        self._found: dict[int, Rotation] = {}
         self.seen = Seen(self._memory)
 
     async def run(self, now_s: float) -> Seen:
@@ -88,11 +95,12 @@ class Look:
             return self.seen
         self.seen.shown = raw.decode("utf-8", "replace")
         try:
-            head = self._opened(raw)
+            head = await self._opened(raw)
         except VerificationError as wrong:
             self._alarm(UNSIGNED, str(wrong))
             return self.seen
         await self._judge(head)
+        self._judge_key(raw)
         if not any(alarm.kind in PROOFS for alarm in self.seen.alarms):
             await self._judge_witnesses(head, now_s)
         return self.seen
@@ -100,14 +108,23 @@ class Look:
     def _alarm(self, kind: str, problem: str, *, integrity: bool = True) -> None:
         self.seen.alarms.append(Alarm(kind, problem, integrity))
 
-    def _opened(self, raw: bytes) -> Checkpoint:
-        """Under whichever of the pinned keys signed it."""
-        for key in self._keys[:-1]:
-            try:
-                return open_checkpoint(raw, key, "checkpoint")
-            except VerificationError:
-                continue
-        return open_checkpoint(raw, self._keys[-1], "checkpoint")
+    async def _opened(self, raw: bytes) -> Checkpoint:
+        """By the key that counts, or one that the log says it was rotated to: believed only once that was read."""
+        try:
+            return self._trusted.open(raw)
+        except VerificationError:
+            told = await self._source.read("rotations") or await self._source.read("keys.jsonl")
+            return self._trusted.hinted(told).open(raw)
+
+    def _judge_key(self, raw: bytes) -> None:
+        """What no alarm stands against yet must be signed by a key that the entries read so far lead to."""
+        if self.seen.alarms:
+            return
+        try:
+            self._trusted.open(raw)
+        except VerificationError as wrong:
+            self._alarm(UNSIGNED, str(wrong))
+            self.seen.memory = self._memory
 
     async def _judge(self, head: Checkpoint) -> None:
         known = self._memory.frontier
@@ -133,9 +150,18 @@ class Look:
             self.seen.items = {}
             self._alarm(INCONSISTENT, f"{head.size} entries that do not extend the {self._memory.frontier.size} known")
             return
+        try:
+            trusted = self._trusted.followed(list(self._found.values()))
+            trusted.open(self.seen.shown.encode())
+        except VerificationError as wrong:
+            self.seen.items = {}
+            self._alarm(UNSIGNED, str(wrong))
+            return
+        self._trusted, self.seen.rotated = trusted, list(self._found.values())
         await self._upper(growing, head.size)
         self.seen.entries = head.size - self._memory.frontier.size
-        self.seen.memory = msgspec.structs.replace(self._memory, note=self.seen.shown, frontier=growing.frontier)
+        accepted = {"note": self.seen.shown, "frontier": growing.frontier, "rotations": trusted.notes}
+        self.seen.memory = msgspec.structs.replace(self._memory, **accepted)
 
     async def _grown(self, size: int) -> Growing:
         known = self._memory.frontier
@@ -148,9 +174,17 @@ class Look:
             if start:
                 self._compare_edge(tile, hashes[:start])
             await self._leaves(tile, hashes, start)
-            for leaf in hashes[start:]:
+            for place, leaf in enumerate(hashes[start:], start):
+                self._check_place(tile.index * TILE + place, growing.frontier)
                 growing.add(leaf)
         return growing
+
+    def _check_place(self, index: int, frontier: Frontier) -> None:
+        """A rotation hands over the very log that stands before it."""
+        rotation = self._found.get(index)
+        if rotation is not None and (rotation.size, rotation.root) != (index, frontier.root()):
+            self._alarm(ENTRY, f"entry {index}: a rotation of another log than the {index} entries before it")
+            del self._found[index]
 
     def _compare_edge(self, tile: Tile, before: list[bytes]) -> None:
         """The part of a tile that was there already must be as it was."""
@@ -174,6 +208,7 @@ class Look:
         """An entry that is signed, and yet not one that belongs there, is an alarm; the tree stands."""
         try:
             leaf = parse_leaf(raw, index)
+            self._take_rotation(raw, index)
         except VerificationError as wrong:
             self._alarm(ENTRY, str(wrong))
             return
@@ -186,6 +221,12 @@ class Look:
             self._alarm(ENTRY, str(wrong))  # said once: the chain goes on from there
             mended = msgspec.structs.replace(before or Item(0, ""), n=leaf.n - 1, prev=leaf.prev or "")
             self.seen.items[leaf.exhibit] = step(mended, leaf)
+
+    def _take_rotation(self, raw: bytes, index: int) -> None:
+        """Of this log's key: the entry of a successor may tell of its predecessor's."""
+        found = rotation_in(index, raw) if MARK in raw else None
+        if found is not None and found[1].old.name == _origin(self.seen.shown):
+            self._found[index] = found[1]
 
     async def _upper(self, growing: Growing, size: int) -> None:
         """Tiles above the lowest: each subtree that became complete stands in its place."""
@@ -228,7 +269,7 @@ class Look:
     def _cosigned(self, raw: bytes, head: Checkpoint) -> int | None:
         """Size of this checkpoint where it is of this log, no longer than it, and enough operators cosigned it."""
         try:
-            found, note = self._opened(raw), parse_note(raw, "cosigned")
+            found, note = self._trusted.open(raw), parse_note(raw, "cosigned")
         except VerificationError:
             return None
         operators = {operator for operator, key in self._witnesses.keys if _has(note, key)}

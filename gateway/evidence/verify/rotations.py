@@ -91,7 +91,7 @@ def read_keys(top: Path) -> Keys:
 
 def check_rotations(entries: Sequence[tuple[int, bytes]], keys: Keys, hashes: Sequence[bytes]) -> list[Rotation]:
     """Every rotation that the log has an entry of, in order; VerificationError where chain and entries disagree."""
-    found = [each for index, raw in entries if (each := _rotation(index, raw)) is not None]
+    found = [each for index, raw in entries if (each := rotation_in(index, raw)) is not None]
     own = [(index, rotation) for index, rotation in found if rotation.old.name == keys.current.name]
     for index, rotation in own:
         _check_place(index, rotation, hashes)
@@ -141,7 +141,7 @@ def _note(line: bytes, where: str) -> str:
     return str(found["note"])
 
 
-def _rotation(index: int, raw: bytes) -> tuple[int, Rotation] | None:
+def rotation_in(index: int, raw: bytes) -> tuple[int, Rotation] | None:
     """The rotation that an entry states; None for one of another key than the log's, or what is no leaf at all."""
     try:
         facts = json.loads(raw)

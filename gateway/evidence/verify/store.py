@@ -25,7 +25,7 @@ from gateway.evidence.verify.formerly import check_formerly
 from gateway.evidence.verify.journal import check_journal
 from gateway.evidence.verify.leaves import Chains, Leaf, parse_leaf
 from gateway.evidence.verify.logfiles import LogFiles
-from gateway.evidence.verify.report import Report, shown
+from gateway.evidence.verify.report import Report, UnreadError, shown
 from gateway.evidence.verify.rules import check_rules
 from gateway.evidence.verify.second_places import Claims, Mark, check_copies, check_mark, read_mark
 from gateway.evidence.verify.signature import check_signature
@@ -155,7 +155,8 @@ class _Run:
     def _check_known(self, folded: dict[str, Exhibit]) -> None:
         self.report.count("exhibits", len(folded) if self._only is None else int(self._only in folded))
         if self._only is not None and self._only not in folded:
-            self.report.differs(f"exhibit {self._only}", "entries in the log", "none")
+            # Nobody lost it who never had it: where the catalogue has a row of it, that differs, and is said so.
+            self.report.add(UnreadError(self._only, "entries in the log", "there is no such exhibit"))
 
     def _check_contents(self, keys: Path | None, folded: dict[str, Exhibit]) -> None:
         keyring = self._keyring(keys)

@@ -15,7 +15,7 @@ from gateway.domain.time import Instant
 from gateway.errors import EvidenceError, IntegrityError, StoreBusyError
 from gateway.evidence.export import jobs as module
 from gateway.evidence.export.exporter import Exported
-from gateway.evidence.export.jobs import BEGUN_MAX, ExportJobs, KeyTakenError, Store
+from gateway.evidence.export.jobs import BEGUN_MAX, ExportJob, ExportJobs, KeyTakenError, Store
 from gateway.evidence.export.order import Order, OrderError, Progress
 from gateway.evidence.rows import Exhibit
 from gateway.evidence.vault.files import DiskFiles
@@ -75,11 +75,20 @@ def test_from_order_to_content(lab: Lab) -> None:
     """Asked, made, shown, fetched; the same after a restart."""
     job, new = lab.jobs.ask(ORDER)
     assert (new, lab.jobs.state(job).state) == (True, "waiting")
+    assert figures(lab, job) == (0, 1000)
     (done,) = lab.finish()
     assert (done.state, done.tagmanifest_sha256) == ("done", "ab" * 32)
     shown = lab.again().state(lab.jobs.job(job.export))  # type: ignore[arg-type]
     assert (shown.state, shown.asked_by, shown.keep_until) == ("done", "u1", "2026-12-06T00:00:01Z")
     assert lab.jobs.content(done).size == shown.size
+    assert figures(lab, done) == (1000, 1000)
+    assert figures(lab, lab.jobs.remove(done, "kept long enough")) == (1000, 1000)
+
+
+def figures(lab: Lab, job: ExportJob) -> tuple[int, int]:
+    """How much is written, of how much, as shown."""
+    shown = lab.jobs.state(job)
+    return shown.written, shown.of
 
 
 def test_the_same_key_is_the_same_export(lab: Lab) -> None:
@@ -101,9 +110,12 @@ def test_what_waits_and_what_fails(lab: Lab) -> None:
             (waits,) = lab.finish()
         assert (waits.state, str(problem) in str(waits.reason), waits.begun) == ("waiting", True, 0)
         assert lab.jobs.state(waits).state == "writing"
+        assert figures(lab, waits) == (500, 1000)
+    assert figures(Lab(lab.root), waits) == (0, 1000), "after a restart nobody knows how far it had got"
     lab.problem = IntegrityError("exhibit X-1 reads as ab")
     (failed,) = lab.finish()
     assert (failed.state, failed.reason) == ("failed", "exhibit X-1 reads as ab")
+    assert figures(lab, failed) == (500, 1000)
     assert not list((lab.root / "exports").glob(f"{job.export}*.part"))
     lab.problem = OrderError("X-1: it was disposed of")
     lab.jobs.ask(ORDER)
@@ -133,7 +145,8 @@ def test_an_export_that_ends_the_process_is_given_up(lab: Lab) -> None:
     assert (given_up.state, f"{BEGUN_MAX} times" in given_up.reason) == ("failed", True)
     named, _ = lab.jobs.ask(ORDER)
     (lab.root / "exports" / named.export).mkdir()
-    assert asyncio.run(lab.again().finish(named)).state == "done"
+    found = asyncio.run(lab.again().finish(named))
+    assert (found.state, *figures(lab, found)) == ("done", 1000, 1000)
 
 
 def test_it_is_not_kept_for_ever(lab: Lab) -> None:

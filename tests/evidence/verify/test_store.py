@@ -82,7 +82,8 @@ def test_one_exhibit(store):
     assert check(store, "X-0000").ok
     assert check(store, "X-0000").counts["blobs"] == 1
     assert any("blobs/" in path for path in paths(check(store, "X-0001")))
-    assert paths(check(store, "X-9999")) == {"exhibit X-9999"}
+    nobody = check(store, "X-9999")
+    assert (nobody.ok, paths(nobody), [each.path for each in nobody.unread]) == (False, set(), ["X-9999"])
 
 
 def test_without_keys_only_ciphertexts_are_checked(store):
