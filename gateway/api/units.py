@@ -187,6 +187,7 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
         person=call.who.person,
     )
     await on_record(feed, lambda: stands)
+    await call.rooms.dispatch.on_record()
     return as_json(stands)
 
 

@@ -279,6 +279,10 @@ class Dispatch:
         self.counts["answers" if known is not task else "answers_without_effect"] += 1
         self._book.put(known)
 
+    async def on_record(self) -> None:
+        """Return when what a duty has answered is on disk; StoreBusyError where the disk refuses."""
+        await self._book.keep()
+
     def reach(self, _report: ReachReport, _who: Resolved) -> None:
         """A terminal came within reach or went out of it: tasks that wait look again."""
         self._sender.turns.nudge()

@@ -12,10 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from gateway.dispatch.task import Task
+from gateway.errors import StoreBusyError
 from gateway.feed import written
 from gateway.feed.urgent_log import Disk
 from tests.api.site import Site
 from tests.api.test_messages import stream
+from tests.api.test_tasks import Desk
 
 UNIT = "PCC.CSO-014"
 append = Disk.append
@@ -132,3 +135,29 @@ def test_a_disk_that_hangs(site: Site, disk: SlowDisk, monkeypatch: pytest.Monke
         monkeypatch.undo()
         disk.open.set()
         assert client.put(f"/v1/units/{UNIT}/duty", json={"code": 6}).status_code == 200
+
+
+def test_the_task_that_a_status_answers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its step is on disk too when the status is answered; a ledger that refuses is said, and stays to be written."""
+    desk = Desk(site)
+    ledger = site.gateway.dispatch._book._ledger
+    keep, full = ledger.keep, []
+
+    def slow(tasks: list[Task]) -> None:
+        time.sleep(0.2)
+        if full:
+            raise StoreBusyError("the disk is full")
+        keep(tasks)
+
+    with desk.client, site.client(site.token("*")) as client:
+        name = desk.give().json()["id"]
+        desk.state(name, "sent")
+        monkeypatch.setattr(ledger, "keep", slow)
+        assert client.put(f"/v1/units/{UNIT}/duty", json={"code": 5}).status_code == 200
+        assert ledger.task(name).state == "en_route"
+        full.append(True)
+        refused = client.put(f"/v1/units/{UNIT}/duty", json={"code": 6})
+        assert (refused.status_code, refused.json()["detail"]) == (503, "the disk is full")
+        full.clear()
+        assert client.put(f"/v1/units/{UNIT}/duty", json={"code": 6}).status_code == 200
+        assert ledger.task(name).state == "at_scene"
