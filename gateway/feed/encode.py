@@ -128,7 +128,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None else _least_zero(fix.accuracy_m),
         None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
         None if fix is None else _least_zero(fix.speed_mps),
-        [] if live is None else [mark for mark in live.quality if mark in QUALITIES],
+        [] if live is None or not live.quality else [mark for mark in live.quality if mark in QUALITIES],
         _percent(standing.battery),
         standing.emergency,
         recording=True if standing.recording else msgspec.UNSET,

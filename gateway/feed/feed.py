@@ -182,7 +182,8 @@ class Feed:
         """Move a unit on the board."""
         try:
             self.board.place(report, who, quality)
-            self._heard(report, who)
+            if report.origin.issi is not None:
+                self._heard(report, who)
             if self._alarm.emergencies.any_open:
                 self._alarm.moved(report, who)
         except Exception as error:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
