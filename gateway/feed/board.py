@@ -26,6 +26,8 @@ from gateway.ports import Directory, Resolved
 
 Outcome = Literal["live", "kept", "held", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
 DEVICES_PER_UNIT = 16
+AGED_AT_ONCE = 2_000
+"""Ages looked at in one tick: some milliseconds."""
 MORE_ACCURATE = 3.0
 HELD = "outlier_held"
 GATE_MARKS: dict[Verdict, tuple[str, ...]] = {
@@ -272,9 +274,14 @@ class Board:
         self._due.setdefault(int(live.fix_mono_s + age_s) + 1, []).append(standing)
 
     def age(self, now: Instant) -> None:
-        """Touch each unit whose freshness has changed by now."""
+        """Touch each unit whose freshness has changed by now; of very many, some now and some the next time."""
+        left = AGED_AT_ONCE
         for second in [second for second in self._due if second <= now.mono_s]:
-            for standing in self._due.pop(second):
+            due = self._due.pop(second)
+            if len(due) > left:
+                self._due[second], due = due[left:], due[:left]
+            left -= len(due)
+            for standing in due:
                 self._waiting.discard(standing.id)
                 if self.units.get(standing.id) is standing:
                     self._aged(standing, now)

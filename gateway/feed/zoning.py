@@ -124,7 +124,7 @@ class Zoning:
         what: Literal["enter", "exit"] = "enter" if entered else "exit"
         record = Crossing(1, seq, standing.id, zone.id, zone.name, what, time_text(live.fix_s))
         frame = sse.frame(self._hub.sequence.epoch, seq, "zone", msgspec.json.encode(record))
-        return UnitFrame(standing.id, seq, frame)
+        return UnitFrame(standing.id, seq, frame, f"{standing.id} {zone.id}")
 
     def members(self) -> dict[str, list[str]]:
         """The units on the feed in each zone."""
