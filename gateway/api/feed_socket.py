@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes
+from gateway.api.streaming import pusher
 from gateway.api.units import Shown, filters
 from gateway.errors import RefusedError
 from gateway.feed.batch_consumer import BatchConsumer, Batches
@@ -220,5 +221,5 @@ class Desk:
             self._feed.unsubscribe(self._consumer)
         kind = partial(BatchConsumer, batches=self._batches, pulse=self._pulse)
         self._consumer = self._feed.subscribe(cursor, wanted, kind)
-        self._consumer.cut = self._cut
+        self._consumer.cut, self._consumer.push = self._cut, pusher(self._transport, chunked=False)
         self._chosen.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from aiohttp import web
 from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.streaming import in_pieces, pusher
 from gateway.api.zones import known_zones
 from gateway.domain.time import rfc3339
 from gateway.feed.batches import Record
@@ -23,6 +25,7 @@ from gateway.feed.encode import Feature
 from gateway.feed.exercise import marked
 from gateway.feed.filters import Filters
 from gateway.feed.nearest import Candidate, Wanted
+from gateway.feed.piece_consumer import PieceConsumer
 from gateway.feed.sse import cursor
 
 ROUTES = Routes()
@@ -129,7 +132,7 @@ async def units(call: Call[Since]) -> web.StreamResponse:
     known_zones(call, call.asked.zone)
     asked, feed = call.asked, call.rooms.feed
     if asked.after is None:
-        return web.Response(body=feed.snapshot(filters(asked)), content_type=GEOJSON)
+        return await in_pieces(call.request, feed.collection(filters(asked)), feed.turn, GEOJSON)
     if cursor(asked.after) is None:
         raise ProblemError(400, "after: an epoch and a number, epoch-seq")
     consumer, followers = feed.subscribe(asked.after, filters(asked)), _all(call)
@@ -139,7 +142,8 @@ async def units(call: Call[Since]) -> web.StreamResponse:
     finally:
         followers.discard(consumer)
         feed.unsubscribe(consumer)
-    body = collected(chunk, asked.after, rfc3339(datetime.now(UTC)))
+    # In a thread: of a hundred thousand units it takes a second, in which nobody else is to wait.
+    body = await asyncio.to_thread(collected, chunk, asked.after, rfc3339(datetime.now(UTC)))
     return web.Response(body=marked(body) if call.rooms.exercise else body, content_type=GEOJSON)
 
 
@@ -196,7 +200,8 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
     known_zones(call, call.asked.zone)
-    consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
+    cursor_sent, followers = call.request.headers.get("Last-Event-ID"), _all(call)
+    consumer = feed.subscribe(cursor_sent, filters(call.asked), PieceConsumer)
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
@@ -204,8 +209,10 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
         consumer.cut = call.request.transport.abort
     try:
         await response.prepare(call.request)
+        push = pusher(call.request.transport, chunked=response.headers.get("Transfer-Encoding") == "chunked")
         async for chunk in consumer:
             await response.write(chunk)
+            consumer.push = push  # not before: the headers go with the first of them
     except ConnectionResetError:
         structlog.get_logger().debug("consumer_gone", account=call.who.account)
     finally:

@@ -13,7 +13,7 @@ from gateway.domain.time import Stamp
 Trigger = Literal["tetra_status", "lip_reason", "tetra_call", "camera_panic", "beacon_sos", "manual"]
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Who is speaking: a device id (MQTT topic level) or an ISSI (radio), heard on link `via`."""
 
     via: str
@@ -21,7 +21,7 @@ class Origin(msgspec.Struct, frozen=True):
     issi: Issi | None = None
 
 
-class PositionReport(msgspec.Struct, frozen=True):
+class PositionReport(msgspec.Struct, frozen=True, gc=False):
     """A position, or the word that there is none (fix None, e.g. a LIP report without a fix).
 
     reason is the sender's own word for why it reported (LIP reason code as text), late says that

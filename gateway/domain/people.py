@@ -14,7 +14,7 @@ UnitKind = Literal["foot", "cycle", "vehicle"]
 How = Literal["card", "code", "console", "kiosk", "radio", "dock", "roster", "corrected"]
 
 
-class Power(msgspec.Struct, frozen=True, omit_defaults=True):
+class Power(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A legal power, e.g. `pcn` or `csas.litter`; expires is the last day it holds."""
 
     id: str
@@ -22,7 +22,7 @@ class Power(msgspec.Struct, frozen=True, omit_defaults=True):
     area: str | None = None
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """One officer: collar number, agency, role, own ISSI, powers, skills."""
 
     id: PersonId
@@ -35,7 +35,7 @@ class Person(msgspec.Struct, frozen=True):
     skills: tuple[str, ...] = ()
 
 
-class Unit(msgspec.Struct, frozen=True):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """An officer, crew or vehicle as dispatched; callsign is its name on the air today."""
 
     id: UnitId
@@ -45,7 +45,7 @@ class Unit(msgspec.Struct, frozen=True):
     members: tuple[PersonId, ...] = ()
 
 
-class Device(msgspec.Struct, frozen=True):
+class Device(msgspec.Struct, frozen=True, gc=False):
     """A camera, beacon or terminal; a terminal has an ISSI beside its own id."""
 
     id: DeviceId
@@ -54,7 +54,7 @@ class Device(msgspec.Struct, frozen=True):
     issi: Issi | None = None
 
 
-class Booking(msgspec.Struct, frozen=True):
+class Booking(msgspec.Struct, frozen=True, gc=False):
     """Device held by a person or unit from since until until (None: still), and how that is known.
 
     Corrections never overwrite: `corrects` names the booking that this one replaces,
@@ -73,7 +73,7 @@ class Booking(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class Holder(msgspec.Struct, frozen=True):
+class Holder(msgspec.Struct, frozen=True, gc=False):
     """Who held a device at a moment: person and unit where known; several persons where doubtful."""
 
     persons: tuple[PersonId, ...] = ()

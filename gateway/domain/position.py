@@ -9,7 +9,7 @@ import msgspec
 PositionSource = Literal["lip", "mqtt", "bwc", "manual"]
 
 
-class Fix(msgspec.Struct, frozen=True):
+class Fix(msgspec.Struct, frozen=True, gc=False):
     """A WGS 84 position in degrees; every other part is None where it is unknown.
 
     accuracy_m is a radius in metres, speed_mps metres a second over ground,

@@ -10,14 +10,14 @@ import msgspec
 TimeQuality = Literal["gnss", "device", "gateway"]
 
 
-class Instant(msgspec.Struct, frozen=True):
+class Instant(msgspec.Struct, frozen=True, gc=False):
     """A moment on both clocks: deadlines by mono_s (seconds, monotonic), stamps by utc."""
 
     mono_s: float
     utc: datetime
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """When something was so: device time (None: it gave none), arrival, and whose clock counts."""
 
     arrived: Instant

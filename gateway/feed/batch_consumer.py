@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from gateway.feed.batches import frames
+from gateway.feed.batches import fragments, frames
 from gateway.feed.consumer import Consumer
 from gateway.feed.filters import Filters
 from gateway.feed.settings import FeedSettings
+from gateway.feed.slices import Long
 
 TOLD_KEPT = 10_000
 
@@ -45,6 +46,10 @@ class BatchConsumer(Consumer):
     def dress(self, chunk: bytes) -> bytes:
         """As frames."""
         return self._batches.of(self.mark(chunk))
+
+    def dress_long(self, event: Long) -> Iterator[bytes]:
+        """As one message in fragments."""
+        return fragments(event) if self.plain else iter((self.dress(event.whole()),))
 
     def pulse(self, comment: bytes) -> bytes:
         """A heartbeat, with more in it than the comment has."""

@@ -7,6 +7,7 @@ with one write. Emergencies are messages of their own; all else of one tick is o
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -15,8 +16,11 @@ import msgspec
 from gateway.feed import sse
 from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.encode import Feature
+from gateway.feed.slices import Long
 
 FINAL_TEXT, FINAL_CLOSE = 0x81, 0x88
+TEXT, MORE, LAST = 0x01, 0x00, 0x80
+"""A message in fragments (RFC 6455 section 5.4): its first, those behind, its last."""
 SHORT, MEDIUM = 126, 1 << 16
 REASON_OCTETS = 123
 """What a close frame has room for (RFC 6455 section 5.5: 125 octets, two of them the code)."""
@@ -127,6 +131,14 @@ def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
         if block.event == "emergency":
             told[block.id] = msgspec.json.decode(block.payload, type=_Named).id
     return b"".join([*made, *_batch(records)]), told
+
+
+def fragments(event: Long) -> Iterator[bytes]:
+    """A snapshot as one message, in fragments made one by one: its length is nobody's to know beforehand."""
+    yield frame(b'{"type":"%b",' % event.event.encode() + next(event.pieces)[1:], TEXT)
+    for piece in event.pieces:
+        yield frame(piece, MORE)
+    yield frame(b"", LAST)
 
 
 class _Named(msgspec.Struct):

@@ -26,6 +26,8 @@ from gateway.ports import Directory, Resolved
 
 Outcome = Literal["live", "kept", "held", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
 DEVICES_PER_UNIT = 16
+AGED_AT_ONCE = 2_000
+"""Ages looked at in one tick: some milliseconds."""
 MORE_ACCURATE = 3.0
 HELD = "outlier_held"
 GATE_MARKS: dict[Verdict, tuple[str, ...]] = {
@@ -103,9 +105,10 @@ class Board:
     def touch(self, standing: Standing) -> None:
         """Its feature is out of date: make it anew at the next flush."""
         standing.feature = None
-        self.dirty.pop(standing.id, None)
         if standing.on_feed:
             self.dirty[standing.id] = standing
+        else:
+            self.dirty.pop(standing.id, None)
 
     # --- positions
 
@@ -146,16 +149,15 @@ class Board:
         stamp, before = report.stamp, standing.sightings.get(device)
         arrived_s = stamp.arrived.utc.timestamp()
         told_s = arrived_s if stamp.device_time is None else stamp.device_time.timestamp()
-        timing = standing.timings.setdefault(device, Timing())
+        timing = standing.timings.get(device) or standing.timings.setdefault(device, Timing())
         fix_s, skewed = told_s, False
         if stamp.device_time is None:
             # Two places in one moment are two reports, of a device without a clock.
             if before is not None and told_s == before.told_s and fix == before.fix:
                 return None, "duplicates"
         else:
-            if told_s in timing.told:
+            if timing.again(told_s):
                 return None, "duplicates"
-            timing.told.append(told_s)
             fix_s, skewed = timing.counts_for(told_s, arrived_s, self.settings.clock_skew_s)
         old = report.late or arrived_s - fix_s > self.settings.oldest_live_s
         if old or (before is not None and fix_s < before.fix_s):
@@ -165,7 +167,8 @@ class Board:
             before.quality = _marked(before.quality, HELD)
             self.touch(standing)
             return None, "held"
-        quality = _marked(quality, *marks, *((SKEWED,) if skewed else ()))
+        if marks or skewed or quality:
+            quality = _marked(quality, *marks, *((SKEWED,) if skewed else ()))
         sighting = Sighting(
             device,
             report.source,
@@ -271,9 +274,14 @@ class Board:
         self._due.setdefault(int(live.fix_mono_s + age_s) + 1, []).append(standing)
 
     def age(self, now: Instant) -> None:
-        """Touch each unit whose freshness has changed by now."""
+        """Touch each unit whose freshness has changed by now; of very many, some now and some the next time."""
+        left = AGED_AT_ONCE
         for second in [second for second in self._due if second <= now.mono_s]:
-            for standing in self._due.pop(second):
+            due = self._due.pop(second)
+            if len(due) > left:
+                self._due[second], due = due[left:], due[:left]
+            left -= len(due)
+            for standing in due:
                 self._waiting.discard(standing.id)
                 if self.units.get(standing.id) is standing:
                     self._aged(standing, now)

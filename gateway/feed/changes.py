@@ -24,6 +24,8 @@ class _Named(msgspec.Struct):
 
 async def awaited(consumer: Consumer, wait_s: float) -> bytes:
     """What it has to say, as soon as there is any of it; nothing where that time passes or the feed stops."""
+    if sse.blocks(chunk := await consumer.opening()):
+        return chunk
     try:
         async with asyncio.timeout(wait_s):
             async for chunk in consumer:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Ordered
 from typing import NamedTuple, Self
 
 from gateway.feed.filters import Filters
 from gateway.feed.settings import FeedSettings
+from gateway.feed.slices import Long, Part
 from gateway.feed.sse import RETRY
+from gateway.feed.turn import Turn
 
 SLOW, STUCK, GOING_AWAY, LEFT = "slow consumer", "stuck consumer", "going away", "left"
 
 
 class UnitFrame(NamedTuple):
-    """A unit's newest record, framed."""
+    """A unit's newest record, framed; key: what of the unit it is about, where that is not the unit itself."""
 
     unit: str
     seq: int
     frame: bytes
+    key: str = ""
 
 
 def _nothing() -> None:
@@ -34,6 +37,8 @@ def _as_it_is(chunk: bytes) -> bytes:
 class Consumer:
     """Iterate over it for chunks of server-sent events; `ended` says why there are no more.
 
+    What it begins with is made as it takes it, in turn with other consumers; what comes meanwhile waits behind.
+    `push`, where there is one, is offered each chunk while nobody iterates: True where it has gone out that way.
     Up to `buffer_high_bytes` chunks wait as they are. Above, only each unit's newest record is kept
     (conflating) beside every urgent one; once the consumer has taken what waited, these go out in order.
     """
@@ -44,9 +49,13 @@ class Consumer:
         self.gone = asyncio.Event()
         self.cut: Callable[[], None] = _nothing
         self.mark: Callable[[bytes], bytes] = _as_it_is
+        self.push: Callable[[bytes], bool] | None = None
+        self.turn = Turn()
         self.conflated = 0
         self.conflating = False
         self._settings = settings
+        self._parts: Iterator[bytes] | None = None
+        self._idle = False
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._urgent: list[tuple[int, bytes]] = []
@@ -55,9 +64,28 @@ class Consumer:
         self._waits_since_s: float | None = None
         self._wake = asyncio.Event()
 
-    def begin(self, chunk: bytes) -> None:
-        """The first chunk, however long: a snapshot or what was missed."""
-        self._put(chunk)
+    def begin(self, parts: bytes | Iterable[Part]) -> None:
+        """What it begins with, however long: a snapshot or what was missed."""
+        if isinstance(parts, bytes):
+            self._put(parts)
+            return
+        self._parts = self._dressed(iter(parts))
+        self._wake.set()
+
+    def _dressed(self, parts: Iterator[Part]) -> Iterator[bytes]:
+        for part in parts:
+            if isinstance(part, Long):
+                yield from self.dress_long(part)
+            elif part:
+                yield self.dress(part)
+
+    def dress_long(self, event: Long) -> Iterator[bytes]:
+        """A long event as it goes over this consumer's wire: whole, as those want it who read it at once."""
+        made = []
+        for piece in event.pieces:
+            made.append(piece)
+            yield b""
+        yield self.dress(event._replace(pieces=iter(made)).whole())
 
     def offer(self, chunk: bytes, frames: Ordered[UnitFrame]) -> None:
         """The records of one tick, joined, and one by one in case that they must wait."""
@@ -66,9 +94,10 @@ class Consumer:
         if not self._full():
             self._put(chunk)
             return
-        for unit, seq, frame in frames:
-            self.conflated += unit in self._newest
-            self._newest[unit] = (seq, frame)
+        for unit, seq, frame, key in frames:
+            name = key or unit
+            self.conflated += name in self._newest
+            self._newest[name] = (seq, frame)
 
     def press(self, seq: int, frame: bytes) -> None:
         """An urgent record: never conflated; a consumer with too many unread is closed instead."""
@@ -87,17 +116,26 @@ class Consumer:
         if self.ended is None and not self._full():
             self._add(self.pulse(comment))
 
+    @property
+    def plain(self) -> bool:
+        """Whether the stream goes out as it is made."""
+        return self.mark is _as_it_is
+
     def pulse(self, comment: bytes) -> bytes:
         """A heartbeat as it goes over this consumer's wire."""
         return self.mark(comment)
 
     def _full(self) -> bool:
-        self.conflating = self.conflating or self._bytes >= self._settings.buffer_high_bytes
+        beginning = self._parts is not None
+        self.conflating = self.conflating or beginning or self._bytes >= self._settings.buffer_high_bytes
         return self.conflating
 
     def dress(self, chunk: bytes) -> bytes:
         """A chunk as it goes over this consumer's wire."""
-        chunk = self.mark(chunk)
+        return self.greet(self.mark(chunk))
+
+    def greet(self, chunk: bytes) -> bytes:
+        """The first chunk of all says when to come back."""
         if not self._greeted:
             chunk, self._greeted = RETRY + chunk, True
         return chunk
@@ -106,13 +144,15 @@ class Consumer:
         self._add(self.dress(chunk))
 
     def _add(self, chunk: bytes) -> None:
+        if self._idle and not self._chunks and self.push is not None and self.push(chunk):
+            return
         self._chunks.append(chunk)
         self._bytes += len(chunk)
         self._wake.set()
 
     def look(self, now_mono_s: float) -> None:
         """Close it where something has waited for too long."""
-        if not (self._chunks or self._urgent or self._newest):
+        if self._parts is None and not self._waiting:
             self._waits_since_s = None
         elif self._waits_since_s is None:
             self._waits_since_s = now_mono_s
@@ -123,6 +163,7 @@ class Consumer:
         """No more; it comes back with its cursor."""
         if self.ended is None:
             self.ended = reason
+            self._parts = None
             if reason in (SLOW, STUCK):
                 self.cut()  # whoever serves it may hang in the very write that it does not take
             if reason != GOING_AWAY:
@@ -135,16 +176,45 @@ class Consumer:
 
     async def __anext__(self) -> bytes:
         while True:
-            if (chunk := self.take()) is not None:
+            if (chunk := await self._part() if self._parts is not None else self.take()) is not None:
                 return chunk
+            if self._parts is not None or self._waiting:
+                continue
             if self.ended is not None:
                 raise StopAsyncIteration
             self._wake.clear()
-            await self._wake.wait()
+            self._idle = True
+            try:
+                await self._wake.wait()
+            finally:
+                self._idle = False
+
+    async def _part(self) -> bytes | None:
+        """The next of what it begins with; whoever else has something to do comes in between."""
+        chunk = None if self._parts is None else await self.turn.next(self._parts)
+        self._waits_since_s = None
+        if chunk is None:
+            self._parts = None
+        return chunk or None
+
+    async def opening(self) -> bytes:
+        """All of what it begins with."""
+        made = []
+        while self._parts is not None:
+            made.append(await self._part() or b"")
+        return b"".join(made)
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._chunks or self._urgent or self._newest)
 
     def take(self) -> bytes | None:
         """What waits, at once; None for nothing."""
         self._waits_since_s = None
+        if self._parts is not None:
+            whole, self._parts = b"".join(self._parts), None
+            if whole:
+                return whole
         if self._chunks:
             chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._chunks, self._bytes = [], 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import msgspec
 
@@ -14,6 +14,7 @@ from gateway.feed.messages import Message
 from gateway.feed.nearest import haversine_m
 from gateway.feed.proofs import Proof
 from gateway.feed.roll import powers_of
+from gateway.feed.slices import listed
 from gateway.feed.standing import EmergencyMark, Sighting, Standing
 from gateway.feed.wording import time_text
 
@@ -128,7 +129,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None else _least_zero(fix.accuracy_m),
         None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
         None if fix is None else _least_zero(fix.speed_mps),
-        [] if live is None else [mark for mark in live.quality if mark in QUALITIES],
+        [] if live is None or not live.quality else [mark for mark in live.quality if mark in QUALITIES],
         _percent(standing.battery),
         standing.emergency,
         recording=True if standing.recording else msgspec.UNSET,
@@ -250,13 +251,14 @@ def _place(place: EmergencyPlace | None) -> EmergencyPlace | None:
     return None if place is None else msgspec.structs.replace(place, accuracy_m=_least_zero(place.accuracy_m))
 
 
-def collection(features: Iterable[bytes], epoch: str, seq: int, at: str) -> bytes:
-    """A FeatureCollection (RFC 7946 section 3.3) that says where in the stream it was taken."""
+def collection(slices: Iterator[list[bytes]], epoch: str, seq: int, at: str) -> Iterator[bytes]:
+    """A FeatureCollection (RFC 7946 section 3.3) that says where in the stream it was taken, in pieces."""
     stream = _ENCODER.encode({"epoch": epoch, "seq": seq, "generated_at": at})
-    return b'{"type":"FeatureCollection","lapel:stream":%b,"features":[%b]}' % (stream, b",".join(features))
+    head = b'{"type":"FeatureCollection","lapel:stream":%b,"features":[' % stream
+    return listed(head, slices, b"]}")
 
 
-def snapshot(features: Iterable[bytes], epoch: str, seq: int, emergencies: Iterable[bytes]) -> bytes:
-    """The first event of a stream that begins anew."""
-    head = _ENCODER.encode({"v": 1, "epoch": epoch, "seq": seq})[:-1]
-    return b'%b,"features":[%b],"emergencies":[%b]}' % (head, b",".join(features), b",".join(emergencies))
+def snapshot(slices: Iterator[list[bytes]], epoch: str, seq: int, emergencies: list[bytes]) -> Iterator[bytes]:
+    """The first event of a stream that begins anew, in pieces."""
+    head = _ENCODER.encode({"v": 1, "epoch": epoch, "seq": seq})[:-1] + b',"features":['
+    return listed(head, slices, b'],"emergencies":[%b]}' % b",".join(emergencies))

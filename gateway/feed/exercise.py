@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -25,9 +26,9 @@ class ExerciseFeed(Feed):
 
         return super().subscribe(cursor, filters, marking)
 
-    def snapshot(self, filters: Filters = ALL) -> bytes:
+    def collection(self, filters: Filters = ALL) -> Iterator[bytes]:
         """Every unit of the exercise."""
-        return marked(super().snapshot(filters))
+        yield marked(b"".join(super().collection(filters)))
 
     def unit(self, name: str) -> bytes | None:
         """One unit's Feature."""

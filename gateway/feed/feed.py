@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gateway.domain.events import (
     TextReport,
 )
 from gateway.domain.ids import PersonId, UnitId
-from gateway.domain.time import Instant, Stamp, rfc3339
+from gateway.domain.time import Instant, Stamp
 from gateway.errors import RefusedError
 from gateway.feed import encode
 from gateway.feed.alarm import Alarm, what_failed
@@ -67,6 +68,7 @@ class Feed:
         self._directory, self._clock = directory, clock
         self.board = Board(settings)
         self._hub = Hub(settings, self.board)
+        self.turn = self._hub.turn
         self.zoning = Zoning(self.board, self._hub)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
@@ -79,6 +81,7 @@ class Feed:
         self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
+        self._read: tuple[int | None, date, int] | None = None
         self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
 
     # --- lifecycle
@@ -125,6 +128,7 @@ class Feed:
 
     async def _ticks(self) -> None:
         while True:
+            await self._hub.flush_many(self._clock)
             self.tick(self._clock.now())
             await asyncio.sleep(self.settings.tick_ms / 1000)
 
@@ -163,8 +167,13 @@ class Feed:
 
     def _refresh(self, now: Instant) -> None:
         self._roster_s = now.mono_s
+        # A directory that counts its changes is not read where there was none: of 100,000 units that takes a while.
+        revision = getattr(self._directory, "revision", None)
+        if revision is not None and self._read == (revision, now.utc.date(), len(self.board.units)):
+            return  # and nobody who has left it stays for an emergency
         try:
             gone = self.board.refresh(self._directory, now)
+            self._read = revision, now.utc.date(), len(self._directory.units())
         except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
             self._counts["roster_faults"] += 1
             _log.error("the roster can't be read", problem=what_failed(error))
@@ -183,7 +192,8 @@ class Feed:
         """Move a unit on the board."""
         try:
             self.board.place(report, who, quality)
-            self._heard(report, who)
+            if report.origin.issi is not None:
+                self._heard(report, who)
             if self._alarm.emergencies.any_open:
                 self._alarm.moved(report, who)
         except Exception as error:  # noqa: BLE001 - a report nobody foresaw costs itself, not the input it came by
@@ -309,9 +319,11 @@ class Feed:
 
     def snapshot(self, filters: Filters = ALL) -> bytes:
         """Every unit on the feed as a GeoJSON FeatureCollection."""
-        now = self._clock.now()
-        features = self._hub.features(filters, now)
-        return encode.collection((made for _, made in features), self.epoch, self.seq, rfc3339(now.utc))
+        return b"".join(self.collection(filters))
+
+    def collection(self, filters: Filters = ALL) -> Iterator[bytes]:
+        """The same in pieces, each made when it is asked for: a unit is as it is then."""
+        return self._hub.collection(filters, self._clock.now())
 
     def unit(self, name: str) -> bytes | None:
         """One unit's Feature; None for one that is not on the feed."""

@@ -13,7 +13,7 @@ LIVE_AT_LEAST_S = 20.0
 STALE_UNTIL_S = 600.0
 
 
-class Pace(msgspec.Struct, frozen=True):
+class Pace(msgspec.Struct, frozen=True, gc=False):
     """The three ages at which a source's position changes its name, and its hold-down."""
 
     live_s: float

@@ -33,40 +33,41 @@ SHORTEST_S = 1.0
 RIDE_MPS = (8.0, 45.0)
 RIDE_S = 120.0
 EARTH_M = 6_371_008.8
+DEGREE_M = EARTH_M * radians(1.0)
 
 
-class _Point(msgspec.Struct, frozen=True):
+class _Point(msgspec.Struct, frozen=True, gc=False):
     fix: Fix
     at_s: float
 
 
-class Gate(msgspec.Struct):
+class Gate(msgspec.Struct, gc=False):
     """One device's gate: the last accepted fix (confirmed: by the one before), those held, until when it rides."""
 
     kind: UnitKind
     anchor: _Point | None = None
-    held: list[_Point] = []
+    held: tuple[_Point, ...] = ()
     confirmed: bool = True
     riding_until_s: float = float("-inf")
 
     def judge(self, fix: Fix, at_s: float) -> Verdict:
         """Take the next fix of the device (at_s: seconds since 1970, never before the last) and say what it is."""
         point = _Point(fix, at_s)
-        if self.anchor is None or self._reachable(self.anchor, point):
+        if self.anchor is None or self._near(self.anchor, point) or self._reachable(self.anchor, point):
             # One fix near the old place may itself be the spike: only two of them outdo those held.
-            self.held = self.held if not self.confirmed else []
+            self.held = self.held if not self.confirmed else ()
             self.confirmed = True
             self._accept(point)
             return "accepted"
         self.confirmed = False
         chain = self._chain(point)
-        self.held = [*self.held[1 - HELD_KEPT :], point]
+        self.held = (*self.held[1 - HELD_KEPT :], point)
         if len(chain) < AGREEING and not _slowly(chain):
             return "held"
         riding = self.kind != "vehicle" and _rides(chain)
         self._accept(point)
         # Should this one have been the spike, the next good one has company at once.
-        self.held = chain[:-1]
+        self.held = tuple(chain[:-1])
         if riding:
             self.riding_until_s = at_s + RIDE_S
         return "promoted" if riding else "reanchored"
@@ -82,12 +83,18 @@ class Gate(msgspec.Struct):
     def trust(self, fix: Fix, at_s: float) -> None:
         """Take a fix whatever it is: in an emergency, or where a person says so."""
         self._accept(_Point(fix, at_s))
-        self.held = []
+        self.held = ()
 
     def _accept(self, point: _Point) -> None:
         start, self.anchor = self.anchor, point
         if start is not None and self.riding_until_s > point.at_s and self._speed(start, point) > RIDE_MPS[0]:
             self.riding_until_s = point.at_s + RIDE_S
+
+    def _near(self, start: _Point, end: _Point) -> bool:
+        """The common case, without trigonometry: no way is longer than its degrees north and east, one after other."""
+        here, there = start.fix, end.fix
+        degrees = abs(there.latitude - here.latitude) + abs(there.longitude - here.longitude)
+        return degrees * DEGREE_M <= LIMIT_MPS[self.kind] * max(end.at_s - start.at_s, SHORTEST_S)
 
     def _reachable(self, start: _Point, end: _Point) -> bool:
         return self._speed(start, end) <= self._limit(end.at_s, start)

@@ -6,11 +6,17 @@ never behind the positions that still wait for their tick, and numbers rise for 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from operator import attrgetter
+from typing import NamedTuple
 
 import structlog
 
+from gateway.domain.ids import UnitId
 from gateway.domain.time import Instant, rfc3339
 from gateway.errors import RefusedError
 from gateway.feed import encode, sse
@@ -20,10 +26,15 @@ from gateway.feed.emergencies import Emergency
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.sequence import BLOCK, Sequence
 from gateway.feed.settings import FeedSettings
+from gateway.feed.slices import AT_ONCE, Long, Part, short, some
 from gateway.feed.standing import Standing
+from gateway.feed.turn import Turn
 from gateway.feed.urgent_lines import UrgentEvent, UrgentRecord
+from gateway.ports import Clock
 
 _log = structlog.get_logger()
+FLUSHED_AT_ONCE = 1_000
+"""So many units go out between two looks at what else there is to do: ten milliseconds or so."""
 
 
 class Group:
@@ -33,6 +44,14 @@ class Group:
         self.filters = filters
         self.consumers: list[Consumer] = []
         self.shown: set[str] = set()
+
+
+class _Missed(NamedTuple):
+    """A record behind a cursor: an urgent one, or a unit's latest; wanted: not to be taken away."""
+
+    seq: int
+    what: Standing | UrgentRecord
+    wanted: bool = True
 
 
 class Hub:
@@ -48,6 +67,8 @@ class Hub:
         self.unencodable = 0
         self.closed: dict[str, int] = {}
         self.zoned: Callable[[list[Standing]], list[UnitFrame]] = lambda _changed: []
+        self._now = Instant(0.0, datetime.min.replace(tzinfo=UTC))
+        self.turn = Turn()
         self._conflated = 0
         self._groups: dict[Filters, Group] = {}
 
@@ -69,7 +90,7 @@ class Hub:
         record = UrgentRecord(seq, event, key, unit, make(seq))
         frame = sse.frame(self.sequence.epoch, seq, event, record.payload)
         for group in self._groups.values():
-            if _concerns(record, group):
+            if self._concerns(record, group):
                 for consumer in group.consumers:
                     consumer.press(seq, frame)
             if event == "removed" and unit is not None:
@@ -83,10 +104,20 @@ class Hub:
         if len(self.kept) > self._settings.urgent_kept:
             self.horizon = self.kept.popleft().seq
 
-    def flush(self, now: Instant) -> int:
-        """Send each changed unit's feature; say how many."""
-        changed, self._board.dirty = list(self._board.dirty.values()), {}
+    def flush(self, now: Instant, most: int | None = None) -> int:
+        """Send each changed unit's feature, or of the longest waiting so many; say how many."""
+        self._now, dirty = now, self._board.dirty
+        if most is None or len(dirty) <= most:
+            changed, self._board.dirty = list(dirty.values()), {}
+        else:
+            changed = [dirty.pop(name) for name in list(islice(dirty, most))]
         return self._send(changed, now)
+
+    async def flush_many(self, clock: Clock) -> None:
+        """Where very many units have changed: all but the last of them, in slices. What is urgent waits for one."""
+        for _ in range(len(self._board.dirty) // FLUSHED_AT_ONCE):
+            self.flush(clock.now(), FLUSHED_AT_ONCE)
+            await asyncio.sleep(0)
 
     def show(self, standing: Standing, now: Instant) -> None:
         """Send this unit's feature now rather than at the next tick."""
@@ -122,10 +153,24 @@ class Hub:
             _log.error("a unit can't be encoded", unit=standing.id, problem=f"{type(error).__name__}: {error}")
             return None
 
-    def features(self, filters: Filters, now: Instant) -> list[tuple[str, bytes]]:
-        """Every unit on the feed that is wanted."""
-        wanted = [one for one in self._board.units.values() if one.on_feed and filters.match(one, now.mono_s)]
+    def features(self, filters: Filters, now: Instant, units: Iterable[Standing]) -> list[tuple[str, bytes]]:
+        """Those of these units that are on the feed and wanted."""
+        wanted = [one for one in units if one.on_feed and filters.match(one, now.mono_s)]
         return [(one.id, made) for one in wanted if (made := self.feature(one, now)) is not None]
+
+    def collection(self, filters: Filters, now: Instant) -> Iterator[bytes]:
+        """Every unit wanted, in pieces: where the stream stands now, or newer."""
+        self._now = now
+        slices = self._sliced(filters, lambda _name: None)
+        return encode.collection(slices, self.sequence.epoch, self.sequence.last, rfc3339(now.utc))
+
+    def _sliced(self, filters: Filters, showing: Callable[[str], None]) -> Iterator[list[bytes]]:
+        """The units there are now, each as it is when its turn comes: what changed since is also told behind it."""
+        for units in some(list(self._board.units.values())):
+            shown = self.features(filters, self._now, units)
+            for name, _ in shown:
+                showing(name)
+            yield [made for _, made in shown]
 
     def _seen_by(self, group: Group, frames: list[UnitFrame], now: Instant) -> Iterable[UnitFrame]:
         for frame in frames:
@@ -176,13 +221,16 @@ class Hub:
         if len(self.consumers) >= self._settings.consumers_max:
             raise RefusedError(503, f"the feed has its {self._settings.consumers_max} consumers")
         consumer = kind(filters, self._settings)
+        consumer.turn = self.turn
         group = self._groups.setdefault(filters, Group(filters))
         self.flush(now)  # what it is told of begins with everything said: a filter may be passed or failed since
         seq = self._resumable(cursor)
         if seq is None:
-            consumer.begin(self._snapshot(group, now, emergencies))
+            parts = self._snapshot(group, emergencies)
+            consumer.begin(short(parts) if len(self._board.units) <= AT_ONCE else parts)
         elif missed := self._missed(seq, group, now):
-            consumer.begin(missed)
+            again = self._told_again(missed)
+            consumer.begin(next(again) if len(missed) <= AT_ONCE else again)
         else:
             consumer.note(sse.heartbeat(rfc3339(now.utc)))
         group.consumers.append(consumer)
@@ -194,55 +242,65 @@ class Hub:
             return None
         return found[1] if self.horizon <= found[1] <= self.sequence.last else None
 
-    def _missed(self, seq: int, group: Group, now: Instant) -> bytes:
+    def _missed(self, seq: int, group: Group, now: Instant) -> list[_Missed]:
         """Every urgent record behind the cursor and each unit's latest, by number.
 
         Behind a restart a unit that has not been heard since is passed over, for what its consumer
         knows is more than we do; but one that its filter no longer lets pass is taken away all the same.
         """
-        epoch = self.sequence.epoch
-        frames: list[tuple[int, bytes]] = []
-        for standing in self._board.units.values():
-            wanted = standing.on_feed and group.filters.match(standing, now.mono_s)
-            if wanted:
-                group.shown.add(standing.id)
-            since = max(seq, self.boot_seq) if wanted else seq
-            if standing.frame is None or standing.seq <= since or not standing.on_feed:
-                continue
-            frame = UnitFrame(standing.id, standing.seq, standing.frame)
-            frames.append((frame.seq, (frame if wanted else self._out_of_sight(frame)).frame))
-        urgent = (record for record in self.kept if record.seq > seq and _concerns(record, group))
-        frames.extend((record.seq, sse.frame(epoch, record.seq, record.event, record.payload)) for record in urgent)
-        frames.extend(self._told_again(seq, group))
-        return b"".join(frame for _, frame in sorted(frames))
+        units = [one for one in self._board.units.values() if one.on_feed]
+        wanted = {one.id for one in units if group.filters == ALL or group.filters.match(one, now.mono_s)}
+        group.shown.update(wanted)
+        since = max(seq, self.boot_seq)
+        units = [one for one in units if one.seq > (since if one.id in wanted else seq) and one.frame is not None]
+        urgent = [record for record in self.kept if record.seq > seq and self._concerns(record, group)]
+        found = [_Missed(one.seq, one, one.id in wanted) for one in units]
+        urgent += self._restated(seq, group)
+        return sorted([*found, *(_Missed(each.seq, each) for each in urgent)], key=attrgetter("seq"))
 
-    def _told_again(self, seq: int, group: Group) -> Iterable[tuple[int, bytes]]:
+    def _restated(self, seq: int, group: Group) -> Iterator[UrgentRecord]:
         """For one that may know what a kill took back; a unit that its filter does not let pass is taken away."""
         for record in self.again(seq):
-            if _concerns(record, group):
-                yield record.seq, sse.frame(self.sequence.epoch, record.seq, record.event, record.payload)
+            if self._concerns(record, group):
+                yield record
             elif record.unit is not None:
-                yield record.seq, self._out_of_sight(UnitFrame(record.unit, record.seq, b"")).frame
+                gone = encode.removed(record.unit, record.seq, "filter")
+                yield UrgentRecord(record.seq, "removed", record.key, record.unit, gone)
 
-    def _snapshot(self, group: Group, now: Instant, emergencies: list[Emergency]) -> bytes:
+    def _told_again(self, missed: list[_Missed]) -> Iterator[bytes]:
+        """As they were; a unit that has moved on since is told of behind all this."""
+        for each in some(missed):
+            yield b"".join([frame for one in each if (frame := self._again(one)) is not None])
+
+    def _again(self, missed: _Missed) -> bytes | None:
+        seq, one = missed.seq, missed.what
+        if isinstance(one, UrgentRecord):
+            return sse.frame(self.sequence.epoch, seq, one.event, one.payload)
+        if one.seq != seq or one.frame is None or not one.on_feed:
+            return None
+        return one.frame if missed.wanted else self._out_of_sight(UnitFrame(one.id, seq, one.frame)).frame
+
+    def _snapshot(self, group: Group, emergencies: list[Emergency]) -> list[Part]:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""
         seq, epoch = self.sequence.next(), self.sequence.epoch
-        shown = self.features(group.filters, now)
-        group.shown.update(name for name, _ in shown)
         open_now = [encode.emergency(one, seq) for one in emergencies]
-        payload = encode.snapshot((made for _, made in shown), epoch, seq, open_now)
-        frames = [sse.frame(epoch, seq, "snapshot", payload)]
+        slices = self._sliced(group.filters, group.shown.add)
+        parts: list[Part] = [Long(epoch, seq, "snapshot", encode.snapshot(slices, epoch, seq, open_now))]
         for one in emergencies:
             number = self.sequence.next()
-            frames.append(sse.frame(epoch, number, "emergency", encode.emergency(one, number)))
-        return b"".join(frames)
+            parts.append(sse.frame(epoch, number, "emergency", encode.emergency(one, number)))
+        return parts
 
+    def _concerns(self, record: UrgentRecord, group: Group) -> bool:
+        """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it.
 
-def _concerns(record: UrgentRecord, group: Group) -> bool:
-    """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it.
+        What nobody's unit says (a message from a radio not on the roster) is everybody's too.
+        """
+        if group.filters == ALL or record.unit is None or record.event in ("emergency", "removed"):
+            return True
+        return record.unit in group.shown or self._about_to_be_shown(record.unit, group)
 
-    What nobody's unit says (a message from a radio not on the roster) is everybody's too.
-    """
-    if group.filters == ALL or record.unit is None or record.event in ("emergency", "removed"):
-        return True
-    return record.unit in group.shown
+    def _about_to_be_shown(self, unit: str, group: Group) -> bool:
+        """Whether a snapshot under way has yet to come to a unit of which it will tell."""
+        standing = self._board.units.get(UnitId(unit))
+        return standing is not None and standing.on_feed and group.filters.match(standing, self._now.mono_s)

@@ -11,6 +11,7 @@ from gateway.domain.events import PositionReport
 from gateway.domain.position import PositionSource
 from gateway.domain.time import TimeQuality
 from gateway.feed.board import Board, Outcome, device_of
+from gateway.feed.standing import Standing
 from gateway.feed.timing import Timing
 from gateway.ports import Directory, Resolved
 
@@ -20,7 +21,7 @@ MARKS: dict[Outcome, Mark] = {"live": "live", "kept": "kept", "late": "late", "h
 _NO_TIMING = Timing()
 
 
-class PastFix(msgspec.Struct, frozen=True):
+class PastFix(msgspec.Struct, frozen=True, gc=False):
     """One fix. fix_ms is the time it counts for, told_ms the device's own, arrived_ms ours (ms since 1970)."""
 
     unit: str
@@ -55,19 +56,19 @@ def past_of(
     if mark is None or fix is None or who.unit is None:
         return None
     stamp, device = report.stamp, device_of(report, who)
-    arrived_s = stamp.arrived.utc.timestamp()
-    told_s = arrived_s if stamp.device_time is None else stamp.device_time.timestamp()
     standing = board.units[who.unit]
-    off_s = standing.timings.get(device, _NO_TIMING).learnt_s(board.settings.clock_skew_s)
     if mark in ("live", "kept"):
-        quality = standing.sightings[device].quality
+        seen = standing.sightings[device]
+        times, quality = (seen.fix_s, seen.told_s, seen.received_s), seen.quality
+    else:
+        times = _times(board, report, standing, device)
     return PastFix(
         who.unit,
         device,
         who.person,
-        round(min(told_s - off_s, arrived_s) * 1000),
-        round(told_s * 1000),
-        round(arrived_s * 1000),
+        round(times[0] * 1000),
+        round(times[1] * 1000),
+        round(times[2] * 1000),
         fix.latitude,
         fix.longitude,
         fix.accuracy_m,
@@ -79,6 +80,15 @@ def past_of(
         mark,
         ",".join(quality),
     )
+
+
+def _times(board: Board, report: PositionReport, standing: Standing, device: str) -> tuple[float, float, float]:
+    """Of a fix that the board did not take: what it counts for, the device's own time, its arrival."""
+    stamp = report.stamp
+    arrived_s = stamp.arrived.utc.timestamp()
+    told_s = arrived_s if stamp.device_time is None else stamp.device_time.timestamp()
+    off_s = standing.timings.get(device, _NO_TIMING).learnt_s(board.settings.clock_skew_s)
+    return min(told_s - off_s, arrived_s), told_s, arrived_s
 
 
 def theirs(directory: Directory, who: Resolved, fix_ms: int) -> bool:

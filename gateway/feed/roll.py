@@ -10,7 +10,7 @@ from gateway.domain.people import Person, Power, Unit
 from gateway.ports import Directory
 
 
-class Roll(msgspec.Struct, frozen=True, eq=False):
+class Roll(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A unit and its members at one day; `powers` are those that hold that day."""
 
     unit: Unit

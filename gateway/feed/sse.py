@@ -16,6 +16,14 @@ class Block(NamedTuple):
     payload: bytes
 
 
+END = b"\n\n"
+
+
+def head(epoch: str, seq: int, event: str) -> bytes:
+    """What stands before an event's payload."""
+    return b"id: %b-%d\nevent: %b\ndata: " % (epoch.encode(), seq, event.encode())
+
+
 def frame(epoch: str, seq: int, event: str, payload: bytes) -> bytes:
     """One event with its cursor; payload is JSON on one line."""
     return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (epoch.encode(), seq, event.encode(), payload)

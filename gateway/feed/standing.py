@@ -15,7 +15,7 @@ from gateway.feed.roll import Roll
 from gateway.feed.timing import Timing
 
 
-class EmergencyMark(msgspec.Struct, frozen=True):
+class EmergencyMark(msgspec.Struct, frozen=True, gc=False):
     """An emergency as a unit's feature shows it."""
 
     id: str
@@ -28,7 +28,7 @@ class EmergencyMark(msgspec.Struct, frozen=True):
     delivered: bool
 
 
-class Sighting(msgspec.Struct, eq=False):
+class Sighting(msgspec.Struct, eq=False, gc=False):
     """The last position from one device.
 
     told_s is the device's own time and fix_s what it counts for (seconds since 1970),
@@ -56,7 +56,7 @@ class Sighting(msgspec.Struct, eq=False):
         return freshness(now_mono_s - self.fix_mono_s, self.pace)
 
 
-class CameraNote(msgspec.Struct, frozen=True):
+class CameraNote(msgspec.Struct, frozen=True, gc=False):
     """What a unit's camera last said of itself, and when (seconds since 1970)."""
 
     battery_pct: int | None = None
@@ -64,7 +64,7 @@ class CameraNote(msgspec.Struct, frozen=True):
     told_s: float = float("-inf")
 
 
-class Standing(msgspec.Struct, eq=False):
+class Standing(msgspec.Struct, eq=False, gc=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
     duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
@@ -112,18 +112,22 @@ class Standing(msgspec.Struct, eq=False):
     @property
     def battery(self) -> int | None:
         """Of the device that reports where it is; else the lowest of its cameras."""
-        if self.battery_pct is not None:
+        if self.battery_pct is not None or not self.cameras:
             return self.battery_pct
         return min((each.battery_pct for each in self.cameras.values() if each.battery_pct is not None), default=None)
 
     @property
     def recording(self) -> bool:
         """Whether a camera of the unit records."""
-        return any(each.recording for each in self.cameras.values())
+        return bool(self.cameras) and any(each.recording for each in self.cameras.values())
 
     def fresh(self, now_mono_s: float) -> Fresh:
         """How fresh its position is; in an emergency never `lost`: terminals stop their periodic reports then."""
-        if self.live is None:
+        live = self.live
+        if live is None:
             return "never"
-        name = self.live.fresh(now_mono_s)
+        age_s = now_mono_s - live.fix_mono_s
+        if age_s <= live.pace.live_s:
+            return "live"
+        name = freshness(age_s, live.pace)
         return "stale" if name == "lost" and self.emergency is not None else name

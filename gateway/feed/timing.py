@@ -6,7 +6,7 @@ until it is late by the same every time; a queue of old fixes sent at once is la
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from statistics import median
 
 import msgspec
@@ -20,11 +20,23 @@ BEHIND_S = 120.0
 SKEWED = "clock_skew"
 
 
-class Timing(msgspec.Struct):
+class Timing(msgspec.Struct, gc=False):
     """One device's times: those of its last fixes, and by how much they differed from ours (device minus gateway)."""
 
-    told: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=TOLD_KEPT))
-    offsets: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=SAMPLES))
+    told: array[float] = msgspec.field(default_factory=lambda: array("d"))
+    offsets: array[float] = msgspec.field(default_factory=lambda: array("d"))
+    newest_s: float = float("-inf")
+
+    def again(self, told_s: float) -> bool:
+        """Whether the device has told of this moment before; if not, it has now."""
+        if told_s > self.newest_s:  # the common case needs no search
+            self.newest_s = told_s
+        elif told_s in self.told:
+            return True
+        self.told.append(told_s)
+        if len(self.told) > TOLD_KEPT:
+            del self.told[0]
+        return False
 
     def counts_for(self, told_s: float, arrived_s: float, ahead_s: float) -> tuple[float, bool]:
         """The time (seconds since 1970, never after its arrival) that a fix counts for; whether the clock is off.
@@ -33,10 +45,12 @@ class Timing(msgspec.Struct):
         """
         offset = told_s - arrived_s
         self.offsets.append(offset)
+        if len(self.offsets) > SAMPLES:
+            del self.offsets[0]
+        if -BEHIND_S <= offset <= ahead_s:
+            return (told_s if offset < 0 else arrived_s), False
         learnt = self.learnt_s(ahead_s)
-        if learnt:
-            return min(told_s - learnt, arrived_s), True
-        return min(told_s, arrived_s), offset > ahead_s
+        return min(told_s - learnt, arrived_s), bool(learnt) or offset > ahead_s
 
     def learnt_s(self, ahead_s: float) -> float:
         """By how much this clock is off, 0 where that is not known to be."""

@@ -93,9 +93,10 @@ class Zoning:
         was, known = kept.inside[rows], kept.known[rows]
         inside = self._settled(was, known, [live for _, live in placed])
         kept.inside[rows], kept.known[rows] = inside, True
-        for (one, _), row in zip(placed, inside, strict=True):
-            one.zones = tuple(self._ids[row])
-        crossed = np.argwhere((inside != was) & known[:, None])
+        differs = inside != was
+        for number in np.flatnonzero(differs.any(axis=1) | ~known).tolist():
+            placed[number][0].zones = tuple(self._ids[inside[number]])
+        crossed = np.argwhere(differs & known[:, None])
         return [self._crossing(placed[row], zone, entered=bool(inside[row, zone])) for row, zone in crossed.tolist()]
 
     def _settled(self, was: Mask, known: Mask, places: Sequence[Sighting]) -> Mask:
@@ -123,7 +124,7 @@ class Zoning:
         what: Literal["enter", "exit"] = "enter" if entered else "exit"
         record = Crossing(1, seq, standing.id, zone.id, zone.name, what, time_text(live.fix_s))
         frame = sse.frame(self._hub.sequence.epoch, seq, "zone", msgspec.json.encode(record))
-        return UnitFrame(standing.id, seq, frame)
+        return UnitFrame(standing.id, seq, frame, f"{standing.id} {zone.id}")
 
     def members(self) -> dict[str, list[str]]:
         """The units on the feed in each zone."""

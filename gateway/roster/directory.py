@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import count
 
 from gateway.domain.evidence import Attribution
 from gateway.domain.ids import DeviceId, Issi, PersonId, UnitId
@@ -24,12 +25,16 @@ def overlaps(booking: Booking, start: datetime, end: datetime) -> bool:
     return booking.since <= end and (booking.until is None or booking.until > start)
 
 
+_REVISIONS = count(1)
+
+
 class Roster:
     """Implements gateway.ports.Directory; replaced as a whole when anything changes."""
 
     def __init__(
         self, people: Iterable[Person], units: Iterable[Unit], devices: Iterable[Device], bookings: Iterable[Booking]
     ) -> None:
+        self.revision = next(_REVISIONS)
         self._people = {person.id: person for person in people}
         self._units = {unit.id: unit for unit in units}
         self._devices = {device.id: device for device in devices}

@@ -16,6 +16,7 @@ PARTS = (
     "radio",
     "terminals",
     "feed",
+    "core",
     "broker",
     "log",
     "vault",

@@ -296,3 +296,20 @@ def test_the_name_of_a_device(scene) -> None:
     assert device_of(by_issi, who(None)) == "issi-77"
     assert device_of(by_issi, who(None, device="trm-77")) == "trm-77"
     assert device_of(PositionReport(Origin("radio"), stamped, None, "lip"), who(None)) == "radio"
+
+
+def test_very_many_ages_are_looked_at_over_some_ticks(scene, monkeypatch) -> None:
+    """None is forgotten; each is told of once."""
+    monkeypatch.setattr("gateway.feed.board.AGED_AT_ONCE", 2)
+    units = [scene.roster.enlist(number) for number in range(10, 15)]
+    scene.board.refresh(scene.roster, scene.clock.now())
+    now = scene.clock.on(1)
+    for number, unit in enumerate(units):
+        scene.board.place(at(now, device=f"bcn-{number}"), who(unit))
+    scene.board.dirty.clear()
+    late, seen = scene.clock.on(25), []
+    for _ in range(4):
+        scene.board.age(late)
+        seen.append(len(scene.board.dirty))
+    assert seen == [2, 4, 5, 5]
+    assert {scene.board.units[unit].shown_fresh for unit in units} == {"ageing"}

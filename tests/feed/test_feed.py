@@ -350,3 +350,27 @@ class TestEmergencies:
         names = [event for event, _ in events(consumer.take())]
         assert names == ["emergency", "emergency", "position"]  # the second says where
         assert scene.feed.stats()["unencodable"] == 1
+
+
+async def test_a_directory_that_counts_its_changes_is_read_when_there_is_one(scene, tmp_path) -> None:
+    """Or when the day is another, or somebody who has left it was kept for an emergency."""
+    reads, units = [], scene.roster.units
+    scene.roster.units = lambda: reads.append(1) or units()
+    scene.roster.revision = 1
+    scene.feed.refresh()
+    before = len(reads)
+    scene.feed.refresh()
+    assert len(reads) == before
+    raised = scene.feed.raise_manual(unit=scene.one)
+    del scene.roster.by_unit[scene.one]
+    scene.roster.revision = 2
+    scene.feed.refresh()
+    assert scene.feed.unit(scene.one) is not None
+    scene.feed.acknowledge(raised.id, "P-9")
+    scene.feed.clear(raised.id, "P-9", "assisted")
+    scene.feed.refresh()
+    assert scene.feed.unit(scene.one) is None
+    before = len(reads)
+    scene.clock.on(86_400)
+    scene.feed.refresh()
+    assert len(reads) > before

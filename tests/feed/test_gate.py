@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.position import Fix
-from gateway.feed.gate import AGREEING, Gate, distance_m
+from gateway.feed.gate import AGREEING, LIMIT_MPS, Gate, _Point, distance_m
 
 DEGREE_M = 111_195.0
 
@@ -113,3 +113,17 @@ def test_distance(latitude, longitude, north, east):
         for n in range(4)
     )
     assert far == pytest.approx(cut, rel=2e-3, abs=0.5)
+
+
+@given(
+    kind=st.sampled_from(list(LIMIT_MPS)),
+    start=st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+    step=st.tuples(st.floats(-0.05, 0.05), st.floats(-0.05, 0.05)),
+    passed_s=st.floats(0, 600),
+)
+def test_what_is_near_without_trigonometry_is_within_reach(kind, start, step, passed_s):
+    """The short cut never lets pass what the long way would hold."""
+    lat, lon = max(-90.0, min(90.0, start[0] + step[0])), max(-180.0, min(180.0, start[1] + step[1]))
+    gate, here, there = Gate(kind), _Point(Fix(*start, 0.0), 0.0), _Point(Fix(lat, lon, 0.0), passed_s)
+    if gate._near(here, there):
+        assert Gate._speed(here, there) <= LIMIT_MPS[kind] * (1 + 1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.feed.timing import Timing
+from gateway.feed.timing import TOLD_KEPT, Timing
 
 AHEAD_S = 5.0
 NOON_S = 1_795_000_000.0
@@ -57,3 +57,13 @@ def test_a_clock_put_right_is_believed():
 def test_nothing_counts_for_later_than_its_arrival(offsets):
     """Whatever a clock says."""
     assert all(before_s >= 0 for before_s, _ in counted(*offsets))
+
+
+@given(st.lists(st.integers(0, 60).map(float), max_size=200))
+def test_a_moment_told_again_is_known_by_the_last_of_them(moments):
+    """As a plain list of the last so many would say, whatever the order."""
+    timing, kept = Timing(), []
+    for moment in moments:
+        assert timing.again(moment) == (moment in kept)
+        if moment not in kept:
+            kept = [*kept, moment][-TOLD_KEPT:]
