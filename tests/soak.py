@@ -5,7 +5,7 @@ LAPEL_KILLS (200), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20)
 LAPEL_FLIPS (1000000: every byte), LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000),
 LAPEL_STEP_STRIDE and LAPEL_DISPOSAL_STRIDE (1: every step), LAPEL_LOG_ENTRIES (70000), LAPEL_HISTORY_KILLS (30),
 LAPEL_BACKUPS (40), LAPEL_EMERGENCIES (1), LAPEL_REBUILD_EXHIBITS (10000), LAPEL_FUZZ_S (600),
-LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600), LAPEL_ACTS (300);
+LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600), LAPEL_ACTS (300), LAPEL_API_EXAMPLES (100);
 LAPEL_SEED varies the moments.
 """
 
@@ -62,6 +62,7 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **fuzz**: `python -m tests.fuzz`, guided by coverage, the time shared among the parsers of radio, camera and beacon.
 - **second places**: the gateway is killed while copies are made, the second disk cut from power while it is written,
   each file operation of a turn failed once; the copy verifies each time, and takes over when the first store is gone.
+- **API**: schemathesis, that many requests of its own for every operation of `/openapi.json`, finds no violation.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
@@ -84,6 +85,7 @@ LENGTHS = (
     "LAPEL_DEMO_S",
     "LAPEL_COPY_KILLS",
     "LAPEL_ACTS",
+    "LAPEL_API_EXAMPLES",
     "LAPEL_REBUILD_EXHIBITS",
 )
 Figures = list[dict[str, Any]]
@@ -218,6 +220,11 @@ def rebuilds(number: int) -> Outcome:
     return tests("rebuild", f"{number} exhibits", paths, **lengths)
 
 
+def api(number: int) -> Outcome:
+    """So many requests for every operation of the API, found by somebody else's program."""
+    return tests("API", f"{number} requests", ["tests/foreign/test_openapi.py"], LAPEL_API_EXAMPLES=number)
+
+
 def radio_faults(number: int) -> Outcome:
     """So many faults of a terminal in one run."""
     paths = ["tests/faults/test_radio_faults.py", "--timeout=3600"]
@@ -292,6 +299,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_COPY_KILLS", 30, second_places),
     ("LAPEL_DEMO_S", 600, demonstration),
     ("LAPEL_ACTS", 300, acts),
+    ("LAPEL_API_EXAMPLES", 100, api),
 ]
 
 

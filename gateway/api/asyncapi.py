@@ -47,7 +47,7 @@ TOPICS = {
 }
 
 
-@ROUTES.add("GET /asyncapi.yaml", OPEN, Answer("AsyncAPI 3.0 of the streams", MEDIA, {"type": "string"}))
+@ROUTES.add("GET /asyncapi.yaml", OPEN, Answer("AsyncAPI 3.0 of the streams", MEDIA, {"type": "object"}))
 async def described(_call: Call[Nothing]) -> web.StreamResponse:
     """Answer the document; it is written as JSON, which is YAML."""
     text = msgspec.json.format(msgspec.json.encode(document(version("lapel"))), indent=2)

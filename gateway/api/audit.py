@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 
 from gateway.api.evidence import seen
-from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Routes, as_json
+from gateway.api.shapes import WORDS, Moment
 from gateway.evidence.rows import ActFilter
 from gateway.evidence.work.audit import Audit
 from gateway.evidence.work.verbs import AuditedAct
 
 ROUTES = Routes()
 Verb = Literal["collection", "alteration", "consultation", "disclosure", "combination", "erasure", "other"]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class AuditOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
     """Which acts, and what they are wanted for; to is exclusive; after is the index of the last of the page before."""
 
-    purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    purpose: Annotated[str, msgspec.Meta(max_length=2000, pattern=WORDS)]
     kind: tuple[str, ...] = ()
     verb: tuple[Verb, ...] = ()
     actor: str | None = None
@@ -48,8 +46,6 @@ class AuditPage(msgspec.Struct, frozen=True):
 async def audit(call: Call[AuditOf]) -> web.StreamResponse:
     """Answer acts by kind, verb, actor, exhibit and span; one `browse` entry a sitting, purpose and question."""
     asked, room = call.asked, evidence_of(call.rooms)
-    if not asked.purpose.strip():
-        raise ProblemError(400, "purpose: says nothing")
     said = {name: part for name, part in _question(asked).items() if part not in (None, [])}
     detail: dict[str, object] = {"what": "audit", "purpose": asked.purpose, "facets": said}
     await seen(call, "browse", f"audit {asked.purpose} {sorted(said.items())}", None, detail)

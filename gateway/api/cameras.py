@@ -15,6 +15,7 @@ from gateway.api.problem import ProblemError
 from gateway.api.rooms import evidence_of
 from gateway.api.routing import Answer, Call, Routes, as_json
 from gateway.api.settling import may_see
+from gateway.api.shapes import WORDS
 from gateway.domain.cameras import DayCount
 from gateway.domain.evidence import RecordingKey
 from gateway.domain.ids import DeviceId, ExhibitId
@@ -65,15 +66,15 @@ class DailyCounts(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why nobody waits for it any more."""
 
-    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX, pattern=WORDS)]
 
 
 class SealNow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which upload is sealed with what has come of it, and why."""
 
-    device: str = ""
-    recording: str = ""
-    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)] = ""
+    device: str
+    recording: str
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX, pattern=WORDS)]
 
 
 class SealedNow(msgspec.Struct, frozen=True):
@@ -126,7 +127,7 @@ async def counts(call: Call[CountsOf]) -> web.StreamResponse:
     until = call.asked.until or datetime.now(UTC).date()
     since = call.asked.since or until - timedelta(days=6)
     if not 0 <= (until - since).days < DAYS_MAX:
-        raise ProblemError(400, f"from, to: between one day and {DAYS_MAX}")
+        raise ProblemError(422, f"from, to: between one day and {DAYS_MAX}")
     return as_json(DailyCounts(await asyncio.to_thread(_room(call).counts, since, until, call.asked.device)))
 
 
@@ -141,7 +142,7 @@ async def settle(call: Call[Settlement]) -> web.StreamResponse:
     number = call.part("number")
     if not re.fullmatch(r"[0-9]{1,15}", number):
         raise ProblemError(404, f"expected recording {number[:40]!r}: they are numbered")
-    return as_json(await _room(call).settle(int(number), call.who.account, _reason(call.asked.reason)))
+    return as_json(await _room(call).settle(int(number), call.who.account, call.asked.reason.strip()))
 
 
 @ROUTES.add("POST /v1/uploads/seal", "evidence:expected", Answer("What came, sealed", shape=SealedNow), SealNow)
@@ -149,9 +150,8 @@ async def seal_now(call: Call[SealNow]) -> web.StreamResponse:
     """Seal an upload whose camera will not return; what comes later adds an exhibit."""
     asked = call.asked
     key = RecordingKey(DeviceId(asked.device), asked.recording)
-    reason = _reason(asked.reason)
     evidence_of(call.rooms)
-    sealed = await _room(call).seal_now(key, call.who.account, reason)
+    sealed = await _room(call).seal_now(key, call.who.account, asked.reason.strip())
     return as_json(SealedNow(sealed.exhibit if sealed else None, sealed.size if sealed else None))
 
 
@@ -169,7 +169,7 @@ async def want(call: Call[WantedRecording]) -> web.StreamResponse:
 @ROUTES.add(
     "GET /v1/exhibits/{exhibit}/track",
     "evidence:content",
-    Answer("Where it was recorded", GEOJSON, FEATURE),
+    Answer("Where it was recorded", GEOJSON, FEATURE, also=(GPX,)),
     TrackFormat,
 )
 async def track(call: Call[TrackFormat]) -> web.StreamResponse:
@@ -210,9 +210,3 @@ def _side_file(call: Call[Any], row: Exhibit) -> list[tracks.Point]:
         content = b"".join(evidence_of(call.rooms).reader.read(ExhibitId(side.id), 0, side.size or 0))
         return tracks.read_file(content, row.started_at)
     raise ProblemError(404, f"no track came with {row.id}")
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise ProblemError(400, "reason: say why")
-    return text.strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import structlog
@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.shapes import Words
 from gateway.errors import RefusedError
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 
@@ -27,6 +28,9 @@ class All(msgspec.Struct, frozen=True):
 class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose emergency was heard: a unit or a person."""
 
+    more_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [{"required": [who], "properties": {who: {"type": "string"}}} for who in ("unit", "person")]
+    }
     unit: str | None = None
     person: str | None = None
 
@@ -34,13 +38,13 @@ class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class By(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The person who has it in hand."""
 
-    by: str
+    by: Words
 
 
 class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who says that it is over, and how it ended."""
 
-    by: str
+    by: Words
     outcome: Outcome
 
 
@@ -69,22 +73,15 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
 @ROUTES.add("POST /v1/emergencies/{id}/ack", "emergency:act", Answer("Acknowledged", shape=EmergencyRecord), By)
 async def acknowledge(call: Call[By]) -> web.StreamResponse:
     """A named person has it in hand."""
-    _named(call.asked.by)
     return await _acted(call, call.rooms.feed.acknowledge(call.part("id"), call.asked.by), "emergency_acknowledged")
 
 
 @ROUTES.add("POST /v1/emergencies/{id}/clear", "emergency:act", Answer("Cleared", shape=EmergencyRecord), Clear)
 async def clear(call: Call[Clear]) -> web.StreamResponse:
     """It is over."""
-    _named(call.asked.by)
     return await _acted(
         call, call.rooms.feed.clear(call.part("id"), call.asked.by, call.asked.outcome), "emergency_cleared"
     )
-
-
-def _named(by: str) -> None:
-    if not by.strip():
-        raise ProblemError(400, "by: name the person")
 
 
 async def _acted(call: Call[By] | Call[Clear], record: EmergencyRecord | None, act: str) -> web.StreamResponse:

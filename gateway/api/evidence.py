@@ -241,9 +241,10 @@ class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 
 
-@ROUTES.add(
-    "GET /v1/exhibits/{exhibit}/content", "evidence:content", Answer("The recording", "video/mp4", MEDIA), Fetch
-)
+RECORDING = Answer("The recording", "video/mp4", MEDIA, also=("video/*", "audio/*", "image/jpeg", "image/png", OCTETS))
+
+
+@ROUTES.add("GET /v1/exhibits/{exhibit}/content", "evidence:content", RECORDING, Fetch)
 async def content(call: Call[Fetch]) -> web.StreamResponse:
     """Answer the recording or a Range of it, decrypted on the way; `play` or `download` precedes the first byte.
 
@@ -284,7 +285,7 @@ async def _begun(call: Call[Fetch], row: Exhibit, start: int) -> Sitting | None:
     if not who.may(DOWNLOAD):
         raise ProblemError(403, f"a download needs the permission {DOWNLOAD!r}", permission=DOWNLOAD)
     if asked.purpose is None or not asked.purpose.strip():
-        raise ProblemError(400, "purpose: a download is asked for one")
+        raise ProblemError(422, "purpose: a download is asked for one")
     said: dict[str, object] = {"purpose": asked.purpose, "bytes": row.size}
     await seen(call, "download", f"download {row.id} {asked.purpose}", row.id, said)
     return None

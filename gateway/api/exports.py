@@ -25,6 +25,7 @@ from gateway.evidence.export.order import EXHIBITS_MAX, WORDS_MAX, Order, OrderE
 ROUTES = Routes()
 EXPORT = "evidence:export"
 LONGEST_KEY = 255
+IDEMPOTENT = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": r"\S"}}
 REPLAYED = "Idempotent-Replayed"
 Said = Annotated[str, msgspec.Meta(min_length=1, max_length=WORDS_MAX)]
 
@@ -75,7 +76,7 @@ async def _check_exhibits(call: Call[Any], exhibits: tuple[str, ...]) -> None:
             raise ProblemError(409, f"{name} is not sealed yet")
 
 
-@ROUTES.add("POST /v1/exports", EXPORT, Answer("The export", shape=ExportState, status=202), NewExport)
+@ROUTES.add("POST /v1/exports", EXPORT, Answer("The export", shape=ExportState, status=202), NewExport, IDEMPOTENT)
 async def ask(call: Call[NewExport]) -> web.StreamResponse:
     """Ask for an export; the same Idempotency-Key is the same export."""
     key, asked = call.request.headers.get("Idempotency-Key"), call.asked

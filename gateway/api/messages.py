@@ -40,8 +40,6 @@ async def messages(call: Call[Nothing]) -> web.StreamResponse:
 async def dealt(call: Call[By]) -> web.StreamResponse:
     """A named person has dealt with it; the first name stays."""
     number, by = call.part("id"), call.asked.by.strip()
-    if not by:
-        raise ProblemError(400, "by: name the person")
     known = number.isascii() and number.isdigit() and len(number) < 16
     news = any(str(one.id) == number and one.dealt_with_by is None for one in call.rooms.feed.messages())
     found = call.rooms.feed.deal(int(number), by) if known else None

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.api.identity import OPEN
+from gateway.api.links import links
 from gateway.api.routing import Nothing, Route
 
 PROBLEM = {
@@ -22,18 +23,30 @@ PROBLEM = {
 }
 
 
+STATUSES = """Errors are RFC 9457 problems. 400: the request is not as this document says. 422: it is, and cannot be
+done (two fields that do not go together, somebody who is not on the roster). 409: not as things stand now."""
+
+
 def document(routes: list[Route], version: str) -> dict[str, Any]:
     """The whole document."""
     shapes = [route.asked for route in routes if route.asked is not Nothing]
     shapes += [route.answer.shape for route in routes if isinstance(route.answer.shape, type)]
     _, schemas = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
     loosened(shapes, schemas)
+    for route in routes:
+        if (more := getattr(route.asked, "more_schema", None)) is not None and route.takes_body:
+            schemas[route.asked.__name__].update(more)
     paths: dict[str, Any] = {}
     for route in routes:
-        paths.setdefault(_template(route.path), {})[route.method.lower()] = _operation(route)
+        paths.setdefault(_template(route.path), {})[route.method.lower()] = _operation(route, routes)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Lapel", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "info": {
+            "title": "Lapel",
+            "version": version,
+            "description": STATUSES,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "security": [{"bearer": []}, {"session": []}],
         "paths": paths,
         "components": {
@@ -77,16 +90,21 @@ def _template(path: str) -> str:
     return re.sub(r"\{(\w+):[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", r"{\1}", path)
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _name(route: Route) -> str:
+    return f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}"
+
+
+def _operation(route: Route, routes: list[Route]) -> dict[str, Any]:
     path_names = re.findall(r"\{(\w+)", route.path)
     operation: dict[str, Any] = {
-        "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
+        "operationId": _name(route),
         "summary": route.answer.what,
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_names
-        ],
+        ]
+        + [{"name": name, "in": "header", "schema": schema} for name, schema in route.headers.items()],
         "responses": {
-            str(route.answer.status): _response(route),
+            str(route.answer.status): _response(route, routes),
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
@@ -95,18 +113,24 @@ def _operation(route: Route) -> dict[str, Any]:
     else:
         operation["x-permission"] = route.permission
     if route.takes_body and route.asked is not Nothing:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.asked)}}}
+        needed = any(field.required for field in msgspec.structs.fields(route.asked))
+        needed = needed or hasattr(route.asked, "more_schema")
+        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": _ref(route.asked)}}}
     elif not route.takes_body:
         operation["parameters"] += _parameters(route.asked)
     return operation
 
 
-def _response(route: Route) -> dict[str, Any]:
+def _response(route: Route, routes: list[Route]) -> dict[str, Any]:
     answer = route.answer
     if answer.status in (101, 204):
         return {"description": answer.what}
     schema = _ref(answer.shape) if isinstance(answer.shape, type) else (answer.shape or {})
-    return {"description": answer.what, "content": {answer.media: {"schema": schema}}}
+    content = {answer.media: {"schema": schema}, **{media: {} for media in answer.also}}
+    response: dict[str, Any] = {"description": answer.what, "content": content}
+    if found := links(route, routes, _name):
+        response["links"] = found
+    return response
 
 
 def _ref(shape: type) -> dict[str, Any]:
@@ -122,8 +146,18 @@ def _parameters(asked: type[msgspec.Struct]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in required,
-            "schema": {key: part for key, part in schema.items() if key != "default" or part is not None},
-            **({"style": "form", "explode": False} if schema.get("type") == "array" else {}),
+            "schema": _never_null(schema),
+            **({"style": "form", "explode": False} if _never_null(schema).get("type") == "array" else {}),
         }
         for name, schema in body.get("properties", {}).items()
     ]
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A field of a query: left out where there is nothing to say, for a query has no null."""
+    said = {key: part for key, part in schema.items() if key != "default" or part is not None}
+    kinds = [kind for kind in said.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del said["anyOf"]
+        said.update(kinds[0])
+    return said

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.shapes import Recent, Words
 from gateway.domain.cameras import CameraStatus
 from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
@@ -88,31 +89,29 @@ class BookOn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"s
 
     device: str
     holder: str
-    since: datetime | None = None
+    since: Recent | None = None
     how: How = "console"
 
 
 class BookOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When the booking ended; absent is now."""
 
-    to: datetime | None = None
+    to: Recent | None = None
 
 
 class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
     """What was really so, and why it is corrected."""
 
-    reason: str
+    reason: Words
     holder: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Recent | None = None
+    until: Recent | None = None
 
 
 def aware(moment: datetime | None, field: str) -> datetime:
-    """Return the moment, or now; ProblemError 400 where it has no time zone."""
+    """Return the moment, or now; ProblemError 400 where its year cannot be meant."""
     if moment is None:
         return datetime.now(UTC)
-    if moment.tzinfo is None:
-        raise ProblemError(400, f"{field}: needs a time zone (RFC 3339)")
     if moment.year not in YEARS:
         raise ProblemError(400, f"{field}: the year is not within {YEARS.start} to {YEARS.stop - 1}")
     return moment
@@ -190,8 +189,6 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
     asked, number = call.asked, _number(call.part("booking"))
     since = aware(asked.since, "from") if asked.since else None
     until = aware(asked.until, "to") if asked.until else None
-    if not asked.reason.strip():
-        raise ProblemError(400, "reason: say why")
 
     def act() -> Any:  # noqa: ANN401 - a booking
         for old in call.rooms.roster_store.bookings():

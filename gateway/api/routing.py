@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_origin
 
 import msgspec
 from aiohttp import web
 
 from gateway.api.identity import Identity
 from gateway.api.problem import ProblemError
+from gateway.api.shapes import parts, textual, timed, whole
 
 if TYPE_CHECKING:
     from gateway.api.rooms import Rooms
@@ -34,12 +36,13 @@ class Call(Generic[Query]):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a route answers: status, media type and (for JSON) the type or schema of the body."""
+    """What a route answers: status, media type and (for JSON) the type or schema of the body; other media types."""
 
     what: str
     media: str = "application/json"
     shape: Any = None
     status: int = 200
+    also: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -52,6 +55,7 @@ class Route(msgspec.Struct, frozen=True):
     answer: Answer
     asked: type[msgspec.Struct] = Nothing
     raw_body: bool = False
+    headers: dict[str, dict[str, Any]] = {}
 
     @property
     def takes_body(self) -> bool:
@@ -66,15 +70,23 @@ class Routes:
         self.all: list[Route] = []
 
     def add(
-        self, line: str, permission: str, answer: Answer, asked: type[msgspec.Struct] = Nothing
+        self,
+        line: str,
+        permission: str,
+        answer: Answer,
+        asked: type[msgspec.Struct] = Nothing,
+        headers: dict[str, dict[str, Any]] | None = None,
     ) -> Callable[[Callable[[Call[Any]], Awaitable[web.StreamResponse]]], Callable[..., Awaitable[web.StreamResponse]]]:
-        """Declare a route: `add("GET /v1/units", "feed:read", Answer("…"))`. permission is required."""
+        """Declare a route: `add("GET /v1/units", "feed:read", Answer("…"))`. permission is required.
+
+        headers: the header fields that it reads, each with its schema.
+        """
         method, path = line.split(" ", 1)
 
         def keep(
             run: Callable[[Call[Any]], Awaitable[web.StreamResponse]],
         ) -> Callable[..., Awaitable[web.StreamResponse]]:
-            self.all.append(Route(method, path, permission, run, answer, asked))
+            self.all.append(Route(method, path, permission, run, answer, asked, headers=headers or {}))
             return run
 
         return keep
@@ -88,8 +100,7 @@ async def asked_of(request: web.Request, route: Route) -> msgspec.Struct:
     """Check the query or the JSON body against what the route takes; ProblemError 400 or 422 names the field."""
     try:
         if route.takes_body:
-            raw = await request.read()
-            return msgspec.json.decode(raw or b"{}", type=route.asked)
+            return _body(await request.read() or b"{}", route.asked)
         return msgspec.convert(_query(request, route), route.asked, strict=False)
     except msgspec.ValidationError as wrong:
         raise ProblemError(400, _said(str(wrong), body=route.takes_body)) from wrong
@@ -97,11 +108,20 @@ async def asked_of(request: web.Request, route: Route) -> msgspec.Struct:
         raise ProblemError(400, f"the body is not JSON: {wrong}") from wrong
 
 
+def _body(raw: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(whole(msgspec.json.decode(raw)), kind)
+        raise  # what is wrong is said of what was sent
+
+
 def _query(request: web.Request, route: Route) -> dict[str, Any]:
     lists = {
         field.encode_name
         for field in msgspec.structs.fields(route.asked)
-        if getattr(field.type, "__origin__", None) is tuple
+        if any(get_origin(part) is tuple for part in parts(field.type))
     }
     query: dict[str, Any] = {}
     for key in request.query:
@@ -112,6 +132,12 @@ def _query(request: web.Request, route: Route) -> dict[str, Any]:
             raise ProblemError(400, f"{key}: stands more than once")
         else:
             query[key] = values[0]
+    for key in query.keys() - textual(route.asked):
+        if query[key] == "null":
+            raise ProblemError(400, f"{key}: is left out where there is nothing to say")
+    for key in timed(route.asked) & query.keys():
+        if re.fullmatch(r"[-+.0-9eE]+", query[key]) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", query[key]):
+            raise ProblemError(400, f"{key}: a time is said as RFC 3339 says it")
     return query
 
 

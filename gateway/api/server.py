@@ -44,6 +44,8 @@ from gateway.api.routing import Answer, Call, Route, Routes, asked_of
 from gateway.errors import ConfigError
 
 MOST_BODY_BYTES = 1 << 20
+MOST_LINE_BYTES = 32 << 10
+"""A query whose purpose is as long as it may be, each of its characters as twelve."""
 CLOSE_PATIENCE_S = 3.0
 AFTERWARDS_EVERY_S = 5.0
 SECURITY = {
@@ -123,7 +125,11 @@ class Server:
     async def open(self, host: str, port: int) -> int:
         """Listen; return the port (for port 0). ConfigError when it cannot."""
         self._runner = web.AppRunner(
-            self.application(), access_log=None, shutdown_timeout=CLOSE_PATIENCE_S, handler_cancellation=True
+            self.application(),
+            access_log=None,
+            shutdown_timeout=CLOSE_PATIENCE_S,
+            handler_cancellation=True,
+            max_line_size=MOST_LINE_BYTES,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)

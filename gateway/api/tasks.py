@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.shapes import Moment
 from gateway.dispatch.asked import DeclinedError, NewTask
 from gateway.dispatch.ports import Wanted
 from gateway.dispatch.task import State, Task
@@ -20,6 +20,7 @@ from gateway.dispatch.times import By, ResponseTimes
 ROUTES = Routes()
 Made = TypeVar("Made")
 LONGEST_KEY = 255
+IDEMPOTENT = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": r"\S"}}
 REPLAYED = "Idempotent-Replayed"
 
 
@@ -35,8 +36,8 @@ class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"si
 
     unit: str | None = None
     state: State | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
 
 
@@ -49,8 +50,8 @@ class Cancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
     """Of tasks made in that span, by what they are put together."""
 
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     by: By = "unit"
 
 
@@ -62,13 +63,7 @@ async def _granted(asked: Awaitable[Made]) -> Made:
         raise ProblemError(no.code, no.what, None, **no.more) from no
 
 
-def _aware(moment: datetime | None, field: str) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise ProblemError(400, f"{field}: needs a time zone (RFC 3339)")
-    return moment
-
-
-@ROUTES.add("POST /v1/tasks", "task:write", Answer("The task", shape=Task, status=201), NewTask)
+@ROUTES.add("POST /v1/tasks", "task:write", Answer("The task", shape=Task, status=201), NewTask, IDEMPOTENT)
 async def give(call: Call[NewTask]) -> web.StreamResponse:
     """Give a unit a task; the same Idempotency-Key is the same task."""
     key = call.request.headers.get("Idempotency-Key")
@@ -87,7 +82,7 @@ async def give(call: Call[NewTask]) -> web.StreamResponse:
 async def tasks(call: Call[Which]) -> web.StreamResponse:
     """Answer tasks as they are now."""
     asked = call.asked
-    wanted = Wanted(asked.unit, asked.state, _aware(asked.since, "from"), _aware(asked.until, "to"), asked.limit)
+    wanted = Wanted(asked.unit, asked.state, asked.since, asked.until, asked.limit)
     return as_json(Tasks(await call.rooms.dispatch.tasks(wanted)))
 
 
@@ -110,5 +105,4 @@ async def cancel(call: Call[Cancel]) -> web.StreamResponse:
 async def response_times(call: Call[Span]) -> web.StreamResponse:
     """Answer reported, dispatched, en route, at scene: counts, median, 90th percentile."""
     asked: Any = call.asked
-    since, until = _aware(asked.since, "from"), _aware(asked.until, "to")
-    return as_json(await call.rooms.dispatch.response_times(since, until, asked.by))
+    return as_json(await call.rooms.dispatch.response_times(asked.since, asked.until, asked.by))

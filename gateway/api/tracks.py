@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.api.evidence import seen
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Routes
+from gateway.api.shapes import Moment
 from gateway.domain.time import rfc3339
 from gateway.feed import track as tracks
 from gateway.feed.past import PastFix
@@ -21,7 +22,6 @@ from gateway.feed.past import PastFix
 ROUTES = Routes()
 GEOJSON, GPX = "application/geo+json", "application/gpx+xml"
 COLLECTION = {"type": "object", "required": ["type", "features", "lapel:track"]}
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class TrackOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
@@ -40,7 +40,7 @@ class TrackOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
     purpose: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 
 
-@ROUTES.add("GET /v1/units/{unit}/track", "feed:track", Answer("Its track", GEOJSON, COLLECTION), TrackOf)
+@ROUTES.add("GET /v1/units/{unit}/track", "feed:track", Answer("Its track", GEOJSON, COLLECTION, also=(GPX,)), TrackOf)
 async def track(call: Call[TrackOf]) -> web.StreamResponse:
     """Answer where a unit was; a log line, and where there is a log of acts one `view` entry a sitting."""
     asked, unit = call.asked, call.part("unit")
@@ -60,9 +60,9 @@ def _span(asked: TrackOf) -> tuple[datetime, datetime]:
         since = asked.since or until - timedelta(hours=1)
         span = since.astimezone(UTC), until.astimezone(UTC)
     except OverflowError:
-        raise ProblemError(400, "from, to: no time that a calendar knows") from None
+        raise ProblemError(422, "from, to: no time that a calendar knows") from None
     if span[0] >= span[1]:
-        raise ProblemError(400, "to: lies before from")
+        raise ProblemError(422, "to: lies before from")
     return span
 
 

@@ -31,6 +31,7 @@ from gateway.feed.sse import cursor
 ROUTES = Routes()
 FOLLOWERS = web.AppKey("followers", set[Consumer])
 GEOJSON = "application/geo+json"
+RESUMED = {"Last-Event-ID": {"type": "string", "description": "A cursor, epoch-seq; what is none begins anew"}}
 Age = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -62,7 +63,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: tuple[str, ...] = ()
     power: tuple[str, ...] = ()
     duty: tuple[str, ...] = ()
-    bbox: tuple[float, ...] = ()
+    bbox: Annotated[tuple[float, ...], msgspec.Meta(min_length=4, max_length=4)] | None = None
     max_age_s: Age | None = None
     zone: tuple[str, ...] = ()
 
@@ -70,7 +71,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Since(Shown, frozen=True, forbid_unknown_fields=True):
     """The same; with `after` (epoch-seq) what has changed since, waited for up to wait_s."""
 
-    after: str | None = None
+    after: Annotated[str, msgspec.Meta(pattern="^.+-[0-9]+$")] | None = None
     wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 25.0
 
 
@@ -107,11 +108,11 @@ class SetDuty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def filters(asked: Shown) -> Filters:
     """The feed's filter of a query; ProblemError 400 for a box that is none."""
     box = None
-    if asked.bbox:
-        if len(asked.bbox) != 4 or not all(map(math.isfinite, asked.bbox)):
+    if asked.bbox is not None:
+        if not all(map(math.isfinite, asked.bbox)):
             raise ProblemError(400, "bbox: four numbers, west,south,east,north")
         if asked.bbox[1] > asked.bbox[3]:
-            raise ProblemError(400, "bbox: south is north of north")
+            raise ProblemError(422, "bbox: south is north of north")
         box = (asked.bbox[0], asked.bbox[1], asked.bbox[2], asked.bbox[3])
     return Filters(
         agency=asked.agency,
@@ -195,7 +196,10 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     return as_json(stands)
 
 
-@ROUTES.add("GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Shown)
+EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-stream")
+
+
+@ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Shown, RESUMED)
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed

@@ -77,8 +77,8 @@ async def zone(call: Call[Nothing]) -> web.StreamResponse:
 
 
 def known_zones(call: Call[Any], asked: tuple[str, ...]) -> None:
-    """ProblemError 400 for a zone that there is not: it would look as if nobody were there."""
+    """ProblemError 422 for a zone that there is not: it would look as if nobody were there."""
     ids = {one.id for one in call.rooms.feed.zoning.zones}
     for name in asked:
         if name not in ids:
-            raise ProblemError(400, f"zone: there is no zone {name!r}")
+            raise ProblemError(422, f"zone: there is no zone {name!r}")

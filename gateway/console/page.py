@@ -12,6 +12,7 @@ from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Nothing, Routes
 
 ROUTES = Routes()
+OTHERS = ("text/html", "text/javascript", "image/svg+xml")
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 FILES = {
     name: files(__package__).joinpath("static", name).read_bytes()
@@ -30,7 +31,7 @@ async def page(_call: Call[Nothing]) -> web.StreamResponse:
     return _file("page.html")
 
 
-@ROUTES.add("GET /static/{name}", OPEN, Answer("The page's own files", media="text/css", shape={"type": "string"}))
+@ROUTES.add("GET /static/{name}", OPEN, Answer("The page's own files", "text/css", {"type": "string"}, also=OTHERS))
 async def static(call: Call[Any]) -> web.StreamResponse:
     """Answer one of the page's files."""
     name = call.part("name")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 from gateway.dispatch.task import Place
+from gateway.domain.time import RFC3339
 from gateway.errors import RefusedError
 
 LONGEST_TEXT = 2_000
 LONGEST_NAME = 200
+Reported = Annotated[datetime, msgspec.Meta(extra_json_schema={"pattern": f"^[1-9][0-9]{{3}}{RFC3339}"})]
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
@@ -41,7 +44,7 @@ class NewTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     incident: str | None = None
     incident_type: str | None = None
     place: Place | None = None
-    reported_at: datetime | None = None
+    reported_at: Reported | None = None
     seq: int | None = None
     override: Override | None = None
 

@@ -8,6 +8,11 @@ from typing import Literal
 import msgspec
 
 TimeQuality = Literal["gnss", "device", "gateway"]
+RFC3339 = (
+    "-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
+    "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+"""What stands behind the year, for documents: many tools take a format for a remark, and a pattern at its word."""
 
 
 class Instant(msgspec.Struct, frozen=True, gc=False):

@@ -232,8 +232,8 @@ def test_what_is_answered_is_what_is_promised(lively, known) -> None:
         if not promised:
             assert response.content == b""
         else:
-            ((media, content),) = promised.items()
-            assert response.headers["Content-Type"].split(";")[0] == media, path
+            media = response.headers["Content-Type"].split(";")[0]
+            content = promised[media]
             if media in JSON_MEDIA:
                 validator(document, content["schema"]).validate(response.json())
         seen.add((method, template))
@@ -295,7 +295,8 @@ def assert_problem(document: dict[str, Any], response: httpx.Response, names: st
         ("/v1/units?bbox=1,2,3", "bbox"),
         ("/v1/units?bbox=1,2,3,x", "bbox"),
         ("/v1/units?bbox=1,2,3,inf", "bbox"),
-        ("/v1/units?bbox=0,53,1,52", "bbox"),
+        ("/v1/units?bbox=", "bbox"),
+        ("/v1/units?max_age_s=null", "max_age_s"),
         ("/v1/units?max_age_s=old", "max_age_s"),
         ("/v1/units?colour=red", "colour"),
         ("/v1/units?after=yesterday", "after"),
@@ -316,6 +317,29 @@ def test_bad_queries(lively, place: str, field: str) -> None:
     response = client.get(place)
     assert response.status_code == (404 if not field else 400), response.text
     assert_problem(document, response, field)
+
+
+def test_a_box_upside_down(lively) -> None:
+    """Four numbers, which cannot be a box: 422."""
+    response = lively[1].get("/v1/units?bbox=0,53,1,52")
+    assert response.status_code == 422
+    assert_problem(lively[2], response, "bbox")
+
+
+def test_whole_numbers_however_written(lively) -> None:
+    """6.0 is 6 to JSON Schema; 6.5 is none, and said as it was sent."""
+    client = lively[1]
+    assert client.put("/v1/units/CAMBS.PC-1187/duty", json={"code": 6.0}).status_code == 200
+    assert "float" in client.put("/v1/units/CAMBS.PC-1187/duty", json={"code": 6.5}).json()["detail"]
+
+
+def test_what_is_made_leads_on(lively) -> None:
+    """Links from an answer to the operations on what it made."""
+    paths = lively[2]["paths"]
+    found = paths["/v1/tasks"]["post"]["responses"]["201"]["links"]
+    assert set(found) == {"get_v1_tasks_id", "post_v1_tasks_id_cancel"}
+    assert found["get_v1_tasks_id"]["parameters"] == {"id": "$response.body#/id"}
+    assert "links" not in paths["/v1/tasks"]["get"]["responses"]["200"]
 
 
 @pytest.mark.parametrize(

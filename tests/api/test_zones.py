@@ -63,7 +63,7 @@ def test_no_such_zone(client: httpx.Client) -> None:
     """Named, wherever it is asked for: nobody is found in a zone that there is not, and that must not look so."""
     assert "'beat:x'" in client.get("/v1/zones/beat:x").json()["detail"]
     refused = client.get("/v1/units/nearest?lat=52.57&lon=-0.24&zone=beat:x")
-    assert (refused.status_code, refused.json()["detail"]) == (400, "zone: there is no zone 'beat:x'")
+    assert (refused.status_code, refused.json()["detail"]) == (422, "zone: there is no zone 'beat:x'")
 
 
 def test_nearest_in_a_zone(client: httpx.Client) -> None:
@@ -78,7 +78,7 @@ def test_units_of_a_zone(client: httpx.Client) -> None:
     found = client.get("/v1/units?zone=beat:bc").json()["features"]
     assert [one["id"] for one in found] == ["PCC.CSO-014"]
     assert client.get("/v1/units?zone=beat:be").json()["features"] == []
-    assert client.get("/v1/feed?zone=beat:x").status_code == client.get("/v1/units?zone=beat:x").status_code == 400
+    assert client.get("/v1/feed?zone=beat:x").status_code == client.get("/v1/units?zone=beat:x").status_code == 422
 
 
 def test_metrics(client: httpx.Client) -> None:
