@@ -18,6 +18,7 @@ from drivers.broker.driver import BrokerWatch, Ends
 from drivers.broker.outlet import RetainedOutlet
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
+from gateway.alarming import alarming, check_hook
 from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
@@ -68,6 +69,7 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     try:
         drivers = driver_settings(settings)
         read_zones(settings.feed)
+        check_hook(settings.feed)
     except ConfigError as wrong:
         raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong
     if settings.roster.file:
@@ -198,6 +200,7 @@ Lasting = Callable[[], Coroutine[Any, Any, None]]
 def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock) -> list[Lasting]:
     """What keeps record of the gateway itself and of positions; evidence work that people ask for; TAK servers."""
     lasting: list[Lasting] = [_faults(gateway).run]
+    lasting += alarming(gateway.settings.feed, gateway.feed, gateway.metrics.gauges)
     if gateway.work is not None:
         lasting.append(gateway.work.run)
     if gateway.evidence is not None:  # what roots the journal in the log
