@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
+from gateway.api.questions import noted
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.zones import known_zones
 from gateway.domain.time import rfc3339
@@ -144,13 +145,14 @@ async def units(call: Call[Since]) -> web.StreamResponse:
 
 @ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
-    """Answer a ranking; who asked for what is logged."""
+    """Answer a ranking; who asked for what, and what was answered, is on record."""
     asked, feed = call.asked, call.rooms.feed
     known_zones(call, asked.zone)
     ranking = feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
     )
+    noted(call, ranking)
     return as_json(Ranked([_offered(each, call) for each in ranking.results], ranking.considered, ranking.rejected))
 
 
