@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.api.beats import kind_of
 from gateway.api.problem import ProblemError
 from gateway.api.questions import noted
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
@@ -62,6 +63,12 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bbox: tuple[float, ...] = ()
     max_age_s: Age | None = None
     zone: tuple[str, ...] = ()
+
+
+class Followed(Shown, frozen=True, forbid_unknown_fields=True):
+    """The same; heartbeats as comments, or as events that say how the inputs are."""
+
+    heartbeat: Literal["comment", "event"] = "comment"
 
 
 class Since(Shown, frozen=True, forbid_unknown_fields=True):
@@ -189,12 +196,15 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     return as_json(feed.duty(name))
 
 
-@ROUTES.add("GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Shown)
-async def follow(call: Call[Shown]) -> web.StreamResponse:
+@ROUTES.add(
+    "GET /v1/feed", "feed:read", Answer("Server-sent events", "text/event-stream", {"type": "string"}), Followed
+)
+async def follow(call: Call[Followed]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
     known_zones(call, call.asked.zone)
-    consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
+    cursor_of, kind = call.request.headers.get("Last-Event-ID"), kind_of(call.asked.heartbeat, call.rooms)
+    consumer, followers = feed.subscribe(cursor_of, filters(call.asked), kind), _all(call)
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"

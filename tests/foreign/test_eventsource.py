@@ -55,7 +55,10 @@ def test_it_misses_nothing(tmp_path: Path) -> None:
             api={"port": port},
             feed={"tick_ms": 20, "heartbeat_s": 0.5},
         )
-        gateway, proxy = GatewayProcess(tmp_path, text), CuttingProxy(port, CUTS, int(os.environ.get("LAPEL_SEED", "1")))
+        gateway, proxy = (
+            GatewayProcess(tmp_path, text),
+            CuttingProxy(port, CUTS, int(os.environ.get("LAPEL_SEED", "1"))),
+        )
         try:
             gateway.start().ready()
             followed(gateway, broker, proxy)
