@@ -18,9 +18,11 @@ from drivers.broker.driver import BrokerWatch, Ends
 from drivers.broker.outlet import RetainedOutlet
 from drivers.links.embedded_broker import EmbeddedBroker
 from gateway import settings as configuration
+from gateway.alarming import alarming, check_hook
 from gateway.api.auth import Doorkeeper
 from gateway.api.rooms import EvidenceRoom, Rooms
 from gateway.api.server import Server
+from gateway.asking_half import Asking, asking_half
 from gateway.cameras_half import cameras_half
 from gateway.claim import claim
 from gateway.closed_store import ClosedStore
@@ -68,6 +70,7 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     try:
         drivers = driver_settings(settings)
         read_zones(settings.feed, settings.map)
+        check_hook(settings.feed)
     except ConfigError as wrong:
         raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong
     if settings.roster.file:
@@ -112,6 +115,7 @@ class Gateway:
     work: EvidenceWork | None = None
     tak: TakHalf | None = None
     tracks: TracksHalf | None = None
+    asking: Asking | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -176,6 +180,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         gateway.drivers, gateway.devices, gateway.tracks = inputs, devices, trail
         rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
+        gateway.asking = asking_half(stack, settings, clock, gateway.metrics.gauges)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
         lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
@@ -198,8 +203,8 @@ Lasting = Callable[[], Coroutine[Any, Any, None]]
 def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock) -> list[Lasting]:
     """What keeps record of the gateway itself and of positions; evidence work that people ask for; TAK servers."""
     lasting: list[Lasting] = [_faults(gateway).run]
-    if gateway.work is not None:
-        lasting.append(gateway.work.run)
+    lasting += alarming(gateway.settings.feed, gateway.feed, gateway.metrics.gauges)
+    lasting += [part.run for part in (gateway.work, gateway.asking) if part is not None]
     if gateway.evidence is not None:  # what roots the journal in the log
         kept = gateway.evidence.records
         days = gateway.settings.retention.journal_days
@@ -340,6 +345,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         roster_changed=gateway.watch.nudge,
         expected=gateway.expected,
         tracks=gateway.tracks,
+        asking=gateway.asking,
     )
     server = Server(rooms, version("lapel"), page.ROUTES)
     gateway.api_port = await server.open(settings.api.host, settings.api.port)

@@ -24,6 +24,7 @@ from gateway.evidence.witnesses import Witnesses
 from gateway.evidence.work.desk import Desk
 from gateway.feed.feed import Feed
 from gateway.feed.past import PastFix
+from gateway.feed.questions import Question
 from gateway.observe import Metrics
 from gateway.ports import InputHealth
 from gateway.roster.directory import Roster
@@ -59,6 +60,18 @@ class Tracks(Protocol):
         ...
 
 
+class Asking(Protocol):
+    """The record of questions for the nearest unit."""
+
+    def note(self, question: Question) -> None:
+        """Take one; never waits."""
+        ...
+
+    def between(self, since: datetime, until: datetime) -> list[Question]:
+        """Those of a span. Blocks."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rooms:
     """All that a handler can ask."""
@@ -78,6 +91,7 @@ class Rooms:
     footage_problem: Callable[[], str | None] = lambda: None
     expected: Expectations | None = None
     tracks: Tracks | None = None
+    asking: Asking | None = None
     exercise: bool = False
 
 

@@ -25,6 +25,7 @@ from gateway.api import (
     integrity,
     log,
     messages,
+    questions,
     retention,
     roster,
     session,
@@ -64,7 +65,7 @@ def table(pages: Routes) -> Routes:
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
-    for part in (derivatives, exports, tracks):
+    for part in (derivatives, exports, tracks, questions):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.api.beats import kind_of
 from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
+from gateway.api.questions import noted
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.streaming import in_pieces, pusher
 from gateway.api.zones import known_zones
@@ -25,7 +27,6 @@ from gateway.feed.encode import Feature
 from gateway.feed.exercise import marked
 from gateway.feed.filters import Filters
 from gateway.feed.nearest import Candidate, Wanted
-from gateway.feed.piece_consumer import PieceConsumer
 from gateway.feed.sse import cursor
 
 ROUTES = Routes()
@@ -66,6 +67,12 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bbox: Annotated[tuple[float, ...], msgspec.Meta(min_length=4, max_length=4)] | None = None
     max_age_s: Age | None = None
     zone: tuple[str, ...] = ()
+
+
+class Followed(Shown, frozen=True, forbid_unknown_fields=True):
+    """The same; heartbeats as comments, or as events that say how the inputs are."""
+
+    heartbeat: Literal["comment", "event"] = "comment"
 
 
 class Since(Shown, frozen=True, forbid_unknown_fields=True):
@@ -150,13 +157,14 @@ async def units(call: Call[Since]) -> web.StreamResponse:
 
 @ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
-    """Answer a ranking; who asked for what is logged."""
+    """Answer a ranking; who asked for what, and what was answered, is on record."""
     asked, feed = call.asked, call.rooms.feed
     known_zones(call, asked.zone)
     ranking = feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
     )
+    noted(call, ranking)
     return as_json(Ranked([_offered(each, call) for each in ranking.results], ranking.considered, ranking.rejected))
 
 
@@ -199,13 +207,13 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
 EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-stream")
 
 
-@ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Shown, RESUMED)
-async def follow(call: Call[Shown]) -> web.StreamResponse:
+@ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Followed, RESUMED)
+async def follow(call: Call[Followed]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
     known_zones(call, call.asked.zone)
     cursor_sent, followers = call.request.headers.get("Last-Event-ID"), _all(call)
-    consumer = feed.subscribe(cursor_sent, filters(call.asked), PieceConsumer)
+    consumer = feed.subscribe(cursor_sent, filters(call.asked), kind_of(call.asked.heartbeat, call.rooms))
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"

@@ -27,6 +27,7 @@ VERBS = {
     "history": "gateway.cli.history:history",
     "tracks": "gateway.cli.tracks:tracks",
     "replay": "gateway.cli.replay:replay",
+    "asked": "gateway.cli.asked:asked",
     "fault-record": "gateway.cli.fault_record:fault_record",
     "evidence": "gateway.cli.evidence:evidence",
     "retention": "gateway.cli.retention:retention",

@@ -20,7 +20,7 @@ from gateway.domain.time import Instant
 from gateway.feed import encode
 from gateway.feed.annals import Annals
 from gateway.feed.board import Board, usable
-from gateway.feed.emergencies import Emergencies, Emergency, EmergencyPlace, Outcome
+from gateway.feed.emergencies import Emergencies, Emergency, EmergencyPlace, EmergencyRecord, Outcome
 from gateway.feed.escalation import Escalation
 from gateway.feed.hub import Hub
 from gateway.feed.standing import EmergencyMark
@@ -61,6 +61,16 @@ class Aside:
         return True
 
 
+class Siren:
+    """Whoever makes a noise in the control room: told of each emergency that nobody acknowledges, and when it is over.
+
+    `heard` gets the word `raised`, `lasts` or `over` and the emergency as it stands.
+    """
+
+    def __init__(self) -> None:
+        self.heard: Callable[[str, EmergencyRecord], None] = lambda _word, _record: None
+
+
 class Alarm:
     """Raises, shows, acknowledges and ends emergencies."""
 
@@ -71,6 +81,8 @@ class Alarm:
         self._log, self._annals = log, annals
         self._escalation = Escalation(board.settings.emergency_repeat_s, board.settings.emergency_alarm_s)
         self.unacknowledged = 0
+        self.siren = Siren()
+        self._sounding: set[str] = set()
         self._placed_s: dict[str, float] = {}
         self.left: Callable[[str, str], None] = lambda _unit, _reason: None
 
@@ -138,9 +150,10 @@ class Alarm:
         if was_shown and not standing.on_feed:
             self.left(standing.id, "off_duty")
 
-    def show_all(self) -> None:
-        """After a restart: put what is open back on its units."""
+    def show_all(self, now: Instant) -> None:
+        """After a restart: put what is open back on its units; it has waited since it was raised."""
         for one in self.emergencies.open():
+            self._escalation.waits_since(one.id, now.mono_s - max(0.0, now.utc.timestamp() - one.raised_s))
             self._show(one.unit)
 
     def _last_resort(self, report: EmergencyReport, *, journalled: bool) -> None:
@@ -197,6 +210,15 @@ class Alarm:
         for one in due.loud:
             self.counts["emergency_alarms"] += 1
             _log.critical("emergency_unacknowledged", emergency=one.id, unit=one.unit, issi=one.issi)
+            self._sound("lasts" if one.id in self._sounding else "raised", one.id)
+        for number in due.quiet:
+            self._sound("over", number)
+
+    def _sound(self, word: str, number: str) -> None:
+        with self._aside("siren"):
+            (self._sounding.discard if word == "over" else self._sounding.add)(number)
+            if (found := self.emergencies.known.get(number)) is not None:
+                self.siren.heard(word, encode.emergency_record(found))
 
     def acknowledge(self, number: str, by: str) -> Emergency | None:
         """A named person has it in hand; None for one unknown or over."""

@@ -81,6 +81,7 @@ class Board:
             elif roll is standing.roll:
                 continue
             standing.roll, standing.roll_json, standing.members_json = roll, None, None
+            standing.speed_mps = self.settings.speed_mps(roll.unit.kind)
             self.index.enrol(standing.row, roll)
             self.touch(standing)
         gone = [standing for name, standing in self.units.items() if name not in seen and standing.emergency is None]

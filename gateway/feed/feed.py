@@ -74,7 +74,7 @@ class Feed:
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
         self.written = self._log.written
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
-        self._alarm.left = self._leave
+        self._alarm.left, self.siren = self._leave, self._alarm.siren
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
@@ -99,7 +99,7 @@ class Feed:
         self._annals.restore(restored, known)
         if self.recall is not None:
             await self.recall(now)
-        self._alarm.show_all()
+        self._alarm.show_all(now)
         if not restored.whole and restored.found:
             self._alarm.emergencies.skip_to_thousand()
             self._letters.messages.skip_to_thousand()

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from gateway.domain.ids import UnitId
 from gateway.domain.people import UnitKind
 from gateway.domain.time import Instant
+from gateway.feed.areas import NOWHERE, Areas
 from gateway.feed.duty import EMERGENCY, STATES, code_of
 from gateway.feed.roll import Roll, holds
 from gateway.feed.settings import FeedSettings
@@ -25,7 +26,9 @@ from gateway.feed.zone_rows import ZoneRows
 
 EARTH_M = 6_371_008.8
 FIRST_ROWS = 1024
-SPARE = 64
+SPARE = 16
+LONGER_THAN_ANY = 5.0
+"""A chord of the unit sphere, squared, is 4 at most."""
 UNKNOWN_DUTY = -1
 _KINDS: tuple[UnitKind, ...] = ("foot", "cycle", "vehicle")
 
@@ -33,7 +36,10 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place (degrees) and who would do: every power must be held, and any one of the duties, agencies and roles."""
+    """A place (degrees) and who would do: every power and skill, and any one of the duties, agencies and roles.
+
+    A power that is granted for an area must hold at the place.
+    """
 
     lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
     lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
@@ -45,6 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_age_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
     exclude: tuple[str, ...] = ()
     zone: tuple[str, ...] = ()
+    skill: tuple[str, ...] = ()
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -113,9 +120,9 @@ class Index:
         self._rolls: list[Roll | None] = []
         self._rows: dict[UnitId, int] = {}
         self._free: list[int] = []
-        self.zones = ZoneRows()
+        self.zones, self.areas = ZoneRows(), Areas()
+        self._granted: dict[str, dict[int, str | None]] = {}
         self._day: date | None = None
-        self._speeds = np.array([settings.speed_mps(kind) for kind in _KINDS])
         self._adopt(_columns(FIRST_ROWS, 1))
 
     def _adopt(self, columns: dict[str, npt.NDArray[Any]]) -> None:
@@ -174,7 +181,8 @@ class Index:
         return known.setdefault(word, len(known))
 
     def _grant(self, row: int, roll: Roll, day: date) -> None:
-        numbers = [self._number("power", power.id) for power in roll.grants if holds(power, day)]
+        numbers = [self._grant_number(power.id, power.area) for power in roll.grants if holds(power, day)]
+        numbers += [self._grant_number(f"skill {skill}", None) for skill in roll.skills]
         words = len(self._words["power"]) // 64 + 1
         if words > self._columns["powers"].shape[1]:
             self._grow(len(self._lat), words)
@@ -182,6 +190,12 @@ class Index:
         powers[row] = 0
         for number in numbers:
             powers[row, number // 64] |= np.uint64(1 << number % 64)
+
+    def _grant_number(self, word: str, area: str | None) -> int:
+        """A bit of its own for each area that a power is granted for."""
+        number = self._number("power", word if area is None else f"{word} @ {area}")
+        self._granted.setdefault(word, {})[number] = area
+        return number
 
     def rank(self, row: int, standing: Standing) -> None:
         """Its duty, and whether it is shown at all."""
@@ -208,23 +222,24 @@ class Index:
 
     def query(self, wanted: Wanted, now: Instant) -> Ranking:
         """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
-        mask, considered, rejected = self._sift(wanted, now)
+        here = self.areas.around(wanted.lat, wanted.lon) if wanted.power else NOWHERE
+        mask, considered, rejected = self._sift(wanted, now, here)
         best = self._best(wanted, np.flatnonzero(mask))
-        results = [self._candidate(wanted, row, now) for row in best]
+        results = [self._candidate(wanted, row, now, here) for row in best]
         results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
         return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
 
     def anybody(self, wanted: Wanted, now: Instant) -> bool:
-        """Whether there is a unit that fits."""
-        return bool(self._sift(wanted, now)[0].any())
+        """Whether there is a unit that fits in the zones wanted, wherever in them."""
+        return bool(self._sift(wanted, now, frozenset(wanted.zone))[0].any())
 
-    def _sift(self, wanted: Wanted, now: Instant) -> tuple[Mask, int, dict[str, int]]:
+    def _sift(self, wanted: Wanted, now: Instant, here: frozenset[str]) -> tuple[Mask, int, dict[str, int]]:
         if self._day != now.utc.date():
             self._new_day(now.utc.date())
         rows = len(self._names)
         mask: Mask = self._columns["shown"][:rows].copy()
         considered, rejected = int(np.count_nonzero(mask)), {}
-        for reason, passed in self._tests(wanted, now, rows):
+        for reason, passed in self._tests(wanted, now, rows, here):
             left = mask & passed
             if lost := int(np.count_nonzero(mask)) - int(np.count_nonzero(left)):
                 rejected[reason] = lost
@@ -237,7 +252,7 @@ class Index:
             if roll is not None and any(power.expires is not None for power in roll.grants):
                 self._grant(row, roll, day)
 
-    def _tests(self, wanted: Wanted, now: Instant, rows: int) -> list[tuple[str, Mask]]:
+    def _tests(self, wanted: Wanted, now: Instant, rows: int, here: frozenset[str]) -> list[tuple[str, Mask]]:
         columns = {name: column[:rows] for name, column in self._columns.items()}
         tests: list[tuple[str, Mask]] = []
         if wanted.exclude:
@@ -247,7 +262,10 @@ class Index:
                 numbers = [self._words[what].get(word, -2) for word in words]
                 tests.append((what, np.isin(columns[what], numbers)))
         if wanted.power:
-            tests.append(("power", self._empowered(wanted.power, columns["powers"])))
+            tests.append(("power", self._empowered(wanted.power, columns["powers"], here)))
+        if wanted.skill:
+            words = tuple(f"skill {skill}" for skill in wanted.skill)
+            tests.append(("skill", self._empowered(words, columns["powers"], here)))
         tests.append(("duty", self._dutiful(wanted.duty, columns["duty"])))
         tests.append(("no_position", columns["located"]))
         if wanted.zone:
@@ -264,13 +282,14 @@ class Index:
                 passed[row] = False
         return passed
 
-    def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64]) -> Mask:
+    def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64], here: frozenset[str]) -> Mask:
         passed = np.ones(len(column), np.bool_)
         for power in powers:
-            number = self._words["power"].get(power)
-            if number is None:
-                return np.zeros(len(column), np.bool_)
-            passed &= (column[:, number // 64] & np.uint64(1 << number % 64)) != 0
+            held = np.zeros(len(column), np.bool_)
+            for number, area in self._granted.get(power, {}).items():
+                if self.areas.holds(area, here) is not False:
+                    held |= (column[:, number // 64] & np.uint64(1 << number % 64)) != 0
+            passed &= held
         return passed
 
     def _dutiful(self, states: tuple[str, ...], column: npt.NDArray[np.int8]) -> Mask:
@@ -280,20 +299,25 @@ class Index:
         return np.isin(column, [code for code in codes if code is not None])
 
     def _best(self, wanted: Wanted, rows: npt.NDArray[np.intp]) -> list[int]:
-        """A few more rows than asked, by order and chord over speed: the refinement sorts them exactly."""
+        """A few more rows than asked, by order and chord over speed: the refinement sorts them exactly.
+
+        So many of each kind: only among equal speeds does the chord sort as the way over the globe does.
+        """
         phi, lam = math.radians(wanted.lat), math.radians(wanted.lon)
         across = math.cos(phi)
         chord = (self._x[rows] - across * math.cos(lam)) ** 2
         chord += (self._y[rows] - across * math.sin(lam)) ** 2
         chord += (self._z[rows] - math.sin(phi)) ** 2
-        score = chord / self._speeds[self._columns["kind"][rows]] ** 2
-        score += self._columns["order"][rows] * (5.0 / float(self._speeds.min()) ** 2)
-        keep = 4 * max(0, wanted.limit) + SPARE
-        if len(rows) > keep:
-            rows = rows[np.argpartition(score, keep)[:keep]]
-        return [int(row) for row in rows]
+        chord += self._columns["order"][rows] * LONGER_THAN_ANY
+        keep, kinds, best = wanted.limit + SPARE, self._columns["kind"][rows], []
+        for kind in range(len(_KINDS)):
+            mine = np.flatnonzero(kinds == kind)
+            if len(mine) > keep:
+                mine = mine[np.argpartition(chord[mine], keep)[:keep]]
+            best += rows[mine].tolist()
+        return best
 
-    def _candidate(self, wanted: Wanted, row: int, now: Instant) -> Candidate:
+    def _candidate(self, wanted: Wanted, row: int, now: Instant, here: frozenset[str]) -> Candidate:
         name, roll = self._names[row], self._rolls[row]
         assert name is not None
         assert roll is not None
@@ -308,14 +332,19 @@ class Index:
             round(distance_m * self._settings.detour / speed_mps, 1),
             f"straight line x{self._settings.detour:g}, {roll.unit.kind} {speed_mps:g} m/s",
             round(age_s, 1),
-            self._why(wanted, row, roll, age_s),
+            self._why(wanted, row, age_s, here),
         )
 
-    def _why(self, wanted: Wanted, row: int, roll: Roll, age_s: float) -> tuple[str, ...]:
+    def _why(self, wanted: Wanted, row: int, age_s: float, here: frozenset[str]) -> tuple[str, ...]:
+        roll = self._rolls[row]
+        assert roll is not None
         code, order = int(self._columns["duty"][row]), int(self._columns["order"][row])
         state = "duty unknown" if code == UNKNOWN_DUTY else f"duty {STATES[code]}"
         why = [state + ("" if order == 2 else ", deployable")]
-        why += [f"power {power}" for power in wanted.power]
+        day = self._day or roll.day
+        grants = [power for power in roll.grants if holds(power, day)]
+        why += [self.areas.why(power, grants, here) for power in wanted.power]
+        why += [f"skill {skill}" for skill in wanted.skill]
         why += [f"agency {roll.unit.agency}"] if wanted.agency else []
         why += [f"role {roll.role}"] if wanted.role else []
         why += ["in the zone"] if wanted.zone else []

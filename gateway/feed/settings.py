@@ -46,8 +46,10 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     urgent_kept: int = 10_000
     messages_kept: int = 1_000
     track_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 31
+    asked_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 366
     emergency_repeat_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     emergency_alarm_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    alarm_hook: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
     test_status: Annotated[int, msgspec.Meta(ge=0x8000, le=0xFFFF)] | None = None
 
     groups: tuple[Talkgroup, ...] = ()

@@ -68,7 +68,7 @@ class Standing(msgspec.Struct, eq=False, gc=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
     duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
-    on_since_s when it last came back on duty.
+    on_since_s when it last came back on duty, speed_mps how fast its kind goes.
     """
 
     id: UnitId
@@ -98,6 +98,7 @@ class Standing(msgspec.Struct, eq=False, gc=False):
     frame: bytes | None = None
     zones: tuple[str, ...] | None = None
     zoned: Sighting | None = None
+    speed_mps: float = 0.0
 
     def forget(self, device: str) -> None:
         """The device is no longer of this unit."""

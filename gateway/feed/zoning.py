@@ -14,6 +14,7 @@ import structlog
 from gateway.domain.time import Instant
 from gateway.feed import sse
 from gateway.feed.alarm import what_failed
+from gateway.feed.areas import Areas
 from gateway.feed.board import Board
 from gateway.feed.consumer import UnitFrame
 from gateway.feed.gate import UNKNOWN_ACCURACY_M
@@ -61,7 +62,14 @@ class Zoning:
         self.zones, self._shapes = tuple(zones), Shapes(zones)
         self._ids = np.array([zone.id for zone in zones], np.object_)
         self._board.index.zones = ZoneRows([zone.id for zone in zones])
+        self._board.index.areas = Areas([zone.id for zone in zones], self.around)
         self._covers = Covers(rules, self._anybody)
+
+    def around(self, lat: float, lon: float) -> frozenset[str]:
+        """The zones that a place is in."""
+        if not self.zones:
+            return frozenset()
+        return frozenset(self._ids[self._shapes.inside(np.array([lon]), np.array([lat]))[0]].tolist())
 
     # --- who is where
 

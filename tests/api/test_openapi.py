@@ -89,6 +89,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
     return [
         *(("get", path, path, None) for path in plain),
         ("get", "/v1/units/nearest", "/v1/units/nearest?lat=52.57&lon=-0.24&power=pcn", None),
+        ("get", "/v1/audit/nearest", "/v1/audit/nearest?purpose=p", None),
         ("get", "/v1/units", "/v1/units?after=OTHER-5", None),
         ("get", "/v1/units/{unit}", "/v1/units/PCC.CSO-014", None),
         ("get", "/v1/zones/{zone}", "/v1/zones/a", None),

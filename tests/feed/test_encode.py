@@ -136,3 +136,14 @@ def test_the_duty_record_has_what_the_example_has(scene) -> None:
     made = json.loads(encode.duty(scene.standing, 9))
     assert set(made) == set(example) | {"unit"}
     assert (made["v"], made["seq"], made["overtime"]) == (1, 9, False)
+
+
+def test_a_place_grows_less_sure(scene) -> None:
+    """By the speed of the unit's kind, from its accuracy on; nothing is said of a place that is not known."""
+    assert "uncertainty_mps" not in scene.feature()["properties"]
+    scene.board.place(at(scene.clock.now()), who(scene.unit))
+    known = scene.feature()["properties"]
+    assert (known["accuracy_m"], known["uncertainty_mps"]) == (8.0, 1.6)
+    scene.roster.by_unit[scene.unit] = Unit(scene.unit, "CSO14", "PCC", "vehicle", ("P-14",))
+    scene.board.refresh(scene.roster, scene.clock.now())
+    assert scene.feature()["properties"]["uncertainty_mps"] == 8.0

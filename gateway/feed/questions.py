@@ -1,0 +1,41 @@
+"""Who asked for the nearest unit, for what, and what was answered: a record of each question. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from gateway.feed.nearest import Ranking, Wanted
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One unit that was offered, in the order of the answer."""
+
+    unit: str
+    distance_m: float
+    eta_s: float
+    age_s: float
+    why: tuple[str, ...]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One question and its answer; `asked` has what was said, left out what was not."""
+
+    at: str
+    account: str
+    person: str | None
+    asked: dict[str, Any]
+    offered: tuple[Offer, ...]
+    considered: int
+    rejected: dict[str, int]
+    v: int = 1
+
+
+def question(at: str, account: str, person: str | None, wanted: Wanted, ranking: Ranking) -> Question:
+    """A record of it."""
+    default = Wanted(lat=0.0, lon=0.0)
+    said = {name: part for name, part in msgspec.structs.asdict(wanted).items() if part != getattr(default, name)}
+    asked = {**said, "lat": wanted.lat, "lon": wanted.lon, "limit": wanted.limit}
+    offered = tuple(Offer(one.unit, one.distance_m, one.eta_s, one.age_s, one.why) for one in ranking.results)
+    return Question(at, account, person, asked, offered, ranking.considered, ranking.rejected)
