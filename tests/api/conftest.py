@@ -16,7 +16,7 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One gateway for the tests of a module, with a zone."""
     root = tmp_path_factory.mktemp("site")
     (root / "zones.geojson").write_bytes(file_of(feature(square(-0.3, 52.5, -0.2, 52.6))))
-    with Site(root, feed={"zones": str(root / "zones.geojson")}) as site:
+    with Site(root, map={"zones": str(root / "zones.geojson")}) as site:
         yield site
 
 

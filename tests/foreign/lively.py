@@ -76,7 +76,8 @@ def lively(folder: Path) -> Iterator[tuple[GatewayProcess, str]]:
             kinds=("beacon", "camera"),
             roster={"file": str(folder / "roster.toml")},
             store={"reserve_mb": 0},
-            feed={"tick_ms": 50, "zones": str(folder / "zones.geojson"), "heartbeat_s": 1.0},
+            map={"zones": str(folder / "zones.geojson")},
+            feed={"tick_ms": 50, "heartbeat_s": 1.0},
         )
         gateway = GatewayProcess(folder, text + RULES)
         walk = None
