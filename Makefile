@@ -9,8 +9,8 @@ export LAPEL_SHARED ?= $(abspath ../shared)
 demo: .venv/.done
 	@$(BIN)/lapel demo $(if $(filter-out 0,$(DURATION)),--duration $(DURATION)) $(if $(JSON),--json) $(DEMO)
 
-# Most tests run beside one another. Then those of whole processes (`alone`), which wait more than they compute, two
-# at a time, file by file, the long ones first. Last what holds a duration to a bound (`timed`), by itself.
+# Most tests run beside one another. Then those of whole processes (`alone`), one of which leaves a core idle: two at
+# a time, file by file, the long ones first. Last what holds a duration to a bound (`timed`), by itself.
 test: .venv/.done system
 ifdef TESTS
 	$(BIN)/python -m pytest -m "not soak" $(TESTS)

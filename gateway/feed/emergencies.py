@@ -16,6 +16,8 @@ State = Literal["active", "acknowledged", "cleared"]
 Outcome = Literal["assisted", "false_activation", "test"]
 OUTCOMES: tuple[Outcome, ...] = ("assisted", "false_activation", "test")
 CLEARED_KEPT = 1_000
+KILLED, DAMAGED = 100, 1_000
+"""How far numbers are stepped over for what may have been told and is not known."""
 PRESSES_KEPT = 32
 BROUGHT_AGAIN: tuple[Trigger, ...] = ("camera_panic", "beacon_sos")
 
@@ -167,13 +169,15 @@ class Emergencies:
             del self.known[number]
 
     def _next_id(self, at: datetime) -> str:
-        day = f"{at:%Y%m%d}"
+        self._begin_day(f"{at:%Y%m%d}")
+        self._number += 1
+        return f"EM-{self._day}-{self._number:04d}"
+
+    def _begin_day(self, day: str) -> None:
         if day != self._day:
             # A clock set back over midnight comes to a day again whose first numbers are taken.
             taken = [_numbered(number) for number in self.known]
             self._day, self._number = day, max((count for when, count in taken if when == day), default=0)
-        self._number += 1
-        return f"EM-{day}-{self._number:04d}"
 
     def restore(self, record: EmergencyRecord, raised_s: float) -> Emergency:
         """Take up one that was recorded before; later records of the same one replace it."""
@@ -210,9 +214,10 @@ class Emergencies:
     def _count_from(self, number: str) -> None:
         self._day, self._number = max((self._day, self._number), _numbered(number))
 
-    def skip_to_thousand(self) -> None:
-        """After a damaged log go on at the next thousand: a number must never name two emergencies."""
-        self._number = (self._number // 1000 + 1) * 1000
+    def skip_to_next(self, step: int, at: datetime) -> None:
+        """After a kill or a damaged log go on at the next so many: a number must never name two emergencies."""
+        self._begin_day(f"{at:%Y%m%d}")
+        self._number = (self._number // step + 1) * step
 
     @property
     def any_open(self) -> bool:

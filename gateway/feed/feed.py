@@ -31,7 +31,7 @@ from gateway.feed.board import Board
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duties import Duties
 from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
-from gateway.feed.emergencies import EmergencyRecord, Outcome
+from gateway.feed.emergencies import DAMAGED, KILLED, EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
 from gateway.feed.hub import Hub
@@ -100,9 +100,10 @@ class Feed:
         if self.recall is not None:
             await self.recall(now)
         self._alarm.show_all(now)
-        if not restored.whole and restored.found:
-            self._alarm.emergencies.skip_to_thousand()
-            self._letters.messages.skip_to_thousand()
+        if restored.found and not restored.ended:
+            step = KILLED if restored.whole else DAMAGED
+            self._alarm.emergencies.skip_to_next(step, now.utc)
+            self._letters.messages.skip_to_next(step)
         self._log.rewrite()
         await self._log.write()
         self._hub.boot_seq = self._hub.sequence.last

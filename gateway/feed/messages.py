@@ -68,9 +68,9 @@ class Messages:
         """Take up one that was recorded before; later records of the same one replace it."""
         self._keep(message)
 
-    def skip_to_thousand(self) -> None:
-        """After a damaged log go on at the next thousand: a number must never name two messages."""
-        self._next = (self._next // 1000 + 1) * 1000
+    def skip_to_next(self, step: int) -> None:
+        """After a kill or a damaged log go on at the next so many: a number must never name two messages."""
+        self._next = (self._next // step + 1) * step
 
     def all(self) -> tuple[Message, ...]:
         """Oldest first."""

@@ -10,12 +10,13 @@ BLOCK = 1_000_000
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """mark.json: the next sequence number not yet reserved."""
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """mark.json: the next sequence number not yet reserved; ended: all that was told under it is on disk."""
 
     v: int
     epoch: str
     mark: int
+    ended: bool = False
 
 
 def new_epoch() -> str:

@@ -38,7 +38,10 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What a log said: first is the next number to use. Without `whole` its states still count, its epoch is over."""
+    """What a log said: first is the next number to use. Without `whole` its states still count, its epoch is over.
+
+    Without `ended` things may have been told that it does not know: the process before was killed.
+    """
 
     epoch: str = ""
     first: int = 1
@@ -46,6 +49,7 @@ class Restored(msgspec.Struct, frozen=True):
     records: tuple[UrgentRecord, ...] = ()
     whole: bool = False
     found: bool = True
+    ended: bool = False
 
 
 def _lost(records: list[UrgentRecord]) -> Restored:
@@ -78,7 +82,7 @@ def read(mark_json: bytes | None, log: bytes | None) -> Restored:
         return _lost(good)
     if not rising or (good and good[-1].seq >= mark.mark) or header.horizon >= mark.mark:
         return _lost(good)
-    return Restored(mark.epoch, mark.mark, header.horizon, tuple(good), whole=True)
+    return Restored(mark.epoch, mark.mark, header.horizon, tuple(good), whole=True, ended=mark.ended)
 
 
 def _mark(text: bytes | None) -> Mark | None:

@@ -119,6 +119,7 @@ class UrgentLog:
         self._pool: ThreadPoolExecutor | None = None
         self._records: list[UrgentRecord] = []
         self._mark: Mark | None = None
+        self._reserved: Mark | None = None
         self._rewrite = False
         self._wake = asyncio.Event()
         self._turn: tuple[_Job, Future[int | OSError]] | None = None
@@ -222,6 +223,7 @@ class UrgentLog:
             return False
         self.refusing = False
         if job.mark is not None:
+            self._reserved = job.mark
             self.reserved(job.mark)
         if outcome > REWRITE_BYTES:
             self.rewrite()
@@ -239,6 +241,12 @@ class UrgentLog:
         self.written.refuse()
         self.refused(None if self._rewrite else {record.key for record in job.records})
 
+    async def _end(self) -> None:
+        """Everything told is on disk: say so, or the next process takes it that we were killed."""
+        if self._reserved is not None and not self.pending and not self._has_work():
+            self._mark = msgspec.structs.replace(self._reserved, ended=True)
+            await self.write()
+
     async def close(self) -> None:
         """Write what waits, for a few seconds at most."""
         pool = self._pool
@@ -248,6 +256,7 @@ class UrgentLog:
             async with asyncio.timeout(CLOSE_S):
                 while (self._turn is not None or self._has_work()) and await self.write():
                     pass
+                await self._end()
         except TimeoutError:
             _log.error("the urgent log did not end in time", waiting=self.pending)
         self.written.refuse()

@@ -82,7 +82,7 @@ def test_numbers_begin_anew_each_day(clock) -> None:
     """And go beyond four digits rather than stop."""
     known = Emergencies()
     known.press(press(clock.now()), who(None, "P-1"), journalled=True)
-    known.skip_to_thousand()
+    known.skip_to_next(1000, clock.now().utc)
     assert known.press(press(clock.now()), who(None, "P-2"), journalled=True).id == "EM-20261121-1001"
     clock.on(86_400)
     assert known.press(press(clock.now()), who(None, "P-3"), journalled=True).id == "EM-20261122-0001"

@@ -38,5 +38,5 @@ def test_taken_up_again() -> None:
     assert [one.id for one in after.all()] == [1, 2, 3]
     assert after.add(text(clock.now(), "new"), who(None)).id == 4
     assert [one.text for one in after.all()] == ["1", "2", "new"]
-    after.skip_to_thousand()
+    after.skip_to_next(1000)
     assert after.add(text(clock.now(), "newer"), who(None)).id == 1000

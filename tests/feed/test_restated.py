@@ -99,6 +99,23 @@ async def test_an_acknowledgement_that_is_lost(scene, tmp_path) -> None:
     assert [content["state"] for event, content, _ in after if event == "emergency"] == ["active"]
 
 
+async def test_a_number_that_was_told_is_never_anothers(scene, tmp_path) -> None:
+    """An emergency and a message that a kill took back stay what they were to those who heard of them."""
+    lost = scene.press().id
+    scene.duty(14)
+    said = scene.feed.messages()[-1].id
+    await scene.killed(tmp_path)
+    assert (scene.feed.emergencies(), scene.feed.messages()) == ((), ())
+    after = scene.press(who(scene.two, "P-2", "trm-2", 2340002)).id
+    scene.duty(14)
+    assert (lost, after) == ("EM-20261121-0001", "EM-20261121-0101")
+    assert scene.feed.messages()[-1].id > said
+    await scene.on_disk()
+    await scene.feed.close()
+    await scene.begin(tmp_path)
+    assert scene.press(who(None, "P-3", "trm-3", 2340003)).id == "EM-20261121-0102"
+
+
 async def test_who_knows_nothing_that_is_lost_hears_nothing_twice(scene, tmp_path) -> None:
     """A cursor that is on disk is followed by the records behind it, and by nothing else."""
     consumer, _ = scene.follower()

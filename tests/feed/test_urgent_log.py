@@ -231,3 +231,17 @@ async def test_run_writes_what_comes_and_tries_again(monkeypatch) -> None:
         running.cancel()
     assert scene.files.files[LOG] == image("E1", 0, [duty(1)])
     await scene.log.close()
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_an_end_in_order_is_said(refuses: bool) -> None:
+    """Only where everything that was told is on disk."""
+    scene = Scene()
+    await scene.begin()
+    scene.log.reserve(Mark(1, "E1", 1000))
+    assert await scene.log.write()
+    assert not read(scene.files.files[MARK], scene.files.files[LOG]).ended
+    scene.add(duty(1))
+    scene.files.refuse = refuses
+    await scene.log.close()
+    assert read(scene.files.files[MARK], scene.files.files[LOG]).ended is not refuses
