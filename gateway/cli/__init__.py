@@ -14,6 +14,7 @@ from gateway.settings import closest
 VERBS = {
     "run": "gateway.cli.run:run",
     "demo": "gateway.cli.demo:demo",
+    "init": "gateway.cli.init:init",
     "check": "gateway.cli.check:check",
     "decode": "gateway.cli.decode:decode",
     "encode": "gateway.cli.decode:encode",
