@@ -41,14 +41,28 @@ def tls_context(settings: CotSettings) -> ssl.SSLContext | None:
 async def connect(settings: CotSettings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open the connection within PATIENCE_S; LinkError says why not."""
     context = await asyncio.to_thread(tls_context, settings)
-    name = (settings.server_name or settings.host) if context is not None else None
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await asyncio.open_connection(settings.host, settings.port, ssl=context, server_hostname=name)
+            reader, writer = await asyncio.open_connection(settings.host, settings.port)
+            # Nothing may wait below TLS either, where drain() would not see it: so the limit comes first.
+            writer.transport.set_write_buffer_limits(high=0)
+            if context is not None:
+                await _secured(writer, context, settings.server_name or settings.host)
+            return reader, writer
     except TimeoutError as wrong:
         raise LinkError(f"no answer in {PATIENCE_S:g} s") from wrong
     except OSError as wrong:
         raise LinkError(str(wrong) or type(wrong).__name__) from wrong
+
+
+async def _secured(writer: asyncio.StreamWriter, context: ssl.SSLContext, name: str) -> None:
+    try:
+        await writer.start_tls(context, server_hostname=name)
+    except BaseException:
+        writer.transport.abort()
+        raise
+    # Of TLS a limit of 0 is one that is reached by nothing at all: its writers are held up for ever (asyncio.sslproto).
+    writer.transport.set_write_buffer_limits(high=1, low=0)
 
 
 class CotLink:
@@ -144,7 +158,6 @@ async def _listen(reader: asyncio.StreamReader) -> None:
 
 def _tune(writer: asyncio.StreamWriter) -> None:
     """Little may wait in the kernel, where nothing could be replaced by newer; who is silently gone is found."""
-    writer.transport.set_write_buffer_limits(high=0)
     own: socket.socket = writer.get_extra_info("socket")
     own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.feed.board import Board
+from gateway.feed.settings import FeedSettings
+from gateway.feed.standing import EmergencyMark
 from gateway.feed.timing import TOLD_KEPT, Timing
+from tests.feed.shift import Roster, SetClock, at, who
 
 AHEAD_S = 5.0
 NOON_S = 1_795_000_000.0
@@ -67,3 +71,39 @@ def test_a_moment_told_again_is_known_by_the_last_of_them(moments):
         assert timing.again(moment) == (moment in kept)
         if moment not in kept:
             kept = [*kept, moment][-TOLD_KEPT:]
+
+
+def test_the_last_thirty_two_times_are_remembered():
+    """A fix that comes again behind 31 others is known; behind 32 it is, at the latest, an old one."""
+    board, roster, clock = Board(FeedSettings()), Roster(), SetClock()
+    unit = roster.enlist(1)
+    board.refresh(roster, clock.now())
+    told = [at(clock.on(1)) for _ in range(40)]
+    assert {board.place(each, who(unit)) for each in told} == {"live"}
+    outcomes = [board.place(each, who(unit)) for each in reversed(told)]
+    assert outcomes == ["duplicates"] * 32 + ["late"] * 8
+
+
+def test_each_device_has_times_of_its_own():
+    """Two devices whose fixes bear the same second are two."""
+    board, roster, clock = Board(FeedSettings()), Roster(), SetClock()
+    unit = roster.enlist(1)
+    board.refresh(roster, clock.now())
+    now = clock.on(1)
+    for device in ("bcn-1", "cam-1"):
+        assert board.place(at(now, device=device), who(unit)) in ("live", "kept")
+        assert board.place(at(now, device=device), who(unit)) == "duplicates"
+
+
+def test_in_an_emergency_the_gate_holds_nothing():
+    """The same jump: held before the press, shown after it, with no mark."""
+    board, roster, clock = Board(FeedSettings()), Roster(), SetClock()
+    unit = roster.enlist(1)
+    board.refresh(roster, clock.now())
+    board.place(at(clock.on(1), 52.57), who(unit))
+    assert board.place(at(clock.on(1), 52.58), who(unit)) == "held"
+    mark = EmergencyMark("EM-1", "active", "2026-11-21T21:00:00Z", None, None, ("manual",), 1, delivered=False)
+    board.set_emergency(unit, mark)
+    assert board.place(at(clock.on(1), 52.58), who(unit)) == "live"
+    assert board.units[unit].live.fix.latitude == 52.58
+    assert board.units[unit].live.quality == ()

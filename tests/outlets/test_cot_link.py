@@ -206,6 +206,17 @@ async def test_mutual_tls_and_a_restart(authority, secured) -> None:
         await until(lambda: len(secured.told(ALERT, since)) == 2)
 
 
+async def test_over_tls_many_arrive_on_one_connection(authority, secured) -> None:
+    """Nothing is held up by the flow control of TLS, where TCP would not be."""
+    async with linked(with_tls(authority, secured.port)) as (link, waiting):
+        link._settings = msgspec.structs.replace(link._settings, rate_hz=100_000.0)
+        for number in range(500):
+            waiting.take("position", raw(feature(f"PCC.U-{number}")))
+        link.nudge()
+        await until(lambda: len(secured.events) == 500)
+        assert (link.connections, link.failures) == (1, 0)
+
+
 @pytest.mark.parametrize("more", [{"server_name": "other.test"}, {"server_name": None}, {"ca": None}])
 async def test_a_server_that_is_not_ours_is_told_nothing(authority, secured, more) -> None:
     """Another name, or a certificate of nobody we trust."""
