@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -86,6 +87,26 @@ class Child:
         self.process, self.pid, self.port = process, process.pid, port
         self.last: dict[str, Any] = {}
 
+    def asked(self) -> dict[str, Any]:
+        """What it says now of itself, since it was last asked."""
+        assert self.process.stdout is not None
+        self.process.send_signal(signal.SIGUSR1)
+        return self._said()
+
+    def _said(self) -> dict[str, Any]:
+        """Its next line that is not its log's."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(b"{"):
+                return msgspec.json.decode(line, type=dict)
+        return {}
+
+    def stopped(self) -> None:
+        """Ask it to end."""
+        self.process.terminate()
+        self.last = self._said()
+        self.process.wait(10)
+
 
 @contextmanager
 def child(*command: str, environment: dict[str, str] | None = None) -> Iterator[Child]:
@@ -95,10 +116,7 @@ def child(*command: str, environment: dict[str, str] | None = None) -> Iterator[
     try:
         found = Child(made, msgspec.json.decode(made.stdout.readline())["port"])
         yield found
-        made.terminate()
-        if said := made.stdout.read():
-            found.last = msgspec.json.decode(said.splitlines()[-1])
-        made.wait(10)
+        found.stopped()
     finally:
         made.kill()
         made.wait()
