@@ -131,7 +131,7 @@ class Desk:
                 group.create_task(self._send())
                 await self._listen()
                 self.leave(NORMAL, LEFT)
-        except* ConnectionResetError:
+        except* ConnectionError:
             structlog.get_logger().debug("consumer_gone", account=self._account)
         finally:
             if self._abort is not None:

@@ -225,7 +225,7 @@ async def follow(call: Call[Followed]) -> web.StreamResponse:
         async for chunk in consumer:
             await response.write(chunk)
             consumer.push = push  # not before: the headers go with the first of them
-    except ConnectionResetError:
+    except ConnectionError:
         structlog.get_logger().debug("consumer_gone", account=call.who.account)
     finally:
         followers.discard(consumer)

@@ -26,7 +26,7 @@ from gateway.ports import Directory, Resolved
 
 Outcome = Literal["live", "kept", "held", "late", "duplicates", "unattributed", "off_duty", "no_fix", "unusable"]
 DEVICES_PER_UNIT = 16
-AGED_AT_ONCE = 2_000
+AGED_AT_ONCE = 1_000
 """Ages looked at in one tick: some milliseconds."""
 MORE_ACCURATE = 3.0
 HELD = "outlier_held"

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from gateway.feed.filters import Filters
 from gateway.feed.settings import FeedSettings
-from gateway.feed.slices import Long, Part
+from gateway.feed.slices import AT_ONCE, Long, Part, some
 from gateway.feed.sse import RETRY
 from gateway.feed.turn import Turn
 
@@ -96,7 +96,7 @@ class Consumer:
             return
         for unit, seq, frame, key in frames:
             name = key or unit
-            self.conflated += name in self._newest
+            self.conflated += self._newest.pop(name, None) is not None  # by number, as they came
             self._newest[name] = (seq, frame)
 
     def press(self, seq: int, frame: bytes) -> None:
@@ -176,7 +176,7 @@ class Consumer:
 
     async def __anext__(self) -> bytes:
         while True:
-            if (chunk := await self._part() if self._parts is not None else self.take()) is not None:
+            if (chunk := await self._part() if self._parts is not None else self.take(AT_ONCE)) is not None:
                 return chunk
             if self._parts is not None or self._waiting:
                 continue
@@ -208,8 +208,8 @@ class Consumer:
     def _waiting(self) -> bool:
         return bool(self._chunks or self._urgent or self._newest)
 
-    def take(self) -> bytes | None:
-        """What waits, at once; None for nothing."""
+    def take(self, most: int | None = None) -> bytes | None:
+        """What waits, at once; None for nothing. Of more records than so many None too: they go out in slices."""
         self._waits_since_s = None
         if self._parts is not None:
             whole, self._parts = b"".join(self._parts), None
@@ -224,7 +224,10 @@ class Consumer:
             return None
         waiting = sorted([*self._urgent, *self._newest.values()])
         self._urgent, self._newest = [], {}
-        return self.dress(b"".join(frame for _, frame in waiting))
+        if most is not None and len(waiting) > most:
+            self.begin(b"".join([frame for _, frame in each]) for each in some(waiting))
+            return None
+        return self.dress(b"".join([frame for _, frame in waiting]))
 
 
 Kind = Callable[[Filters, FeedSettings], Consumer]

@@ -34,7 +34,7 @@ from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
 from gateway.feed.emergencies import DAMAGED, KILLED, EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
-from gateway.feed.hub import Hub
+from gateway.feed.hub import FLUSHED_AT_ONCE, Hub
 from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
@@ -130,7 +130,7 @@ class Feed:
     async def _ticks(self) -> None:
         while True:
             await self._hub.flush_many(self._clock)
-            self.tick(self._clock.now())
+            self.tick(self._clock.now(), FLUSHED_AT_ONCE)
             await asyncio.sleep(self.settings.tick_ms / 1000)
 
     async def close(self) -> None:
@@ -142,13 +142,13 @@ class Feed:
                 consumer.end(GOING_AWAY)
         await self._log.close()
 
-    def tick(self, now: Instant) -> None:
-        """One turn: the roster now and then, ages, positions out, heartbeats, the slow and the stuck."""
+    def tick(self, now: Instant, most: int | None = None) -> None:
+        """One turn: the roster now and then, ages, positions (at most so many) out, heartbeats, the slow, the stuck."""
         if now.mono_s - self._roster_s >= self.settings.roster_s:
             self._refresh(now)
         self.board.age(now)
         self._alarm.escalate(now)
-        self._hub.flush(now)
+        self._hub.flush(now, most)
         self.zoning.look(now)
         if now.mono_s - self._beat_s >= self.settings.heartbeat_s:
             self._beat_s = now.mono_s

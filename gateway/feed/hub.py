@@ -33,8 +33,8 @@ from gateway.feed.urgent_lines import UrgentEvent, UrgentRecord
 from gateway.ports import Clock
 
 _log = structlog.get_logger()
-FLUSHED_AT_ONCE = 1_000
-"""So many units go out between two looks at what else there is to do: ten milliseconds or so."""
+FLUSHED_AT_ONCE = 500
+"""So many units go out between two looks at what else there is to do: some milliseconds."""
 
 
 class Group:

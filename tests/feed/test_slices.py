@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.feed import consumer as consumer_module
 from gateway.feed import hub, slices, sse
 from gateway.feed.batch_consumer import BatchConsumer, Batches
 from gateway.feed.batches import fragments
 from gateway.feed.changes import awaited, collected
-from gateway.feed.consumer import Consumer
+from gateway.feed.consumer import Consumer, UnitFrame
 from gateway.feed.feed import Feed
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.piece_consumer import PieceConsumer
@@ -274,3 +275,20 @@ async def test_a_tick_of_very_many_is_in_slices(scene, monkeypatch) -> None:
         group.create_task(beside())
         group.create_task(scene.feed._hub.flush_many(scene.clock))
     assert {7, 5, 3, 1} <= set(seen)
+
+
+async def test_a_long_queue_of_a_slow_one_goes_out_in_slices_too(monkeypatch) -> None:
+    """In order, each unit once; what comes meanwhile behind it."""
+    for module in (slices, consumer_module):
+        monkeypatch.setattr(module, "AT_ONCE", 3)
+    slow = PieceConsumer(ALL, FeedSettings(buffer_high_bytes=10))
+
+    def offer(seq: int) -> None:
+        unit = UnitFrame(f"U-{seq % 20}", seq, sse.frame("E", seq, "position", b"{}"))
+        slow.offer(unit.frame, [unit])
+
+    for seq in range(1, 50):
+        offer(seq)
+    chunks = await taken(slow, lambda number: offer(100) if number == 3 else None)
+    assert len(chunks) > 5
+    assert [int(one.id[2:]) for one in blocks(b"".join(chunks))] == [1, *range(30, 50), 100]
