@@ -27,7 +27,6 @@ from gateway.feed.sse import cursor
 ROUTES = Routes()
 FOLLOWERS = web.AppKey("followers", set[Consumer])
 GEOJSON = "application/geo+json"
-RESUMED = {"Last-Event-ID": {"type": "string", "description": "A cursor, epoch-seq; what is none begins anew"}}
 Age = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -186,32 +185,6 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
         person=call.who.person,
     )
     return as_json(feed.duty(name))
-
-
-EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-stream")
-
-
-@ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Shown, RESUMED)
-async def follow(call: Call[Shown]) -> web.StreamResponse:
-    """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
-    feed = call.rooms.feed
-    known_zones(call, call.asked.zone)
-    consumer, followers = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked)), _all(call)
-    followers.add(consumer)
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = "text/event-stream"
-    if call.request.transport is not None:
-        consumer.cut = call.request.transport.abort
-    try:
-        await response.prepare(call.request)
-        async for chunk in consumer:
-            await response.write(chunk)
-    except ConnectionResetError:
-        structlog.get_logger().debug("consumer_gone", account=call.who.account)
-    finally:
-        followers.discard(consumer)
-        feed.unsubscribe(consumer)
-    return response
 
 
 def _all(call: Call[Any]) -> set[Consumer]:

@@ -8,6 +8,7 @@ from gateway.feed.batches import frames
 from gateway.feed.consumer import Consumer
 from gateway.feed.filters import Filters
 from gateway.feed.settings import FeedSettings
+from gateway.feed.sse import heartbeat_at
 
 TOLD_KEPT = 10_000
 
@@ -15,14 +16,15 @@ TOLD_KEPT = 10_000
 class Batches:
     """Frames made once for all who are sent the same chunk; which cursor told which emergency."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
         self.told: dict[str, str] = {}
         self._chunk, self._made = b"", b""
 
     def of(self, chunk: bytes) -> bytes:
         """The frames of a chunk: consumers with one subscription are offered one and the same, in turn."""
         if chunk is not self._chunk:
-            made, told = frames(chunk)
+            made, told = frames(chunk, self._instance)
             self._chunk, self._made = chunk, made
             self._remember(told)
         return self._made
@@ -48,4 +50,4 @@ class BatchConsumer(Consumer):
 
     def pulse(self, comment: bytes) -> bytes:
         """A heartbeat, with more in it than the comment has."""
-        return self._pulse(comment.decode().removeprefix(": heartbeat ").strip())
+        return self._pulse(heartbeat_at(comment))

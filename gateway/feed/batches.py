@@ -43,6 +43,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     seq: int
     features: list[Feature]
     emergencies: list[EmergencyRecord]
+    instance: str
     v: int = 1
 
 
@@ -60,6 +61,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     epoch: str
     seq: int
     records: list[Record]
+    instance: str
     v: int = 1
 
 
@@ -67,6 +69,7 @@ class Alarm(EmergencyRecord, frozen=True, tag="emergency", omit_defaults=True, k
     """An emergency as it stands now, by itself and at once; to be answered with `ack` of its seq."""
 
     epoch: str
+    instance: str
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -83,6 +86,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
     epoch: str
     seq: int
     inputs: dict[str, Input]
+    instance: str
     v: int = 1
     exercise: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -112,8 +116,9 @@ def said(message: Hello | Heartbeat) -> bytes:
     return frame(_ENCODER.encode(message))
 
 
-def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
-    """The frames of a chunk of server-sent events, and which cursor told which emergency."""
+def frames(chunk: bytes, instance: str) -> tuple[bytes, dict[str, str]]:
+    """The frames of a chunk of server-sent events, and which cursor told which emergency; instance: who serves."""
+    who = _ENCODER.encode(instance)
     made: list[bytes] = []
     records: list[sse.Block] = []
     told: dict[str, str] = {}
@@ -121,27 +126,27 @@ def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
         if block.event not in ("emergency", "snapshot"):
             records.append(block)
             continue
-        made += _batch(records)
+        made += _batch(records, who)
         records = []
-        made.append(_tagged(block))
+        made.append(_tagged(block, who))
         if block.event == "emergency":
             told[block.id] = msgspec.json.decode(block.payload, type=_Named).id
-    return b"".join([*made, *_batch(records)]), told
+    return b"".join([*made, *_batch(records, who)]), told
 
 
 class _Named(msgspec.Struct):
     id: str
 
 
-def _tagged(block: sse.Block) -> bytes:
-    """A record as a message: what it is, in which epoch, then what it has."""
+def _tagged(block: sse.Block, who: bytes) -> bytes:
+    """A record as a message: what it is, whose, in which epoch, then what it has."""
     if block.event == "snapshot":
-        return frame(b'{"type":"snapshot",' + block.payload[1:])
+        return frame(b'{"type":"snapshot","instance":%b,%b' % (who, block.payload[1:]))
     epoch = block.id.rpartition("-")[0].encode()
-    return frame(b'{"type":"emergency","epoch":"%b",%b' % (epoch, block.payload[1:]))
+    return frame(b'{"type":"emergency","instance":%b,"epoch":"%b",%b' % (who, epoch, block.payload[1:]))
 
 
-def _batch(records: list[sse.Block]) -> list[bytes]:
+def _batch(records: list[sse.Block], who: bytes) -> list[bytes]:
     if not records:
         return []
     epoch, _, last = records[-1].id.rpartition("-")
@@ -149,5 +154,6 @@ def _batch(records: list[sse.Block]) -> list[bytes]:
         b'{"seq":%b,"event":"%b","record":%b}' % (one.id.rpartition("-")[2].encode(), one.event.encode(), one.payload)
         for one in records
     ]
-    head = b'{"type":"batch","v":1,"epoch":"%b","seq":%b,"records":[' % (epoch.encode(), last.encode())
+    said = (who, epoch.encode(), last.encode())
+    head = b'{"type":"batch","v":1,"instance":%b,"epoch":"%b","seq":%b,"records":[' % said
     return [frame(head + b",".join(lines) + b"]}")]

@@ -1,0 +1,37 @@
+"""A consumer behind server-sent events: each heartbeat says how the inputs are, in an event that moves no cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.feed import sse
+from gateway.feed.batches import Input
+from gateway.feed.consumer import Consumer
+from gateway.feed.filters import Filters
+from gateway.feed.settings import FeedSettings
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The feed is alive: which gateway it is, its clock, where the stream stands, how its inputs are."""
+
+    instance: str
+    at: str
+    epoch: str
+    seq: int
+    inputs: dict[str, Input]
+    v: int = 1
+
+
+class EventConsumer(Consumer):
+    """Iterate over it for chunks of server-sent events."""
+
+    def __init__(self, filters: Filters, settings: FeedSettings, status: Callable[[str], Status]) -> None:
+        super().__init__(filters, settings)
+        self._status = status
+
+    def pulse(self, comment: bytes) -> bytes:
+        """The comment, and behind it the status."""
+        status = self._status(sse.heartbeat_at(comment))
+        return super().pulse(comment + sse.unnumbered("status", msgspec.json.encode(status)))
