@@ -16,6 +16,7 @@ from gateway.feed.batches import Alarm, Batch, Heartbeat, Hello, Snapshot
 from gateway.feed.duty import DutyRecord
 from gateway.feed.emergencies import EmergencyRecord
 from gateway.feed.encode import Feature
+from gateway.feed.event_consumer import Status
 from gateway.feed.zone_cover import CoverRecord
 from gateway.feed.zoning import Crossing
 
@@ -36,9 +37,11 @@ RECORDS: dict[str, type] = {
     "zoneCrossing": Crossing,
     "zoneCoverage": CoverRecord,
 }
+EVENTS: dict[str, type] = {"status": Status}
+"""Server-sent events without an id: they move no cursor."""
 FREE = ("unitRemoved", "officersMessage", "handsetProven", "radioReach", "gatewayStatus")
 """Records described in docs/formats.md: objects with `v` and, on a stream, `seq`."""
-SSE = ("snapshot", *RECORDS, *FREE[:-1])
+SSE = ("snapshot", *EVENTS, *RECORDS, *FREE[:-1])
 TOPICS = {
     "unitPosition": "lapel/v1/feed/{agency}/unit/{unit}/position",
     "unitDuty": "lapel/v1/feed/{agency}/unit/{unit}/duty",
@@ -76,7 +79,7 @@ def document(of: str) -> dict[str, Any]:
         "channels": channels,
         "operations": _operations(),
         "components": {
-            "messages": {**{name: _message(name) for name in (*OURS, *THEIRS, *RECORDS, *FREE)}},
+            "messages": {**{name: _message(name) for name in (*OURS, *THEIRS, *EVENTS, *RECORDS, *FREE)}},
             "schemas": _schemas(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
@@ -102,7 +105,9 @@ def _operations() -> dict[str, Any]:
     told = {
         "tellSockets": _operation("send", "feedSocket", tuple(OURS), "What a WebSocket is sent"),
         "hearSockets": _operation("receive", "feedSocket", tuple(THEIRS), "What a WebSocket may say"),
-        "tellEvents": _operation("send", "feedEvents", SSE, "Server-sent events; `id` is the cursor epoch-seq"),
+        "tellEvents": _operation(
+            "send", "feedEvents", SSE, "Server-sent events; `id`, where there is one, is the cursor epoch-seq"
+        ),
     }
     for name in TOPICS:
         big = f"{name[0].upper()}{name[1:]}"
@@ -120,13 +125,13 @@ def _operation(action: str, channel: str, names: tuple[str, ...], summary: str) 
 
 
 def _message(name: str) -> dict[str, Any]:
-    shape = {**OURS, **THEIRS, **RECORDS}.get(name)
+    shape = {**OURS, **THEIRS, **EVENTS, **RECORDS}.get(name)
     summary = (shape.__doc__ or "") if shape is not None else "A record, as docs/formats.md describes it."
     payload = {"$ref": _at("schemas", shape.__name__)} if shape is not None else {"type": "object"}
     return {"name": name, "summary": summary.split("\n")[0], "payload": payload}
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [*OURS.values(), *THEIRS.values(), *RECORDS.values()]
+    kinds = [*OURS.values(), *THEIRS.values(), *EVENTS.values(), *RECORDS.values()]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     return loosened(kinds, schemas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.api import feed_socket, health, session, units
+from gateway.api import events, feed_socket, health, session, units
 from gateway.api.rooms import Rooms
 from gateway.api.routing import Routes
 from gateway.api.server import Server
@@ -16,7 +16,7 @@ def exercise_server(rooms: Rooms, version: str) -> Server:
     """A server of these routes alone."""
     server = Server(rooms, version, Routes())
     kept = Routes()
-    for part in (health, session, units, feed_socket):
+    for part in (health, session, units, events, feed_socket):
         kept.all += [route for route in part.ROUTES.all if route.path in PATHS]
     kept.all += [route for route in server.routes.all if route.path == "/openapi.json"]
     server.routes = kept

@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 from gateway.api.problem import ProblemError
+from gateway.api.rooms import Rooms
 from gateway.api.routing import Answer, Call, Nothing, Routes
 from gateway.api.streaming import pusher
 from gateway.api.units import Shown, filters
@@ -65,11 +66,16 @@ Word = Subscribe | Resume | Ack
 _WORD = msgspec.json.Decoder(Word)
 
 
+def notes(rooms: Rooms) -> dict[str, Input]:
+    """How each input is, as heartbeats say it."""
+    return {name: Input(health.state, health.last) for name, health in rooms.inputs().items()}
+
+
 class Desks:
     """Every open socket of the feed, and what they share."""
 
-    def __init__(self) -> None:
-        self.batches = Batches()
+    def __init__(self, instance: str) -> None:
+        self.batches = Batches(instance)
         self.open: set[Desk] = set()
 
 
@@ -187,8 +193,8 @@ class Desk:
         )
 
     def _pulse(self, at: str) -> bytes:
-        inputs = {name: Input(health.state, health.last) for name, health in self._rooms.inputs().items()}
-        return said(Heartbeat(at, self._feed.epoch, self._feed.seq, inputs, exercise=self._exercise))
+        feed, rooms = self._feed, self._rooms
+        return said(Heartbeat(at, feed.epoch, feed.seq, notes(rooms), rooms.instance, exercise=self._exercise))
 
     # --- in
 

@@ -18,6 +18,7 @@ from gateway.api import (
     derivatives,
     disposals,
     emergencies,
+    events,
     evidence,
     exports,
     feed_socket,
@@ -54,6 +55,7 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
 }
+INSTANCE = web.AppKey("instance", str)
 STARTED = web.RequestKey("started", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,7 +63,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    public = (health, session, units, zones, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
+    public = (health, session, units, zones, events, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
@@ -93,8 +95,9 @@ class Server:
         app[FAILURES], app[PLAYBACKS] = self._failures, self._playbacks
         app[evidence.SITTINGS] = evidence.Sittings()
         app[units.FOLLOWERS] = set()
+        app[INSTANCE] = self._rooms.instance
         app.on_response_prepare.append(_headed)
-        app[feed_socket.DESKS] = feed_socket.Desks()
+        app[feed_socket.DESKS] = feed_socket.Desks(self._rooms.instance)
         app.on_shutdown.extend((units.send_away, feed_socket.send_away))
         for route in self.routes.all:
             app.router.add_route(route.method, route.path, self._bound(route))
@@ -191,7 +194,8 @@ def _cut(request: web.Request) -> None:
 
 
 async def _headed(request: web.Request, response: web.StreamResponse) -> None:
-    """Every answer carries the security headers, streams too."""
+    """Every answer carries the security headers and says which gateway it is from, streams too."""
     request[STARTED] = True
     response.headers.update(SECURITY)
+    response.headers["Lapel-Instance"] = request.config_dict[INSTANCE]
     response.headers.setdefault("Cache-Control", "no-store")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.api.beats import kind_of
 from gateway.api.on_record import on_record
 from gateway.api.problem import ProblemError
 from gateway.api.questions import noted
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
-from gateway.api.streaming import in_pieces, pusher
+from gateway.api.streaming import in_pieces
 from gateway.api.zones import known_zones
 from gateway.domain.time import rfc3339
 from gateway.feed.batches import Record
@@ -32,7 +31,6 @@ from gateway.feed.sse import cursor
 ROUTES = Routes()
 FOLLOWERS = web.AppKey("followers", set[Consumer])
 GEOJSON = "application/geo+json"
-RESUMED = {"Last-Event-ID": {"type": "string", "description": "A cursor, epoch-seq; what is none begins anew"}}
 Age = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -67,12 +65,6 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bbox: Annotated[tuple[float, ...], msgspec.Meta(min_length=4, max_length=4)] | None = None
     max_age_s: Age | None = None
     zone: tuple[str, ...] = ()
-
-
-class Followed(Shown, frozen=True, forbid_unknown_fields=True):
-    """The same; heartbeats as comments, or as events that say how the inputs are."""
-
-    heartbeat: Literal["comment", "event"] = "comment"
 
 
 class Since(Shown, frozen=True, forbid_unknown_fields=True):
@@ -202,35 +194,6 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     await on_record(feed, lambda: stands)
     await call.rooms.dispatch.on_record()
     return as_json(stands)
-
-
-EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-stream")
-
-
-@ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Followed, RESUMED)
-async def follow(call: Call[Followed]) -> web.StreamResponse:
-    """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
-    feed = call.rooms.feed
-    known_zones(call, call.asked.zone)
-    cursor_sent, followers = call.request.headers.get("Last-Event-ID"), _all(call)
-    consumer = feed.subscribe(cursor_sent, filters(call.asked), kind_of(call.asked.heartbeat, call.rooms))
-    followers.add(consumer)
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = "text/event-stream"
-    if call.request.transport is not None:
-        consumer.cut = call.request.transport.abort
-    try:
-        await response.prepare(call.request)
-        push = pusher(call.request.transport, chunked=response.headers.get("Transfer-Encoding") == "chunked")
-        async for chunk in consumer:
-            await response.write(chunk)
-            consumer.push = push  # not before: the headers go with the first of them
-    except ConnectionError:
-        structlog.get_logger().debug("consumer_gone", account=call.who.account)
-    finally:
-        followers.discard(consumer)
-        feed.unsubscribe(consumer)
-    return response
 
 
 def _all(call: Call[Any]) -> set[Consumer]:

@@ -9,6 +9,7 @@ from gateway.feed.consumer import Consumer
 from gateway.feed.filters import Filters
 from gateway.feed.settings import FeedSettings
 from gateway.feed.slices import Long
+from gateway.feed.sse import heartbeat_at
 
 TOLD_KEPT = 10_000
 
@@ -16,17 +17,22 @@ TOLD_KEPT = 10_000
 class Batches:
     """Frames made once for all who are sent the same chunk; which cursor told which emergency."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
         self.told: dict[str, str] = {}
         self._chunk, self._made = b"", b""
 
     def of(self, chunk: bytes) -> bytes:
         """The frames of a chunk: consumers with one subscription are offered one and the same, in turn."""
         if chunk is not self._chunk:
-            made, told = frames(chunk)
+            made, told = frames(chunk, self._instance)
             self._chunk, self._made = chunk, made
             self._remember(told)
         return self._made
+
+    def long(self, event: Long) -> Iterator[bytes]:
+        """The frames of a long event."""
+        return fragments(event, self._instance)
 
     def _remember(self, told: dict[str, str]) -> None:
         self.told.update(told)
@@ -49,8 +55,8 @@ class BatchConsumer(Consumer):
 
     def dress_long(self, event: Long) -> Iterator[bytes]:
         """As one message in fragments."""
-        return fragments(event) if self.plain else iter((self.dress(event.whole()),))
+        return self._batches.long(event) if self.plain else iter((self.dress(event.whole()),))
 
     def pulse(self, comment: bytes) -> bytes:
         """A heartbeat, with more in it than the comment has."""
-        return self._pulse(comment.decode().removeprefix(": heartbeat ").strip())
+        return self._pulse(heartbeat_at(comment))

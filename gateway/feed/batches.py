@@ -51,6 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     seq: int
     features: list[Feature]
     emergencies: list[EmergencyRecord]
+    instance: str
     v: int = 1
 
 
@@ -68,6 +69,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     epoch: str
     seq: int
     records: list[Record]
+    instance: str
     v: int = 1
 
 
@@ -75,6 +77,7 @@ class Alarm(EmergencyRecord, frozen=True, tag="emergency", omit_defaults=True, k
     """An emergency as it stands now, by itself and at once; to be answered with `ack` of its seq."""
 
     epoch: str
+    instance: str
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -91,6 +94,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
     epoch: str
     seq: int
     inputs: dict[str, Input]
+    instance: str
     v: int = 1
     exercise: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -120,8 +124,9 @@ def said(message: Hello | Heartbeat) -> bytes:
     return frame(_ENCODER.encode(message))
 
 
-def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
-    """The frames of a chunk of server-sent events, and which cursor told which emergency."""
+def frames(chunk: bytes, instance: str) -> tuple[bytes, dict[str, str]]:
+    """The frames of a chunk of server-sent events, and which cursor told which emergency; instance: who serves."""
+    who = _ENCODER.encode(instance)
     made: list[bytes] = []
     records: list[_Block] = []
     told: dict[str, str] = {}
@@ -130,19 +135,20 @@ def frames(chunk: bytes) -> tuple[bytes, dict[str, str]]:
         if event not in _ALONE:
             records.append(block)
             continue
-        made += _batch(records)
+        made += _batch(records, who)
         records = []
         if event == b"snapshot":
-            made.append(frame(b'{"type":"snapshot",' + payload[1:]))
+            made.append(frame(b'{"type":"snapshot","instance":%b,%b' % (who, payload[1:])))
         else:
-            made.append(frame(b'{"type":"emergency","epoch":"%b",%b' % (epoch, payload[1:])))
+            made.append(frame(b'{"type":"emergency","instance":%b,"epoch":"%b",%b' % (who, epoch, payload[1:])))
             told[f"{epoch.decode()}-{seq.decode()}"] = msgspec.json.decode(payload, type=_Named).id
-    return b"".join([*made, *_batch(records)]), told
+    return b"".join([*made, *_batch(records, who)]), told
 
 
-def fragments(event: Long) -> Iterator[bytes]:
+def fragments(event: Long, instance: str) -> Iterator[bytes]:
     """A snapshot as one message, in fragments made one by one: its length is nobody's to know beforehand."""
-    yield frame(b'{"type":"%b",' % event.event.encode() + next(event.pieces)[1:], TEXT)
+    who = _ENCODER.encode(instance)
+    yield frame(b'{"type":"%b","instance":%b,' % (event.event.encode(), who) + next(event.pieces)[1:], TEXT)
     for piece in event.pieces:
         yield frame(piece, MORE)
     yield frame(b"", LAST)
@@ -152,10 +158,10 @@ class _Named(msgspec.Struct):
     id: str
 
 
-def _batch(records: list[_Block]) -> list[bytes]:
+def _batch(records: list[_Block], who: bytes) -> list[bytes]:
     if not records:
         return []
     lines = [b'{"seq":%b,"event":"%b","record":%b}' % (seq, event, payload) for _, seq, event, payload in records]
     epoch, last, *_ = records[-1]
-    head = b'{"type":"batch","v":1,"epoch":"%b","seq":%b,"records":[' % (epoch, last)
+    head = b'{"type":"batch","v":1,"instance":%b,"epoch":"%b","seq":%b,"records":[' % (who, epoch, last)
     return [frame(head + b",".join(lines) + b"]}")]

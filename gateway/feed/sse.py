@@ -37,6 +37,16 @@ def heartbeat(at: str) -> bytes:
     return b": heartbeat %b\n" % at.encode()
 
 
+def heartbeat_at(comment: bytes) -> str:
+    """The time that a heartbeat says."""
+    return comment.decode().removeprefix(": heartbeat ").strip()
+
+
+def unnumbered(event: str, payload: bytes) -> bytes:
+    """An event without an id: whoever takes it keeps the cursor of the last record (WHATWG HTML, 9.2.6)."""
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), payload)
+
+
 def cursor(text: str | None) -> tuple[str, int] | None:
     """Read `epoch-seq`; None for anything else."""
     epoch, dash, number = (text or "").rpartition("-")

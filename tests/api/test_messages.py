@@ -24,7 +24,7 @@ def stream(client: httpx.Client) -> Iterator[tuple[str, dict]]:
         for line in response.iter_lines():
             if line.startswith("event: "):
                 name = line[7:]
-            elif line.startswith("data: "):
+            elif line.startswith("data: ") and name != "status":
                 yield name, json.loads(line[6:])
 
 

@@ -34,9 +34,14 @@ class Reader:
         self.epochs: set[str] = set()
         self.snapshots = 0
         self.cursor = ""
+        self.statuses: list[dict[str, Any]] = []
 
     def take(self, event: ServerSentEvent) -> None:
-        """One event; every event has data, heartbeats are none."""
+        """One event; every event has data, and all but a status move the cursor."""
+        if event.event == "status":
+            assert event.id == self.cursor, "a status has no id of its own"
+            self.statuses.append(json.loads(event.data))
+            return
         epoch, _, seq = event.id.rpartition("-")
         content = json.loads(event.data)
         self.cursor = event.id
@@ -104,6 +109,29 @@ def test_heartbeats(site: Site) -> None:
             if got.count(b"\n: heartbeat ") >= 2:
                 break
     assert b"Z\n" in got
+
+
+def test_how_the_inputs_are(site: Site) -> None:
+    """With every heartbeat, the first behind the snapshot; no cursor moves, and a resume from behind one is exact."""
+    reader, token = Reader(), site.token()
+    with following(site, token) as events:
+        read_until(events, reader, lambda: len(reader.statuses) == 3)
+    for status in reader.statuses:
+        assert (status["v"], status["instance"], {status["epoch"]}) == (1, "test-1", reader.epochs)
+        assert status["seq"] >= reader.seqs[-1]
+        assert status["inputs"] == {}
+    assert reader.snapshots == 1
+    site.position()
+    site.position("bcn-15")
+    with following(site, token, reader.cursor) as events:
+        read_until(events, reader, lambda: {"PCC.CSO-014", "PCC.CSO-015"} <= located(reader))
+    assert reader.snapshots == 1
+    assert reader.seqs == sorted(set(reader.seqs))
+
+
+def located(reader: Reader) -> set[str]:
+    """Units of which it knows where they are."""
+    return {name for name in reader.units if reader.latitude(name) is not None}
 
 
 def test_cut_off_again_and_again(site: Site) -> None:

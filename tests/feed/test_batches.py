@@ -65,18 +65,20 @@ def test_the_three_forms_of_length(octets, head) -> None:
 def test_nothing_is_lost_and_nothing_moves(kinds) -> None:
     """Every record once, in order; emergencies by themselves, between them as few batches as can be."""
     chunk = b"".join(event(seq, kind) for seq, kind in enumerate(kinds, 1))
-    made, told = frames(chunk)
+    made, told = frames(chunk, "desk-1")
     assert records(made) == list(enumerate(kinds, 1))
     assert told == {f"E-P-{seq}": f"EM-{seq}" for seq, kind in enumerate(kinds, 1) if kind == "emergency"}
     types = [one["type"] for one in messages(made)]
     assert all(pair != ("batch", "batch") for pair in pairwise(types))
-    assert all(one["epoch"] == "E-P" for one in messages(made))
+    assert all((one["instance"], one["epoch"]) == ("desk-1", "E-P") for one in messages(made))
 
 
 def test_a_snapshot_is_a_message() -> None:
     """What it has, and its type."""
-    made, _ = frames(sse.RETRY + sse.frame("E", 7, "snapshot", b'{"v":1,"epoch":"E","seq":7,"features":[]}'))
-    assert messages(made) == [{"type": "snapshot", "v": 1, "epoch": "E", "seq": 7, "features": []}]
+    made, _ = frames(sse.RETRY + sse.frame("E", 7, "snapshot", b'{"v":1,"epoch":"E","seq":7,"features":[]}'), "desk-1")
+    assert messages(made) == [
+        {"type": "snapshot", "instance": "desk-1", "v": 1, "epoch": "E", "seq": 7, "features": []}
+    ]
 
 
 def test_hello_and_heartbeat() -> None:
@@ -91,7 +93,7 @@ def test_hello_and_heartbeat() -> None:
         "heartbeat_s": 10.0,
         "v": 1,
     }
-    (beat,) = messages(said(Heartbeat("now", "E", 9, {"lip": Input("down", None)})))
+    (beat,) = messages(said(Heartbeat("now", "E", 9, {"lip": Input("down", None)}, "desk-1")))
     assert beat["inputs"] == {"lip": {"state": "down", "last": None}}
 
 
@@ -104,12 +106,12 @@ def test_a_close_frame_says_why() -> None:
 
 def consumer(batches: Batches, **how) -> BatchConsumer:
     """With a heartbeat that says its time."""
-    return BatchConsumer(ALL, FeedSettings(**how), batches, lambda at: said(Heartbeat(at, "E", 1, {})))
+    return BatchConsumer(ALL, FeedSettings(**how), batches, lambda at: said(Heartbeat(at, "E", 1, {}, "desk-1")))
 
 
 def test_made_once_for_everybody() -> None:
     """One chunk, one set of bytes: the same object behind two sockets."""
-    batches = Batches()
+    batches = Batches("desk-1")
     one, other = consumer(batches), consumer(batches)
     chunk = event(1, "position")
     for each in (one, other):
@@ -121,7 +123,7 @@ def test_made_once_for_everybody() -> None:
 
 def test_a_slow_one_has_each_units_newest_and_every_urgent_record() -> None:
     """The rules of any consumer; what had to wait comes in order."""
-    slow = consumer(Batches(), buffer_high_bytes=60)
+    slow = consumer(Batches("desk-1"), buffer_high_bytes=60)
     for seq, unit in enumerate("ABABAB", 1):
         chunk = event(seq, "position")
         slow.offer(chunk, [UnitFrame(unit, seq, chunk)])
@@ -133,7 +135,7 @@ def test_a_slow_one_has_each_units_newest_and_every_urgent_record() -> None:
 
 def test_a_heartbeat_has_the_feeds_time() -> None:
     """And is a message, not a comment."""
-    alive = consumer(Batches())
+    alive = consumer(Batches("desk-1"))
     alive.note(sse.heartbeat("2026-11-21T23:29:45Z"))
     (beat,) = messages(alive.take())
     assert (beat["type"], beat["at"]) == ("heartbeat", "2026-11-21T23:29:45Z")
@@ -141,7 +143,7 @@ def test_a_heartbeat_has_the_feeds_time() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """The oldest go."""
-    batches = Batches()
+    batches = Batches("desk-1")
     for seq in range(TOLD_KEPT + 5):
         batches.of(event(seq, "emergency"))
     assert len(batches.told) == TOLD_KEPT

@@ -59,7 +59,7 @@ async def test_every_frame(tmp_path):
 async def test_over_a_websocket_too(tmp_path):
     """Every message of a feed or a unit, whatever it is in."""
     feed, clock, unit = await opened(ExerciseFeed, tmp_path)
-    kind = partial(BatchConsumer, batches=Batches(), pulse=lambda _at: b"")
+    kind = partial(BatchConsumer, batches=Batches("desk-1"), pulse=lambda _at: b"")
     consumer = feed.subscribe(kind=kind)
     feed.position(at(clock.on(5), 52.5701), who(unit, "P-1", "bcn-1"), quality=())
     feed.tick(clock.on(6))

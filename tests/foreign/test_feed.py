@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.api.asyncapi import document
 from tests import peers
 from tests.api.site import ROSTER
+from tests.foreign.lively import lively
 from tests.foreign.node import packages
 from tests.scenarios.gateway_process import GatewayProcess, configuration, free_port, mosquitto
 
@@ -110,7 +111,15 @@ class Events:
     """A consumer of server-sent events, cut off as often, in a thread of its own."""
 
     def __init__(self, address: str, token: str, seed: int) -> None:
-        self.known: dict[str, Any] = {"units": {}, "urgent": [], "seqs": [], "epochs": [], "snapshots": 0, "cuts": 0}
+        self.known: dict[str, Any] = {
+            "units": {},
+            "urgent": [],
+            "seqs": [],
+            "epochs": [],
+            "snapshots": 0,
+            "cuts": 0,
+            "statuses": 0,
+        }
         self._address, self._token, self._draw = address, token, random.Random(seed)
         self._cursor = ""
         self.last = latitude(2, STEPS - 1)
@@ -147,6 +156,10 @@ class Events:
                     return
 
     def _take(self, event: str, cursor: str, content: dict[str, Any]) -> None:
+        if event == "status":
+            assert cursor == self._cursor, "a status moves no cursor"
+            self.known["statuses"] += 1
+            return
         known, self._cursor = self.known, cursor
         epoch, _, seq = cursor.rpartition("-")
         known["seqs"].append(int(seq))
@@ -166,6 +179,17 @@ class Events:
 def shown(unit: dict[str, Any]) -> float | None:
     """Its latitude."""
     return unit["geometry"]["coordinates"][1] if unit["geometry"] else None
+
+
+@pytest.mark.timeout(200)
+def test_a_status_moves_no_cursor(tmp_path: Path) -> None:
+    """The stock EventSource client, cut off behind statuses: it comes back with the cursor of the last record."""
+    with lively(tmp_path) as (gateway, token):
+        known = said(node("events.mjs", f"{gateway.address}v1/feed", token, "4"))
+    assert known["moved"] == 0
+    assert known["asked"] == [None, *known["cursors"]]
+    assert known["snapshots"] == 1
+    assert known["inputs"]["beacons"]["state"] == "up"
 
 
 @pytest.mark.timeout(200)

@@ -169,6 +169,7 @@ function follow() {
   on("removed", (gone) => units.delete(gone.unit || gone.id));
   on("message", (each) => { messages.set(each.id, each); showMessages(); });
   on("emergency", (each) => { emergencies.set(each.id, each); showEmergencies(); });
+  on("status", () => {}); // the feed is alive, and silent
   stream.onopen = () => { heard = Date.now(); };
 }
 
