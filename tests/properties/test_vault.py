@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,6 +124,7 @@ async def live(script) -> None:
         assert lab.law.broken == []
 
 
+@pytest.mark.timeout(600)
 @given(steps)
 def test_any_interleaving_seals_byte_exact_once(script):
     """Whatever order, overlap, duplicate, restart or refused write came between."""
