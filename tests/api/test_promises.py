@@ -55,8 +55,8 @@ def town(tmp_path: Path) -> Iterator[Site]:
     """Two zones, a unit of two, one that records, one of whom nothing is heard."""
     (tmp_path / "zones.geojson").write_bytes(ZONES)
     rules = [{"zone": "a", "power": "pcn", "after_s": 0.0}, {"zone": "b", "power": "pcn", "after_s": 0.0}]
-    feed = {"zones": str(tmp_path / "zones.geojson"), "coverage": rules}
-    with Site(tmp_path, more_roster=PAIR, feed=feed) as site:
+    drawn = {"zones": str(tmp_path / "zones.geojson")}
+    with Site(tmp_path, more_roster=PAIR, map=drawn, feed={"coverage": rules}) as site:
         site.position("bcn-14", 52.55, -0.25)
         site.position("bcn-16", 52.56, -0.25)
         site.tell("recording_started", recording="now", n=1)

@@ -39,7 +39,7 @@ class Reader:
     def take(self, event: ServerSentEvent) -> None:
         """One event; every event has data, and all but a status move the cursor."""
         if event.event == "status":
-            assert event.id == self.cursor, "a status has no id of its own"
+            assert event.id in ("", self.cursor), "a status has no id of its own"
             self.statuses.append(json.loads(event.data))
             return
         epoch, _, seq = event.id.rpartition("-")
@@ -308,7 +308,7 @@ def caught_up(raw: socket.socket, other: Reader) -> Reader:
         *whole, text = text.split(b"\n\n")
         for block in whole:
             fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if not line.startswith(":"))
-            if "data" in fields:
+            if "id" in fields:
                 reader.take(ServerSentEvent(fields["event"], fields["data"], fields["id"]))
     return reader
 

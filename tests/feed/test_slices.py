@@ -143,7 +143,7 @@ async def test_long_polling_has_all_of_it(scene) -> None:
 
 async def test_over_a_websocket_it_is_one_message_in_fragments(scene) -> None:
     """First text, then more, then the last; other messages behind."""
-    kind = lambda wanted, settings: BatchConsumer(wanted, settings, Batches(), lambda _at: b"")  # noqa: E731
+    kind = lambda wanted, settings: BatchConsumer(wanted, settings, Batches("one"), lambda _at: b"")  # noqa: E731
     consumer = scene.feed.subscribe(kind=kind)
     chunks = await taken(consumer, lambda number: scene.move(0) if number == 1 else None)
     message, rest = defragmented(b"".join(chunks))
@@ -230,7 +230,7 @@ def test_a_long_event_is_the_same_framed_whole_and_in_pieces() -> None:
     """Byte for byte."""
     made = [Long("E", 7, "snapshot", iter((b'{"a":[', b"1", b"]}"))) for _ in range(3)]
     assert made[0].whole() == b"".join(made[1].framed()) == sse.frame("E", 7, "snapshot", b'{"a":[1]}')
-    assert b"".join(fragments(made[2]))[2:].startswith(b'{"type":"snapshot","a":[')
+    assert b"".join(fragments(made[2], "one"))[2:].startswith(b'{"type":"snapshot","instance":"one","a":[')
 
 
 async def test_what_is_pushed_is_not_queued_and_order_holds() -> None:
