@@ -200,3 +200,17 @@ async def test_nothing_runs_where_none_is_configured() -> None:
     assert [family.name for family in gauges.collect()] == [
         f"lapel_alarm_hook_{name}" for name in ("calls", "failures", "dropped")
     ]
+
+
+async def test_a_stop_ends_the_program_too(tmp_path) -> None:
+    """Nothing goes on sounding for a gateway that is no more, and the stop waits for nothing."""
+    pid = tmp_path / "pid"
+    line = (program(tmp_path, f'sleep 60 & echo $$ $! > "{pid}.new"; mv "{pid}.new" "{pid}"; wait'),)
+    async with running(AlarmHook(line)) as hook:
+        hook.heard("raised", record())
+        await lines(pid, 1)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 2
+    for number in pid.read_text().split():
+        status = Path(f"/proc/{number}/stat")
+        assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"

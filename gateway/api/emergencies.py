@@ -61,6 +61,8 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
     """Raise one by the control room's word."""
     if call.asked.unit is None and call.asked.person is None:
         raise ProblemError(400, "body: say unit or person")
+    if call.asked.person is not None and call.rooms.roster().person(call.asked.person) is None:
+        raise ProblemError(404, f"no person {call.asked.person!r} is on the roster")
     try:
         record = call.rooms.feed.raise_manual(unit=call.asked.unit, person=call.asked.person)
     except RefusedError as wrong:

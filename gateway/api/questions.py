@@ -74,7 +74,7 @@ def _span(asked: QuestionsOf) -> tuple[datetime, datetime]:
     except OverflowError:
         raise ProblemError(400, "from, to: no time that a calendar knows") from None
     if since >= until:
-        raise ProblemError(400, "to: lies before from")
+        raise ProblemError(422, "to: lies before from")
     return since, until
 
 

@@ -285,11 +285,14 @@ class Index:
     def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64], here: frozenset[str]) -> Mask:
         passed = np.ones(len(column), np.bool_)
         for power in powers:
-            held = np.zeros(len(column), np.bool_)
+            bits: dict[int, int] = {}
             for number, area in self._granted.get(power, {}).items():
                 if self.areas.holds(area, here) is not False:
-                    held |= (column[:, number // 64] & np.uint64(1 << number % 64)) != 0
-            passed &= held
+                    bits[number // 64] = bits.get(number // 64, 0) | 1 << number % 64
+            held = [(column[:, word] & np.uint64(some)) != 0 for word, some in bits.items()]
+            if not held:
+                return np.zeros(len(column), np.bool_)
+            passed &= held[0] if len(held) == 1 else np.logical_or.reduce(held)
         return passed
 
     def _dutiful(self, states: tuple[str, ...], column: npt.NDArray[np.int8]) -> Mask:

@@ -49,3 +49,25 @@ def test_dispatch_hears_of_it_at_once(site: Site) -> None:
     while not site.gateway.dispatch.stats().get("intervals_raised") and time.monotonic() < until:
         time.sleep(0.02)
     assert site.gateway.dispatch.stats()["intervals_raised"] == 1
+
+
+def test_nobody_is_in_no_emergency(site: Site) -> None:
+    """A unit or a person that is not on the roster is said, and nothing is raised; a person is enough."""
+    with site.client(site.token("*")) as client:
+        for whose in ({"unit": "NO.SUCH"}, {"person": "P-999"}, {"unit": "PCC.CSO-014", "person": "P-999"}):
+            assert client.post("/v1/emergencies", json=whose).status_code == 404
+        assert client.post("/v1/emergencies", json={}).status_code == 400
+        assert client.get("/v1/emergencies").json()["emergencies"] == []
+        raised = client.post("/v1/emergencies", json={"person": "P-0014"}).json()
+        assert (raised["person"], raised["unit"], raised["triggers"]) == ("P-0014", "PCC.CSO-014", ["manual"])
+
+
+def test_a_consumer_that_comes_back_with_nothing(site: Site) -> None:
+    """All that are open and what became of the others, in one question; the stream begins with those that are open."""
+    with site.client(site.token("*")) as client:
+        units = ("PCC.CSO-014", "PCC.CSO-015", "CAMBS.PC-1187")
+        numbers = [client.post("/v1/emergencies", json={"unit": unit}).json()["id"] for unit in units]
+        client.post(f"/v1/emergencies/{numbers[1]}/ack", json={"by": "Inspector 3"})
+        client.post(f"/v1/emergencies/{numbers[2]}/clear", json={"by": "Inspector 3", "outcome": "assisted"})
+        known = {one["id"]: one["state"] for one in client.get("/v1/emergencies").json()["emergencies"]}
+        assert known == dict(zip(numbers, ("active", "acknowledged", "cleared"), strict=True))
