@@ -41,12 +41,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     window_bytes: what a camera may send beyond what is durable until the store has told it otherwise;
     memory_bytes: footage of all cameras in memory, beyond which the connection is not read;
-    segment_bytes: the largest segment taken.
+    segment_bytes: the largest segment taken; uploads: false hears panic and places, and leaves footage to another.
     """
 
     window_bytes: int = 8 * MIB
     memory_bytes: int = 64 * MIB
     segment_bytes: int = 4 * MIB
+    uploads: bool = True
 
 
 def build(settings: Settings, context: DriverContext) -> CameraDriver:
@@ -72,7 +73,7 @@ class CameraDriver:
     ) -> None:
         self._context = context
         self._last: datetime | None = None
-        self._stopping = False
+        self._stopping, self._uploads = False, settings.uploads
         self._counters = {"frames": 0, "emergencies": 0, "quarantined": 0, "unjournalled": 0}
         client = f"{context.instance}-{context.name}"
         self._telemetry = MqttLink(broker, f"{client}-events", wire.TELEMETRY, self.receive)
@@ -81,8 +82,7 @@ class CameraDriver:
     async def run(self) -> None:
         """Serve until cancelled; LinkError when the telemetry connection goes."""
         receipts = self._context.receipts
-        hearing = contextlib.nullcontext() if receipts is None else receipts.heard_by(self.footage.renewed)
-        with hearing:
+        with contextlib.nullcontext() if receipts is None else receipts.heard_by(self.footage.renewed):
             await self._serve()
 
     async def _serve(self) -> None:
@@ -104,7 +104,7 @@ class CameraDriver:
 
     async def _keep_footage_up(self) -> None:
         loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S)
-        while True:
+        while self._uploads:
             began_s = loop.time()
             try:
                 await self.footage.run()
@@ -121,7 +121,7 @@ class CameraDriver:
         """Up with both halves connected, degraded with telemetry alone."""
         problem = None if self._telemetry.connected else "no connection to the broker"
         state = "up" if problem is None else "down"
-        if problem is None and not self.footage.connected:
+        if problem is None and self._uploads and not self.footage.connected:
             state, problem = "degraded", f"footage: {self.footage.problem or 'not connected'}"
         last = max((moment for moment in (self._last, self.footage.last) if moment is not None), default=None)
         return InputHealth(state, last, problem, self.footage.counters)

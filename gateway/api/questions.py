@@ -27,7 +27,7 @@ class QuestionsOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     purpose: what it is wanted for, on record. after is the `next` of the page before.
     """
 
-    purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    purpose: Annotated[str, msgspec.Meta(pattern=WORDS, max_length=2000)]
     account: str | None = None
     unit: str | None = None
     since: Moment | None = None
@@ -55,8 +55,6 @@ def noted(call: Call[Wanted], ranking: Ranking) -> None:
 async def questions(call: Call[QuestionsOf]) -> web.StreamResponse:
     """Answer them by account, unit offered and span; a log line, and where there is a log one `browse` a sitting."""
     asked, asking = call.asked, call.rooms.asking
-    if not asked.purpose.strip():
-        raise ProblemError(400, "purpose: says nothing")
     if asking is None:
         raise ProblemError(404, "this instance keeps no record of questions")
     since, until = _span(asked)
@@ -72,7 +70,7 @@ def _span(asked: QuestionsOf) -> tuple[datetime, datetime]:
         until = (asked.until or datetime.now(UTC)).astimezone(UTC)
         since = (asked.since or until - timedelta(days=1)).astimezone(UTC)
     except OverflowError:
-        raise ProblemError(400, "from, to: no time that a calendar knows") from None
+        raise ProblemError(422, "from, to: no time that a calendar knows") from None
     if since >= until:
         raise ProblemError(422, "to: lies before from")
     return since, until

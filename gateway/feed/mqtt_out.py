@@ -15,7 +15,7 @@ from gateway.feed import sse
 from gateway.feed.consumer import LEFT, Consumer
 from gateway.feed.feed import Feed
 from gateway.feed.retained import ROOT, URGENT_MAX, Message, Retained
-from gateway.feed.status import Condition, offline, online
+from gateway.feed.status import Condition, holder, offline, online
 from gateway.ports import Clock, InputHealth
 
 STATUS = "lapel/v1/gateway/status"
@@ -23,6 +23,9 @@ IN_FLIGHT = 32
 CONFIRMED_WITHIN_S = 20.0
 FAREWELL_S = 2.0
 LOOK_S = 1.0
+TURN_S = 2.0
+"""So long we look for another instance; emergencies wait for no longer."""
+SILENT_S = 60.0
 
 _log = structlog.get_logger()
 
@@ -64,6 +67,7 @@ class FeedOut:
         self._cursor: str | None = None
         self._wake, self._stated = asyncio.Event(), asyncio.Event()
         self._last: datetime | None = None
+        self._other, self._other_s = b"", 0.0
 
     def health(self) -> InputHealth:
         """Down without a connection; what waits is in the counters."""
@@ -75,7 +79,8 @@ class FeedOut:
         return InputHealth("up", self._last, None, counters)
 
     async def run(self) -> None:
-        """Serve one connection; LinkError when it goes."""
+        """Serve one connection; LinkError when it goes, or while another instance fills these topics."""
+        await self._wait_our_turn()
         async with asyncio.TaskGroup() as group:
             link = group.create_task(self._outlet.run(STATUS, self._offline()), name="feed out")
             try:
@@ -84,6 +89,26 @@ class FeedOut:
             finally:
                 await self._farewell()
                 link.cancel()
+
+    async def _wait_our_turn(self) -> None:
+        """Two instances would overwrite and empty each other's topics: the status says whose they are.
+
+        Asked before we connect: our own will would put out the other's status. That one runs is what it says again
+        and again: a broker that restarts forgets the will of one that died meanwhile.
+        """
+        said, now_s = b"", self._clock.now().mono_s
+        with suppress(LinkError, TimeoutError):  # a broker that does not show it, or is not there: connecting tells
+            async with asyncio.timeout(TURN_S):
+                said = (await self._outlet.found(STATUS)).get(STATUS, b"")
+        former = holder(said)
+        if former is None or former[0] == self.retained.instance:
+            return
+        name, online_still = former
+        if said != self._other:
+            self._other, self._other_s = said, now_s
+        if online_still and now_s - self._other_s < SILENT_S:
+            raise LinkError(f"{name!r} fills the feed's topics: we do once it is offline")
+        self.retained.heir_of = name
 
     async def _serve(self) -> None:
         consumer = self._begin()

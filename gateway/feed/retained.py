@@ -98,7 +98,7 @@ class Retained:
     """The topics of one instance: what lies there, and what waits to be sent."""
 
     def __init__(self, instance: str) -> None:
-        self.instance = instance
+        self.instance, self.heir_of = instance, ""
         self.urgent: deque[Message] = deque()
         self.clears: dict[str, None] = {}
         self.state: dict[str, bytes] = {}
@@ -181,15 +181,20 @@ class Retained:
                 self.clears[message.topic] = None
 
     def stale(self, found: dict[str, bytes]) -> int:
-        """Clear what lies retained and is of this instance, or of nobody, and no longer belongs; say how many."""
-        gone = [topic for topic, payload in found.items() if ours(topic) and self._mine(payload)]
+        """Clear what lies retained and is of this instance, or of nobody, and no longer belongs; say how many.
+
+        So too the units of the instance whose heir this one is. Not its emergencies: one that was raised there alone
+        is known to nobody else, and its topic is all that is left of it.
+        """
+        gone = [topic for topic, payload in found.items() if ours(topic) and self._mine(topic, payload)]
         gone = [topic for topic in gone if not self.belongs(topic)]
         self.clears.update(dict.fromkeys(gone))
         return len(gone)
 
-    def _mine(self, payload: bytes) -> bool:
+    def _mine(self, topic: str, payload: bytes) -> bool:
+        whose = ("", self.instance) if topic.startswith(f"{ROOT}/emergency/") else ("", self.instance, self.heir_of)
         try:
-            return msgspec.json.decode(payload, type=_Named).instance in ("", self.instance)
+            return msgspec.json.decode(payload, type=_Named).instance in whose
         except (msgspec.DecodeError, UnicodeDecodeError):
             return True
 

@@ -61,3 +61,17 @@ def online(instance: str, epoch: str, seq: int, at: datetime, condition: Conditi
 def offline(instance: str, epoch: str) -> bytes:
     """What the broker says for a gateway that is gone, and the gateway itself when it goes."""
     return msgspec.json.encode({"v": 1, "instance": instance, "epoch": epoch, "state": "offline"})
+
+
+class _Holder(msgspec.Struct):
+    instance: str
+    state: str
+
+
+def holder(status: bytes) -> tuple[str, bool] | None:
+    """Whose status this is, and whether that instance runs; None where it says neither."""
+    try:
+        said = msgspec.json.decode(status, type=_Holder)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return said.instance, said.state == "online"

@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import LinkError
 from gateway.feed import mqtt_out
 from gateway.feed.feed import Feed
-from gateway.feed.mqtt_out import STATUS, FeedOut
+from gateway.feed.mqtt_out import SILENT_S, STATUS, FeedOut
 from gateway.feed.settings import FeedSettings
 from gateway.feed.status import ClockNote, Condition, InputNote
 from tests.drivers.links.rig import until
@@ -74,7 +74,8 @@ class Broker:
     async def found(self, below: str) -> dict[str, bytes]:
         if self.blind:
             raise LinkError("not allowed")
-        return {topic: json.dumps(content).encode() for topic, content in self.lying.items() if topic != STATUS}
+        found = {topic: json.dumps(content).encode() for topic, content in self.lying.items()}
+        return {topic: payload for topic, payload in found.items() if (topic == STATUS) == (below == STATUS)}
 
 
 class Shift:
@@ -262,3 +263,32 @@ async def test_stale_topics_are_cleared_at_the_start_and_a_broker_that_shows_non
         await until(lambda: shift.filled() == set(shift.units), 2)
     health = shift.out.health()
     assert (health.counters["stale_cleared"], health.last) == (1, datetime(2026, 11, 21, 21, tzinfo=UTC))
+
+
+THEIRS = {"instance": "pbo-2", "epoch": "E", "state": "online", "seq": 1}
+
+
+async def test_no_two_instances_fill_the_topics(shift):
+    """While another says that it runs, nothing is said, nor our will; then all is ours but its emergencies."""
+    old, alone = "lapel/v1/feed/PCC/unit/PCC.GONE/duty", f"{EMERGENCIES}EM-9"
+    shift.broker.lying = {STATUS: dict(THEIRS), old: dict(THEIRS), alone: dict(THEIRS)}
+    for seq in (1, 2):
+        shift.broker.lying[STATUS]["seq"] = seq
+        with pytest.raises(LinkError, match="pbo-2"):
+            await shift.out.run()
+    assert (shift.broker.said, shift.broker.will) == ([], None)
+    shift.broker.lying[STATUS]["state"] = "offline"
+    async with shift.connected():
+        await until(lambda: old not in shift.broker.lying and shift.filled() == set(shift.units), 2)
+        assert shift.broker.lying[STATUS]["instance"] == "pbo-1"
+    assert alone in shift.broker.lying
+
+
+async def test_one_that_says_nothing_any_more_is_gone(shift):
+    """The broker restarted, its will is lost: the same word for so long is no sign of life."""
+    shift.broker.lying = {STATUS: dict(THEIRS)}
+    with pytest.raises(LinkError):
+        await shift.out.run()
+    shift.clock.on(SILENT_S)
+    async with shift.connected():
+        await until(lambda: shift.filled() == set(shift.units), 2)

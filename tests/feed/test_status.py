@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from gateway.feed.status import ClockNote, Condition, InputNote, offline, online
+from gateway.feed.status import ClockNote, Condition, InputNote, holder, offline, online
 
 AT = datetime(2026, 11, 21, 23, 40, 10, tzinfo=UTC)
 
@@ -36,3 +36,10 @@ def test_times_and_offsets_are_no_change_states_are():
     assert now.same(condition(last=None))
     assert not any(now.same(other) for other in (None, condition("down"), condition(part="down")))
     assert not now.same(condition(synchronised=False))
+
+
+def test_whose_status_it_is():
+    """The name, and whether it runs; nothing of what is no status."""
+    assert holder(online("pbo-1", "E", 1, AT, condition())) == ("pbo-1", True)
+    assert holder(offline("pbo-1", "E")) == ("pbo-1", False)
+    assert [holder(rubbish) for rubbish in (b"", b"\xff", b"[]", b'{"state":"online"}')] == [None] * 4

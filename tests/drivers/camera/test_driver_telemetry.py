@@ -65,6 +65,18 @@ async def test_panic_comes_through_with_its_position_and_before_everything(mqtt)
         assert r.intake.frames[0].device == "cam-0042"
 
 
+async def test_a_listener_hears_panic_and_leaves_footage_to_another(mqtt):
+    """Up without a footage connection; no answer to any command, for another instance's would be contradicted."""
+    async with rig(mqtt.address, settings=Settings(uploads=False)) as r:
+        await r.send("init", init(7))
+        await r.send("status")
+        await r.send("event", b'{"v":1,"at":"2026-11-21T21:06:02Z","event":"panic"}', root=CAMERA)
+        await until(lambda: len(r.intake.events) == 1)
+        assert r.answers() == []
+        assert not r.driver.footage.connected
+        assert r.driver.health().problem is None
+
+
 async def test_telemetry_is_acknowledged_only_when_intake_kept_it(mqtt):
     """PUBACK after the journal."""
     intake = Intake(prompt=False)
