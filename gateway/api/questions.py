@@ -13,12 +13,12 @@ from aiohttp import web
 from gateway.api.evidence import seen
 from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Routes, as_json
+from gateway.api.shapes import WORDS, Moment
 from gateway.domain.time import rfc3339
 from gateway.feed.nearest import Ranking, Wanted
 from gateway.feed.questions import Question, question
 
 ROUTES = Routes()
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class QuestionsOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
