@@ -78,6 +78,8 @@ class Properties(msgspec.Struct, frozen=True):
     overtime: bool = False
     recording: bool | msgspec.UnsetType = msgspec.UNSET
     zones: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    masked: bool | msgspec.UnsetType = msgspec.UNSET
+    shared_by: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
@@ -133,6 +135,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         standing.emergency,
         recording=True if standing.recording else msgspec.UNSET,
         zones=msgspec.UNSET if standing.zones is None else standing.zones,
+        masked=True if roll.unit.masked else msgspec.UNSET,
     )
 
 

@@ -41,9 +41,11 @@ from gateway.feed.nearest import Ranking, Wanted
 from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
+from gateway.feed.sharing import Sharing
 from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
+from gateway.feed.view import ORDINARY, View
 from gateway.feed.zoning import Zoning
 from gateway.ports import Clock, Directory, Resolved
 
@@ -67,6 +69,7 @@ class Feed:
         self._directory, self._clock = directory, clock
         self.board = Board(settings)
         self._hub = Hub(settings, self.board)
+        self.sharing = self._hub.sharing = Sharing(self.board, directory)
         self.zoning = Zoning(self.board, self._hub)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
@@ -161,7 +164,7 @@ class Feed:
         self._refresh(self._clock.now())
 
     def _refresh(self, now: Instant) -> None:
-        self._roster_s = now.mono_s
+        self._roster_s, masked = now.mono_s, set(self.board.masked)
         try:
             gone = self.board.refresh(self._directory, now)
         except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
@@ -172,6 +175,9 @@ class Feed:
             self._annals.forget(standing.id)
             if standing.on_feed:
                 self._leave(standing.id, "roster")
+        if masked != self.board.masked:
+            self._hub.flush(now)
+            self._alarm.again(masked ^ self.board.masked)
 
     def _leave(self, unit: str, reason: str) -> None:
         self._log.add(self._hub.publish("removed", f"removed {unit}", unit, lambda n: encode.removed(unit, n, reason)))
@@ -319,9 +325,9 @@ class Feed:
             return None
         return self._hub.feature(standing, self._clock.now())
 
-    def nearest(self, wanted: Wanted) -> Ranking:
-        """The units that fit, ranked."""
-        return self.board.index.query(wanted, self._clock.now())
+    def nearest(self, wanted: Wanted, view: View = ORDINARY) -> Ranking:
+        """The units that fit, ranked, as far as this view goes."""
+        return self.board.index.query(wanted, self._clock.now(), self.sharing.rows(view))
 
     def emergencies(self) -> tuple[EmergencyRecord, ...]:
         """All that are open, and the latest that are over."""
@@ -364,7 +370,7 @@ class Feed:
         counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
-        counts["units"] = len(self.board.units)
+        counts["units"] = len(self.board.units.keys() - self.board.masked)
         counts.update(self.zoning.stats())
         counts["consumers"] = len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated

@@ -7,6 +7,7 @@ at the poles and at the antimeridian too, and costs three multiplications a unit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
 
@@ -204,23 +205,53 @@ class Index:
 
     # --- the question
 
-    def query(self, wanted: Wanted, now: Instant) -> Ranking:
-        """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
-        mask, considered, rejected = self._sift(wanted, now)
+    def query(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> Ranking:
+        """Rank the units that fit: deployable ones first, then by estimated time of arrival. seen: among these rows."""
+        mask, considered, rejected = self._sift(wanted, now, seen)
         best = self._best(wanted, np.flatnonzero(mask))
         results = [self._candidate(wanted, row, now) for row in best]
         results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
         return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
 
-    def anybody(self, wanted: Wanted, now: Instant) -> bool:
+    def anybody(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> bool:
         """Whether there is a unit that fits."""
-        return bool(self._sift(wanted, now)[0].any())
+        return bool(self._sift(wanted, now, seen)[0].any())
 
-    def _sift(self, wanted: Wanted, now: Instant) -> tuple[Mask, int, dict[str, int]]:
+    def chosen(
+        self, agency: tuple[str, ...], role: tuple[str, ...], power: tuple[str, ...], zone: tuple[str, ...], rows: int
+    ) -> Mask:
+        """The rows of these agencies and roles, with every power, in any of the zones; nothing named: all."""
+        passed = np.ones(rows, np.bool_)
+        for what, words in (("agency", agency), ("role", role)):
+            if words:
+                numbers = [self._words[what].get(word, -2) for word in words]
+                passed &= np.isin(self._columns[what][:rows], numbers)
+        if power:
+            passed &= self._empowered(power, self._columns["powers"][:rows])
+        return passed & self.zones.mask(zone, rows) if zone else passed
+
+    def near(self, lat: float, lon: float, metres: float, rows: int) -> Mask:
+        """The rows on the feed whose last known place is within so many metres."""
+        phi, lam = math.radians(lat), math.radians(lon)
+        across = math.cos(phi)
+        chord = (self._x[:rows] - across * math.cos(lam)) ** 2 + (self._y[:rows] - across * math.sin(lam)) ** 2
+        chord += (self._z[:rows] - math.sin(phi)) ** 2
+        found = chord <= (2 * math.sin(metres / (2 * EARTH_M))) ** 2
+        return np.asarray(found & self._located[:rows] & self._columns["shown"][:rows])
+
+    def named(self, mask: Mask) -> list[UnitId]:
+        """The units of these rows."""
+        return [name for row in np.flatnonzero(mask) if (name := self._names[row]) is not None]
+
+    def _sift(
+        self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None
+    ) -> tuple[Mask, int, dict[str, int]]:
         if self._day != now.utc.date():
             self._new_day(now.utc.date())
         rows = len(self._names)
         mask: Mask = self._columns["shown"][:rows].copy()
+        if seen is not None:
+            mask &= seen(rows)
         considered, rejected = int(np.count_nonzero(mask)), {}
         for reason, passed in self._tests(wanted, now, rows):
             left = mask & passed
