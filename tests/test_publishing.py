@@ -19,9 +19,9 @@ def test_off_unless_the_configuration_says_so(tmp_path):
     """Positions of officers go to no broker that nobody vouched for."""
     settings, clock = Settings(), SetClock()
     feed = Feed(settings.feed, Roster(), clock, tmp_path)
-    assert feed_out(settings, feed, clock, Broker())[0] == {}
+    assert feed_out(settings, feed, clock, lambda _name: Broker())[0] == {}
     on = msgspec.structs.replace(settings, feed=msgspec.structs.replace(settings.feed, mqtt=True))
-    made, rounds = feed_out(on, feed, clock, Broker())
+    made, rounds = feed_out(on, feed, clock, lambda _name: Broker())
     assert list(made) == [FEED_OUT]
     assert made[FEED_OUT].health().state == "down"
     last = datetime(2026, 11, 21, 21, tzinfo=UTC)

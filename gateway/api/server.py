@@ -24,6 +24,7 @@ from gateway.api import (
     health,
     integrity,
     log,
+    masking,
     messages,
     retention,
     roster,
@@ -62,7 +63,7 @@ def table(pages: Routes) -> Routes:
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
-    for part in (derivatives, exports, tracks):
+    for part in (derivatives, exports, tracks, masking):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.errors import ConfigError
+from gateway.feed.agency import Agency
 from gateway.feed.standing import Standing
 from gateway.feed.trimming import Field
 
-Agency = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
 
@@ -62,7 +62,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 raise ConfigError(f"{key}.{name}", "would tell what without, zone or when keep back")
 
 
-def check_all(agreements: Sequence[Agreement], zones: bool) -> None:  # noqa: FBT001 - one fact of another section
+def check_all(agreements: Sequence[Agreement], *, zones: bool) -> None:
     """Each by itself, and none twice; ConfigError."""
     for number, each in enumerate(agreements):
         key = f"sharing[{number}]"

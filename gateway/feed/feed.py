@@ -38,6 +38,7 @@ from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.opening import Opening
 from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
@@ -71,6 +72,7 @@ class Feed:
         self._hub = Hub(settings, self.board)
         self.sharing = self._hub.sharing = Sharing(self.board, directory)
         self.zoning = Zoning(self.board, self._hub)
+        self.opening = Opening(self.board, self.sharing, directory)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
@@ -145,6 +147,7 @@ class Feed:
             self._refresh(now)
         self.board.age(now)
         self._alarm.escalate(now)
+        self.opening.look(self._alarm.emergencies.open(), now)
         self._hub.flush(now)
         self.zoning.look(now)
         if now.mono_s - self._beat_s >= self.settings.heartbeat_s:

@@ -230,6 +230,11 @@ class Index:
             passed &= self._empowered(power, self._columns["powers"][:rows])
         return passed & self.zones.mask(zone, rows) if zone else passed
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._names)
+
     def near(self, lat: float, lon: float, metres: float, rows: int) -> Mask:
         """The rows on the feed whose last known place is within so many metres."""
         phi, lam = math.radians(lat), math.radians(lon)

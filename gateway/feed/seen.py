@@ -12,6 +12,7 @@ from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.settings import FeedSettings
 from gateway.feed.sharing import Names
 from gateway.feed.urgent_lines import UrgentRecord
 from gateway.feed.view import View
@@ -25,7 +26,26 @@ class Seen:
         self.view = view
         self._feed, self._sharing = feed, feed.sharing
 
+    @property
+    def epoch(self) -> str:
+        """The stream's epoch."""
+        return self._feed.epoch
+
+    @property
+    def seq(self) -> int:
+        """The last number given."""
+        return self._feed.seq
+
+    @property
+    def settings(self) -> FeedSettings:
+        """How the feed is set."""
+        return self._feed.settings
+
     # --- units
+
+    def unsubscribe(self, consumer: Consumer) -> None:
+        """This consumer is gone."""
+        self._feed.unsubscribe(consumer)
 
     def subscribe(self, cursor: str | None, filters: Filters = ALL, kind: Kind = Consumer) -> Consumer:
         """Follow the feed."""

@@ -98,7 +98,7 @@ class Sharing:
         return Sight(frozenset().union(*(each.without for each in found if each is not None)))
 
     def _seen(self, view: View, names: Names) -> Iterator[Sight | None]:
-        """Of each unit, person and radio named; a device, which goes from hand to hand, counts where nothing else does."""
+        """Of each unit, person and radio named; a device (it goes from hand to hand) counts where nothing else does."""
         someone = False
         if names.unit is not None:
             standing = self._board.units.get(UnitId(names.unit))

@@ -15,6 +15,7 @@ from gateway.domain.ids import UnitId
 from gateway.feed.agreement import Agreement
 from gateway.feed.standing import Standing
 
+
 class Sight(msgspec.Struct, frozen=True):
     """How a unit is seen: which fields are left out, and by which emergency it is seen at all."""
 

@@ -77,7 +77,7 @@ def test_a_consumer_that_is_revoked_reads_nothing_more(site, clients):
 
 def test_rights_name_each_consumer_and_each_revoked():
     """By text: who reads, who has nothing left; without consumers no word of them; the gateway's lines turn it on."""
-    text = broker_files.rights(["cam-x"], ["desk-1"])
+    text = broker_files.rights(["cam-x"], {"desk-1": None})
     assert "user desk-1\ntopic read lapel/v1/feed/#\ntopic read lapel/v1/gateway/status\ntopic deny" in text
     assert text.endswith("user cam-x\ntopic deny #\n")
     assert "feed" not in broker_files.rights([])
