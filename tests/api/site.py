@@ -153,9 +153,7 @@ class Site:
             "feed": {"tick_ms": 20, "heartbeat_s": 0.5},
         }
         for name, section in sections.items():
-            self._sections[name] = (
-                section if isinstance(section, list) else {**self._sections.get(name, {}), **section}
-            )
+            self._sections[name] = section if isinstance(section, list) else {**self._sections.get(name, {}), **section}
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self.gateway: Gateway
@@ -321,7 +319,12 @@ class Site:
                 accounts.add(Account(name, name, (role,), agency=agency))
 
     def token(
-        self, *scopes: str, user: str = "tester", role: str = "administrator", days: float = 1, agency: str | None = None
+        self,
+        *scopes: str,
+        user: str = "tester",
+        role: str = "administrator",
+        days: float = 1,
+        agency: str | None = None,
     ) -> str:
         """A token; without scopes it may all that the role may."""
         self.user(user, role, agency)
