@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -47,11 +48,12 @@ from gateway.pipeline.intake import FrameIntake
 from gateway.pipeline.journal import Journal
 from gateway.pipeline.route import Router
 from gateway.ports import BrokerAddress, Clock, Driver, DriverContext, InputHealth, RecordingSink
-from gateway.publishing import FEED_OUT, feed_out
+from gateway.publishing import FEED_OUT, feed_out, is_out
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
 from gateway.settings import Settings
+from gateway.sharing_half import SharingHalf
 from gateway.store.accounts import Accounts
 from gateway.store.credentials import CredentialStore
 from gateway.store.roster import RosterStore
@@ -116,6 +118,7 @@ class Gateway:
     tak: TakHalf | None = None
     tracks: TracksHalf | None = None
     asking: Asking | None = None
+    sharing: SharingHalf | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -132,8 +135,8 @@ class Gateway:
         inputs = {name: health.state for name, health in self.inputs().items()}
         if (rights := inputs.pop(BROKER_RIGHTS, None)) is not None:
             parts["broker"] = "ok" if rights == "up" else "degraded"
-        if (out := inputs.pop(FEED_OUT, None)) is not None:
-            parts["feed-out"] = "ok" if out == "up" else "degraded"
+        if out := {inputs.pop(name) for name in list(inputs) if is_out(name)}:
+            parts[FEED_OUT] = "ok" if out == {"up"} else "degraded"
         if self.settings.driver:
             parts["inputs"] = "ok" if set(inputs.values()) <= {"up"} else "degraded"
         return parts
@@ -161,6 +164,7 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         await asyncio.to_thread(devices.recall)
         half, problem = await _evidence(stack, settings, roster, (clock, devices))
         feed, trail = await _feed(stack, settings, roster, clock)
+        sharing = SharingHalf(feed, settings.sharing, trail, half.records.custody if half else None)
         watch = Watch(store, roster, feed.refresh)
         inputs: dict[str, Driver] = {}
         dispatch = await dispatch_half(stack, settings, store, (roster, feed, clock), inputs)
@@ -171,21 +175,20 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         sink: RecordingSink = half.recordings if half else ClosedStore(problem or "this instance keeps no evidence")
         context = _told(DriverContext("", clock, intake, sink, broker, settings.gateway.instance), half)
         await asyncio.to_thread(devices.open)
-        out, rounds = feed_out(settings, feed, clock, RetainedOutlet(broker, settings.gateway.instance))
+        out, rounds = feed_out(settings, feed, clock, partial(RetainedOutlet, broker))
         inputs.update({**_drivers(settings, drivers, context), **_broker_watch(devices, context), **out})
         supervisor = Supervisor(inputs)
         gateway = Gateway(
             settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
         )
-        gateway.drivers, gateway.devices, gateway.tracks = inputs, devices, trail
+        gateway.drivers, gateway.devices, gateway.tracks, gateway.sharing = inputs, devices, trail, sharing
         rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
         gateway.asking = asking_half(stack, settings, clock, gateway.metrics.gauges)
         gateway.server = server = await _api(stack, gateway, store)
         background = await stack.enter_async_context(asyncio.TaskGroup())
-        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run]
-        lasting += [*_beside(gateway, written, clock), *trail.lasting]
-        tasks = [background.create_task(run()) for run in lasting]
+        lasting = [feed.run, watch.run, dispatch.run, devices.run, expected.run, server.run, sharing.run]
+        tasks = [background.create_task(run()) for run in (*lasting, *trail.lasting, *_beside(gateway, written, clock))]
         stack.callback(lambda: [task.cancel() for task in tasks])
         yield gateway
 
@@ -303,6 +306,8 @@ def _metrics(gateway: Gateway) -> None:
     gauges.add("dispatch", gateway.dispatch.stats)
     if gateway.tracks is not None:
         gauges.add("tracks", gateway.tracks.stats)
+    if gateway.sharing is not None:
+        gauges.add("sharing", gateway.sharing.stats)
     if gateway.devices is not None:
         gauges.add("devices", gateway.devices.counts)
     if gateway.expected is not None:
@@ -343,6 +348,7 @@ async def _api(stack: contextlib.AsyncExitStack, gateway: Gateway, store: Roster
         uploads=gateway.uploads,
         footage_problem=lambda: half.recordings.problem if half else None,
         roster_changed=gateway.watch.nudge,
+        roster_look=gateway.watch.look,
         expected=gateway.expected,
         tracks=gateway.tracks,
         asking=gateway.asking,

@@ -6,8 +6,9 @@ says, even the name of the gateway, never counts on the gateway's listener.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -27,8 +28,7 @@ pattern read lapel/v1/dock/%u/camera/+/response
 """
 CONSUMER_RIGHTS = """\
 user {name}
-topic read lapel/v1/feed/#
-topic read lapel/v1/gateway/status
+{readable}
 topic deny lapel/v1/camera/#
 topic deny lapel/v1/beacon/#
 topic deny lapel/v1/dock/#
@@ -48,7 +48,12 @@ topic read lapel/v1/dock/#
 topic write lapel/v1/dock/+/camera/+/response
 topic readwrite lapel/v1/feed/#
 topic readwrite lapel/v1/gateway/#
+topic readwrite lapel/v1/agency/#
 """
+WHOLE_FEED = "topic read lapel/v1/feed/#\ntopic read lapel/v1/gateway/status"
+AGENCY_FEED = "topic read lapel/v1/agency/{agency}/feed/#\ntopic read lapel/v1/agency/{agency}/status"
+Consumers = Mapping[str, str | None]
+"""Names of consumers of the feed, and the agency whose view each reads (None: the whole)."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -110,12 +115,16 @@ allow_anonymous false
 """
 
 
-def rights(revoked: Iterable[str], consumers: Iterable[str] = ()) -> str:
+def rights(revoked: Iterable[str], consumers: Consumers = MappingProxyType({})) -> str:
     """The rights on the devices' listener: a device that was revoked while it is connected has none left."""
-    reading = [CONSUMER_RIGHTS.format(name=name) for name in consumers]
+    reading = [CONSUMER_RIGHTS.format(name=name, readable=_readable(agency)) for name, agency in consumers.items()]
     lines = [f"user {name}\ntopic deny #\n" for name in revoked]
     readers = "\n# Consumers of the feed read it, and have none of the rights of devices.\n" + "".join(reading)
     return DEVICE_RIGHTS + (readers if reading else "") + ("\n# Revoked.\n" + "".join(lines) if lines else "")
+
+
+def _readable(agency: str | None) -> str:
+    return WHOLE_FEED if agency is None else AGENCY_FEED.format(agency=agency)
 
 
 def gateway_settings(authority: Path, site: Site) -> str:
@@ -137,7 +146,7 @@ mqtt = true
 """
 
 
-def write(where: Path, authority: Path, site: Site, named: tuple[Iterable[str], Iterable[str]]) -> None:
+def write(where: Path, authority: Path, site: Site, named: tuple[Iterable[str], Consumers]) -> None:
     """Write everything that the broker needs; each file whole or as it was. named: the revoked, and consumers."""
     folder(where, 0o755)
     replace(where / "broker.key", read(authority / "broker.key", private=True), PRIVATE)
@@ -149,7 +158,7 @@ def write(where: Path, authority: Path, site: Site, named: tuple[Iterable[str], 
     refresh(where, authority, *named)
 
 
-def refresh(where: Path, authority: Path, revoked: Iterable[str], consumers: Iterable[str] = ()) -> None:
+def refresh(where: Path, authority: Path, revoked: Iterable[str], consumers: Consumers = MappingProxyType({})) -> None:
     """Write anew what a revocation changes."""
     for name in ("device-ca", "site-ca"):
         replace(where / f"{name}.crt", read(authority / f"{name}.crt"))
@@ -186,7 +195,8 @@ it in good time; run `lapel broker config` again with the same options and send 
 
 A consumer of the feed over MQTT is enrolled like a device: `lapel device enrol NAME --kind consumer --out …`, then
 `lapel broker config` again with the same options, and SIGHUP. It may read `lapel/v1/feed/#` and
-`lapel/v1/gateway/status`, and nothing else; only the gateway may write there.
+`lapel/v1/gateway/status`, and nothing else; only the gateway may write there. With `--agency A` it reads what that
+agency may see, `lapel/v1/agency/A/#`, instead (`[feed] mqtt_for = ["A"]`).
 
 Nothing that is sent lies on this broker's disk (`persistence false`): a restart loses what waits here, and cameras send
 again what the gateway has not called durable. A PUBACK of this broker is no receipt. Mosquitto 2.0.11 lets its

@@ -39,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     upon: str | None = None
     """The serial that it renews, which must still stand when the new one is entered."""
+    agency: str | None = None
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -70,7 +71,15 @@ class Enrolment:
         if not (self.directory / "site-ca.crl").exists():
             self.publish()
 
-    def enrol(self, name: str, kind: CredentialKind, csr: bytes | None, cameras: tuple[str, ...], actor: str) -> Given:
+    def enrol(
+        self,
+        name: str,
+        kind: CredentialKind,
+        csr: bytes | None,
+        cameras: tuple[str, ...],
+        actor: str,
+        agency: str | None = None,
+    ) -> Given:
         """A first or a further certificate for a device: for the key of a request, else for a key made here."""
         try:
             device = DeviceId(name if kind == "gateway" and name == GATEWAY else enrollable(name))
@@ -81,7 +90,7 @@ class Enrolment:
             raise RequestError(f"kind gateway and the name {GATEWAY!r} go together")
         key = new_key() if csr is None else None
         request = Request(name, public_of(key)) if key is not None else _for(name, csr or b"")
-        wanted = Wanted(kind, "operator" if csr is None else "device", spoken)
+        wanted = Wanted(kind, "operator" if csr is None else "device", spoken, agency=agency)
         credential, certificate = self._issue(device, request, wanted, "device_enrol", actor)
         return Given(credential, certificate, self._files.site.pem, key)
 
@@ -100,7 +109,7 @@ class Enrolment:
             if request.public_key != last.public_key:
                 raise RequestError("renewed just now, for another key")
             return self._given(last)
-        wanted = Wanted(last.kind, "device", last.cameras, upon=last.serial)
+        wanted = Wanted(last.kind, "device", last.cameras, upon=last.serial, agency=last.agency)
         credential, certificate = self._issue(device, request, wanted, "device_renew", actor)
         return Given(credential, certificate, self._files.site.pem)
 
@@ -113,7 +122,7 @@ class Enrolment:
             raise GatewayError(f"{name} has no certificate that stands; enrol it")
         if csr is None and have[-1].key_origin == "device":
             raise GatewayError(f"{name} made its key itself: give its request (--csr)")
-        return self.enrol(name, have[-1].kind, csr, have[-1].cameras, actor)
+        return self.enrol(name, have[-1].kind, csr, have[-1].cameras, actor, have[-1].agency)
 
     def revoke(self, name: str, reason: str, actor: str) -> int:
         """Take back every certificate of a device; how many stood. The lists for the broker are written at once."""
@@ -166,10 +175,13 @@ class Enrolment:
         rights = self._store.rights()
         return sorted(device for device in {each.device for each in rights.everything()} if rights.revoked(device))
 
-    def consumers(self) -> list[DeviceId]:
-        """Who may read the feed over the broker, and do nothing else there: by the newest certificate that stands."""
+    def consumers(self) -> dict[str, str | None]:
+        """Who may read the feed over the broker, and do nothing else there: by the newest certificate that stands.
+
+        To each its agency, whose view it reads; None: the whole.
+        """
         newest = {each.device: each for each in self._store.rights().everything() if each.revoked_at is None}
-        return sorted(device for device, each in newest.items() if each.kind == "consumer")
+        return {device: newest[device].agency for device in sorted(newest) if newest[device].kind == "consumer"}
 
     def _own(self, name: str, actor: str, hosts: tuple[str, ...] = (), *, fresh: bool = False) -> Issued:
         """The certificate of an identity kept here; made where there is none, or little of its time is left."""
@@ -216,6 +228,7 @@ class Enrolment:
             "key_origin": credential.key_origin,
             "not_after": rfc3339(credential.not_after),
             "cameras": list(credential.cameras),
+            **({"agency": credential.agency} if credential.agency is not None else {}),
         }
         self._log(Act("account", actor, detail=detail))
         try:
@@ -248,4 +261,5 @@ def _credential(device: DeviceId, issued: Issued, wanted: Wanted) -> Credential:
         not_before=issued.not_before,
         not_after=issued.not_after,
         cameras=wanted.cameras,
+        agency=wanted.agency,
     )

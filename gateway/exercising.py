@@ -98,6 +98,7 @@ async def exercise(
         roster = await asyncio.to_thread(store.roster)
         clock = ExerciseClock(span[0], speed)
         feed = ExerciseFeed(settings.feed, roster, clock, scratch)
+        feed.sharing.take_up(settings.sharing)
         await feed.open()
         stack.push_async_callback(feed.close)
         server = exercise_server(_rooms(settings, store, roster, feed), version("lapel"))

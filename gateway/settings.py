@@ -27,6 +27,8 @@ from gateway.evidence.settings import (
     check_shares,
     check_witnesses,
 )
+from gateway.feed.agreement import Agreement
+from gateway.feed.agreement import check_all as check_agreements
 from gateway.feed.settings import FeedSettings, MapSettings
 from gateway.media.settings import MediaSettings
 from gateway.outlets import cot_settings
@@ -100,6 +102,16 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "task:write",
         "roster:read",
         "booking:write",
+        "health:read",
+    ],
+    "covert_supervisor": [
+        "feed:read",
+        "feed:nearest",
+        "feed:track",
+        "feed:masked",
+        "unit:mask",
+        "emergency:act",
+        "message:act",
         "health:read",
     ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],
@@ -179,6 +191,7 @@ class Settings(Closed, frozen=True):
     auth: AuthSection = AuthSection()
     observe: ObserveSection = ObserveSection()
     cot: list[CotSettings] = msgspec.field(default_factory=list)
+    sharing: list[Agreement] = msgspec.field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -241,6 +254,9 @@ def _driver(raw: object, number: int) -> DriverSection:
     return DriverSection(raw["kind"], name, rest)
 
 
+TABLES: dict[str, type[msgspec.Struct]] = {"cot": CotSettings, "sharing": Agreement}
+
+
 def _tables(kind: type[Struct], raw: object, key: str) -> list[Struct]:
     """An array of tables; ConfigError names table and key."""
     if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
@@ -259,8 +275,8 @@ def parse(raw: dict[str, Any]) -> Settings:
             if not isinstance(table, list):
                 raise ConfigError(name, "write [[driver]], one table a driver")
             sections[name] = [_driver(entry, number) for number, entry in enumerate(table)]
-        elif name == "cot":
-            sections[name] = _tables(CotSettings, table, name)
+        elif name in TABLES:
+            sections[name] = _tables(TABLES[name], table, name)
         elif not isinstance(table, dict):
             raise ConfigError(name, f"is a section: write [{name}]")
         else:
@@ -287,6 +303,7 @@ def _consistent(settings: Settings) -> Settings:
     check_copies(settings.store)
     check_retention(settings.retention)
     cot_settings.check_all(settings.cot)
+    check_agreements(settings.sharing, zones=settings.map.zones is not None)
     return settings
 
 

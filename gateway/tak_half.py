@@ -15,6 +15,7 @@ from gateway.feed import sse
 from gateway.feed.consumer import GOING_AWAY
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
+from gateway.feed.seen import Seen
 from gateway.outlets.cot import Look
 from gateway.outlets.cot_link import CotLink
 from gateway.outlets.cot_settings import CotSettings
@@ -32,6 +33,7 @@ class TakServer:
 
     def __init__(self, settings: CotSettings, feed: Feed, clock: Clock) -> None:
         self._settings, self._feed, self._clock = settings, feed, clock
+        self._seen = Seen(feed, feed.sharing.view(settings.consumer, masked=settings.masked))
         look = Look(settings.type, settings.types, settings.team, settings.exercise, version("lapel"))
         self.waiting = Waiting(look, settings.repeat_s)
         self.link = CotLink(settings, self.waiting, clock)
@@ -45,7 +47,7 @@ class TakServer:
 
     def _remember(self, now: Instant) -> None:
         """What was cleared of late may have been cleared while nobody could tell the server."""
-        for record in self._feed.emergencies():
+        for record in self._seen.emergencies():
             if record.state == "cleared" and now.utc - from_rfc3339(record.raised_at) < CLEARED_WITHIN:
                 self.waiting.take("emergency", msgspec.json.encode(record))
 
@@ -55,7 +57,7 @@ class TakServer:
         filters = Filters(agency=chosen.agency, role=chosen.role, power=chosen.power)
         while True:
             try:
-                consumer = self._feed.subscribe(None, filters)
+                consumer = self._seen.subscribe(None, filters)
             except RefusedError as full:
                 structlog.get_logger().warning("cot_not_subscribed", server=chosen.name, problem=str(full))
                 await asyncio.sleep(AGAIN_AFTER_S)

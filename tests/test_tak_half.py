@@ -195,3 +195,15 @@ async def test_in_a_whole_gateway(tmp_path, server) -> None:
         await server.stop()
         await until(lambda: gateway.parts()["cot"] == "degraded")
         assert gateway.parts()["feed"] == "ok"
+
+
+async def test_an_agencys_server_is_told_what_the_agency_sees(tmp_path, server) -> None:
+    """Its own units; of another agency's emergency that there is one, not whose; nothing of the unit."""
+    async with running(tmp_path, one(server.port, consumer="PCC")) as (feed, _, (cso, pc), clock):
+        for unit in (cso, pc):
+            place(feed, unit, clock)
+        feed.emergency(press(clock.now(), issi=None), who(pc, f"P-{pc[-1]}"), journalled=True)
+        await until(lambda: server.told(ALERT) and server.told(TRACK))
+        await asyncio.sleep(0.1)
+        assert not [uid for kind in (ALERT, TRACK) for uid in server.told(kind) if pc in uid]
+        assert server.told(TRACK)[0] == f"LAPEL.{cso}"

@@ -51,14 +51,14 @@ class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @ROUTES.add("GET /v1/emergencies", "feed:read", Answer("Emergencies", shape=All))
 async def emergencies(call: Call[Nothing]) -> web.StreamResponse:
     """Answer all that are open, and the latest that are over."""
-    return as_json(All(list(call.rooms.feed.emergencies())))
+    return as_json(All(call.feed.emergencies()))
 
 
 @ROUTES.add(
     "POST /v1/emergencies", "emergency:act", Answer("The emergency raised", shape=EmergencyRecord, status=201), Raise
 )
 async def raised(call: Call[Raise]) -> web.StreamResponse:
-    """Raise one by the control room's word."""
+    """Raise one by the control room's word, for whomever is named: also one whom this account may not see."""
     if call.asked.unit is None and call.asked.person is None:
         raise ProblemError(400, "body: say unit or person")
     if call.asked.person is not None and call.rooms.roster().person(call.asked.person) is None:
@@ -69,7 +69,7 @@ async def raised(call: Call[Raise]) -> web.StreamResponse:
         raise ProblemError(wrong.code, str(wrong)) from wrong
     structlog.get_logger().info("emergency_raised", account=call.who.account, emergency=record.id)
     call.rooms.dispatch.emergency()
-    return as_json(await _on_record(call, record), status=201)
+    return as_json(call.feed.emergency(await _on_record(call, record)), status=201)
 
 
 @ROUTES.add("POST /v1/emergencies/{id}/ack", "emergency:act", Answer("Acknowledged", shape=EmergencyRecord), By)
@@ -92,7 +92,7 @@ async def _acted(call: Call[By] | Call[Clear], record: EmergencyRecord | None, a
         raise ProblemError(404, f"emergency {call.part('id')!r} is not known, or is over")
     structlog.get_logger().info(act, account=call.who.account, emergency=record.id, by=call.asked.by)
     call.rooms.dispatch.emergency()
-    return as_json(await _on_record(call, record))
+    return as_json(call.feed.emergency(await _on_record(call, record)))
 
 
 async def _on_record(call: Call[Any], record: EmergencyRecord) -> EmergencyRecord:
@@ -101,5 +101,5 @@ async def _on_record(call: Call[Any], record: EmergencyRecord) -> EmergencyRecor
     def stands() -> EmergencyRecord:
         return next((one for one in call.rooms.feed.emergencies() if one.id == record.id), record)
 
-    await on_record(call.rooms.feed, stands)
+    await on_record(call.rooms.feed, lambda: call.feed.emergency(stands()))
     return stands()

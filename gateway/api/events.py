@@ -25,7 +25,7 @@ EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-str
 @ROUTES.add("GET /v1/feed", "feed:read", EVENTS, Shown, RESUMED)
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
-    feed = call.rooms.feed
+    feed = call.feed
     known_zones(call, call.asked.zone)
     clock = None if call.rooms.exercise else _now  # whose clock is another
     kind = partial(EventConsumer, status=partial(_status, call.rooms), clock=clock)

@@ -122,6 +122,7 @@ class Desk:
         self, call: Call[Any], response: web.WebSocketResponse, writer: AbstractStreamWriter | None, batches: Batches
     ) -> None:
         self._feed, self._rooms, self._account = call.rooms.feed, call.rooms, call.who.account
+        self._seen = call.feed
         self._response, self._writer, self._batches = response, writer, batches
         self._exercise = True if call.rooms.exercise else msgspec.UNSET
         self._transport = call.request.transport
@@ -226,6 +227,6 @@ class Desk:
         if self._consumer is not None:
             self._feed.unsubscribe(self._consumer)
         kind = partial(BatchConsumer, batches=self._batches, pulse=self._pulse)
-        self._consumer = self._feed.subscribe(cursor, wanted, kind)
+        self._consumer = self._seen.subscribe(cursor, wanted, kind)
         self._consumer.cut, self._consumer.push = self._cut, pusher(self._transport, chunked=False)
         self._chosen.set()

@@ -33,26 +33,27 @@ class Handsets(msgspec.Struct, frozen=True):
 @ROUTES.add("GET /v1/messages", "feed:read", Answer("Messages from officers", shape=Inbox))
 async def messages(call: Call[Nothing]) -> web.StreamResponse:
     """Answer statuses 12 to 16 and texts."""
-    return as_json(Inbox(list(call.rooms.feed.messages())))
+    return as_json(Inbox(call.feed.messages()))
 
 
 @ROUTES.add("POST /v1/messages/{id}/dealt", "message:act", Answer("Dealt with", shape=Message), By)
 async def dealt(call: Call[By]) -> web.StreamResponse:
     """A named person has dealt with it; the first name stays."""
     number, by = call.part("id"), call.asked.by.strip()
-    known = number.isascii() and number.isdigit() and len(number) < 16
-    news = any(str(one.id) == number and one.dealt_with_by is None for one in call.rooms.feed.messages())
-    found = call.rooms.feed.deal(int(number), by) if known else None
+    known = next((one for one in call.feed.messages() if str(one.id) == number), None)
+    news = known is not None and known.dealt_with_by is None
+    found = call.rooms.feed.deal(known.id, by) if known is not None else None
     if found is None:
         raise ProblemError(404, f"message {number!r} is not known")
     if news and found.receipt is not msgspec.UNSET:
         call.rooms.dispatch.dealt(found.receipt)
     structlog.get_logger().info("message_dealt", account=call.who.account, message=found.id, by=found.dealt_with_by)
-    await on_record(call.rooms.feed, lambda: found)
-    return as_json(found)
+    seen = call.feed.message(found)
+    await on_record(call.rooms.feed, lambda: seen)
+    return as_json(seen)
 
 
 @ROUTES.add("GET /v1/handsets", "feed:read", Answer("Radios: reach, and emergency path proven", shape=Handsets))
 async def handsets(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every radio of the roster or heard."""
-    return as_json(Handsets(list(call.rooms.feed.handsets())))
+    return as_json(Handsets(call.feed.handsets()))

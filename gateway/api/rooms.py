@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -72,6 +72,10 @@ class Asking(Protocol):
         ...
 
 
+async def _nothing() -> None:
+    """There is nothing to look at anew."""
+
+
 @dataclass(frozen=True)
 class Rooms:
     """All that a handler can ask."""
@@ -88,6 +92,7 @@ class Rooms:
     parts: Callable[[], dict[str, str]]
     uploads: Callable[[], list[dict[str, Any]]]
     roster_changed: Callable[[], None]
+    roster_look: Callable[[], Awaitable[None]] = _nothing
     footage_problem: Callable[[], str | None] = lambda: None
     expected: Expectations | None = None
     tracks: Tracks | None = None

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
+from gateway.api.roster_view import booked_seen, held_by_seen
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.shapes import Recent, Words
 from gateway.domain.cameras import CameraStatus
@@ -19,6 +20,7 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
 from gateway.errors import GatewayError
+from gateway.feed.sharing import Names
 from gateway.roster.directory import effective
 
 ROUTES = Routes()
@@ -120,13 +122,13 @@ def aware(moment: datetime | None, field: str) -> datetime:
 @ROUTES.add("GET /v1/roster/people", "roster:read", Answer("People", shape=People))
 async def people(call: Call[Nothing]) -> web.StreamResponse:
     """Answer everybody."""
-    return as_json(People(list(call.rooms.roster().people())))
+    return as_json(People([each for each in call.rooms.roster().people() if call.feed.may_name(Names(person=each.id))]))
 
 
 @ROUTES.add("GET /v1/roster/units", "roster:read", Answer("Units", shape=UnitRows))
 async def units(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every unit."""
-    return as_json(UnitRows(list(call.rooms.roster().units())))
+    return as_json(UnitRows([each for each in call.rooms.roster().units() if call.feed.may_name(Names(each.id))]))
 
 
 @ROUTES.add("GET /v1/devices", "roster:read", Answer("Devices and who holds them", shape=DeviceRows))
@@ -139,6 +141,7 @@ async def devices(call: Call[Nothing]) -> web.StreamResponse:
             [
                 DeviceRow(each, list(roster.holder(each.id, now).persons), _told(told.get(each.id)))
                 for each in roster.devices()
+                if held_by_seen(call, each, roster.holder(each.id, now).persons)
             ]
         )
     )
@@ -152,7 +155,9 @@ def _told(status: CameraStatus | None) -> CameraWord | None:
 @ROUTES.add("GET /v1/bookings", "roster:read", Answer("Bookings", shape=BookingRows), BookingsOf)
 async def bookings(call: Call[BookingsOf]) -> web.StreamResponse:
     """Answer bookings with their history."""
-    return as_json(BookingRows(await asyncio.to_thread(call.rooms.roster_store.bookings, call.asked.device)))
+    return as_json(
+        BookingRows(booked_seen(call, await asyncio.to_thread(call.rooms.roster_store.bookings, call.asked.device)))
+    )
 
 
 @ROUTES.add("POST /v1/bookings", "booking:write", Answer("The booking made", shape=Booking, status=201), BookOn)
@@ -174,7 +179,8 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
 
     def act() -> Any:  # noqa: ANN401 - a booking
         store = call.rooms.roster_store
-        open_now = [row for row in effective(store.bookings()) if row.id == number and row.until is None]
+        known = booked_seen(call, effective(store.bookings()))
+        open_now = [row for row in known if row.id == number and row.until is None]
         if not open_now:
             raise ProblemError(404, f"booking {number}: no open booking has this number")
         _in_order(open_now[0].since, until)
@@ -192,6 +198,8 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
 
     def act() -> Any:  # noqa: ANN401 - a booking
         for old in call.rooms.roster_store.bookings():
+            if old.id == number and not booked_seen(call, [old]):
+                raise ProblemError(422, f"booking {number}: there is none in force by that number")
             if old.id == number:
                 _in_order(since or old.since, until or old.until)
         return call.rooms.roster_store.correct(

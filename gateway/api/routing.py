@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_origin
 
 import msgspec
 from aiohttp import web
 
-from gateway.api.identity import Identity
+from gateway.api.identity import MASKED, Identity
 from gateway.api.problem import ProblemError
 from gateway.api.shapes import parts, textual, timed, whole
+from gateway.feed.seen import Seen
 
 if TYPE_CHECKING:
     from gateway.api.rooms import Rooms
@@ -29,6 +31,12 @@ class Call(Generic[Query]):
 
     def __init__(self, request: web.Request, who: Identity, asked: Query, rooms: Rooms) -> None:
         self.request, self.who, self.asked, self.rooms = request, who, asked, rooms
+
+    @cached_property
+    def feed(self) -> Seen:
+        """The feed as whoever asks may see it."""
+        feed, who = self.rooms.feed, self.who
+        return Seen(feed, feed.sharing.view(who.agency, masked=who.may(MASKED)))
 
     def part(self, name: str) -> str:
         """A part of the path."""

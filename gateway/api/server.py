@@ -25,6 +25,7 @@ from gateway.api import (
     health,
     integrity,
     log,
+    masking,
     messages,
     questions,
     retention,
@@ -67,7 +68,7 @@ def table(pages: Routes) -> Routes:
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)
-    for part in (derivatives, exports, tracks, questions):
+    for part in (derivatives, exports, tracks, questions, masking):
         routes.include(part.ROUTES)
     routes.include(pages)
     return routes

@@ -34,6 +34,7 @@ class Who(msgspec.Struct, frozen=True):
     account: str
     permissions: list[str]
     v: int = 1
+    agency: str | None = None
 
 
 @ROUTES.add("POST /v1/session", OPEN, Answer("Sign in", shape=Who), SignIn)
@@ -49,7 +50,7 @@ async def sign_in(call: Call[SignIn]) -> web.StreamResponse:
         raise
     who = await asyncio.to_thread(door.bearer, call.asked.token)
     await _on_record(call, who.account, "session")
-    response = as_json(Who(who.account, sorted(who.permissions)))
+    response = as_json(Who(who.account, sorted(who.permissions), agency=who.agency))
     response.set_cookie(
         COOKIE, key, httponly=True, samesite="Strict", secure=call.request.secure, path="/", max_age=door.session_s
     )
@@ -82,7 +83,7 @@ async def session(call: Call[Nothing]) -> web.StreamResponse:
     """Answer who is asking; 401 for nobody."""
     if not call.who.account:
         raise ProblemError(401, "nobody is signed in")
-    return as_json(Who(call.who.account, sorted(call.who.permissions)))
+    return as_json(Who(call.who.account, sorted(call.who.permissions), agency=call.who.agency))
 
 
 @ROUTES.add("DELETE /v1/session", OPEN, Answer("Sign out", status=204))

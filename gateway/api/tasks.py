@@ -69,6 +69,7 @@ async def give(call: Call[NewTask]) -> web.StreamResponse:
     key = call.request.headers.get("Idempotency-Key")
     if key is not None and not 0 < len(key.strip()) <= LONGEST_KEY:
         raise ProblemError(400, f"Idempotency-Key: 1 to {LONGEST_KEY} characters")
+    may_act_on(call, call.asked.unit, f"no unit {call.asked.unit!r} on the roster")
     task, new = await _granted(call.rooms.dispatch.create(call.asked, call.who.account, key))
     structlog.get_logger().info("task_given", task=task.id, unit=task.unit, account=call.who.account, new=new)
     response = as_json(task, status=201)
@@ -83,19 +84,36 @@ async def tasks(call: Call[Which]) -> web.StreamResponse:
     """Answer tasks as they are now."""
     asked = call.asked
     wanted = Wanted(asked.unit, asked.state, asked.since, asked.until, asked.limit)
-    return as_json(Tasks(await call.rooms.dispatch.tasks(wanted)))
+    found = await call.rooms.dispatch.tasks(wanted)
+    return as_json(Tasks([each for each in found if call.feed.has_task(each.unit, each.agency)]))
 
 
 @ROUTES.add("GET /v1/tasks/{id}", "feed:read", Answer("One task", shape=Task))
 async def task(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one task with its history."""
-    return as_json(await _granted(call.rooms.dispatch.task(call.part("id"))))
+    return as_json(await _known(call, call.part("id")))
+
+
+def may_act_on(call: Call[Any], unit: str, unknown: str) -> None:
+    """ProblemError 404 for a unit that is not seen, 403 for another agency's that is only shown."""
+    if not call.feed.knows(unit):
+        raise ProblemError(404, unknown)
+    if not call.feed.may_act_on(unit):
+        raise ProblemError(403, f"{unit} is another agency's: no agreement ([[sharing]] tasks) lets yours act on it")
+
+
+async def _known(call: Call[Any], name: str) -> Task:
+    found = await _granted(call.rooms.dispatch.task(name))
+    if not call.feed.has_task(found.unit, found.agency):
+        raise ProblemError(404, f"task {name!r} is not known")
+    return found
 
 
 @ROUTES.add("POST /v1/tasks/{id}/cancel", "task:write", Answer("The task taken back", shape=Task), Cancel)
 async def cancel(call: Call[Cancel]) -> web.StreamResponse:
     """Take a task back; an officer who may have it is told."""
     name, account = call.part("id"), call.who.account
+    await _known(call, name)
     taken_back = await _granted(call.rooms.dispatch.cancel(name, account, call.asked.reason))
     structlog.get_logger().info("task_cancelled", task=name, account=account, reason=call.asked.reason)
     return as_json(taken_back)
@@ -105,4 +123,5 @@ async def cancel(call: Call[Cancel]) -> web.StreamResponse:
 async def response_times(call: Call[Span]) -> web.StreamResponse:
     """Answer reported, dispatched, en route, at scene: counts, median, 90th percentile."""
     asked: Any = call.asked
-    return as_json(await call.rooms.dispatch.response_times(asked.since, asked.until, asked.by))
+    seen = lambda each: call.feed.has_task(each.unit, each.agency)  # noqa: E731
+    return as_json(await call.rooms.dispatch.response_times(asked.since, asked.until, asked.by, seen))

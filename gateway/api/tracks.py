@@ -47,7 +47,8 @@ async def track(call: Call[TrackOf]) -> web.StreamResponse:
     since, until = _span(asked)
     if call.rooms.tracks is None:
         raise ProblemError(404, "this instance keeps no position history")
-    fixes = await asyncio.to_thread(call.rooms.tracks.track, unit, since, until)
+    seen = call.feed.has_track(unit)
+    fixes = await asyncio.to_thread(call.rooms.tracks.track, unit, since, until) if seen else None
     if fixes is None or (not fixes and call.rooms.roster().unit(unit) is None):
         raise ProblemError(404, f"no unit {unit!r} is on the roster")
     await _on_record(call, unit, (rfc3339(since), rfc3339(until)))

@@ -16,6 +16,7 @@ from gateway.api.problem import ProblemError
 from gateway.api.questions import noted
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.streaming import in_pieces
+from gateway.api.tasks import may_act_on
 from gateway.api.zones import known_zones
 from gateway.domain.time import rfc3339
 from gateway.feed.batches import Record
@@ -130,7 +131,7 @@ def filters(asked: Shown) -> Filters:
 async def units(call: Call[Since]) -> web.StreamResponse:
     """Answer a GeoJSON snapshot, or wait for what changes behind a cursor."""
     known_zones(call, call.asked.zone)
-    asked, feed = call.asked, call.rooms.feed
+    asked, feed = call.asked, call.feed
     if asked.after is None:
         return await in_pieces(call.request, feed.collection(filters(asked)), feed.turn, GEOJSON)
     if cursor(asked.after) is None:
@@ -141,7 +142,7 @@ async def units(call: Call[Since]) -> web.StreamResponse:
         chunk = await awaited(consumer, asked.wait_s)
     finally:
         followers.discard(consumer)
-        feed.unsubscribe(consumer)
+        call.rooms.feed.unsubscribe(consumer)
     # In a thread: of a hundred thousand units it takes a second, in which nobody else is to wait.
     body = await asyncio.to_thread(collected, chunk, asked.after, rfc3339(datetime.now(UTC)))
     return web.Response(body=marked(body) if call.rooms.exercise else body, content_type=GEOJSON)
@@ -150,9 +151,9 @@ async def units(call: Call[Since]) -> web.StreamResponse:
 @ROUTES.add("GET /v1/units/nearest", "feed:nearest", Answer("Who is nearest and would do", shape=Ranked), Wanted)
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
     """Answer a ranking; who asked for what, and what was answered, is on record."""
-    asked, feed = call.asked, call.rooms.feed
+    asked = call.asked
     known_zones(call, asked.zone)
-    ranking = feed.nearest(asked)
+    ranking = call.feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)
     )
@@ -161,14 +162,14 @@ async def nearest(call: Call[Wanted]) -> web.StreamResponse:
 
 
 def _offered(candidate: Candidate, call: Call[Any]) -> Offered:
-    feature = call.rooms.feed.unit(candidate.unit)
+    feature = call.feed.unit(candidate.unit)
     return Offered(**msgspec.structs.asdict(candidate), feature=msgspec.Raw(feature or b"null"))
 
 
 @ROUTES.add("GET /v1/units/{unit}", "feed:read", Answer("One unit", GEOJSON, Feature))
 async def unit(call: Call[Nothing]) -> web.StreamResponse:
     """Answer one unit's Feature."""
-    feature = call.rooms.feed.unit(call.part("unit"))
+    feature = call.feed.unit(call.part("unit"))
     if feature is None:
         raise ProblemError(404, f"no unit {call.part('unit')!r} is on the feed")
     return web.Response(body=feature, content_type=GEOJSON)
@@ -178,8 +179,10 @@ async def unit(call: Call[Nothing]) -> web.StreamResponse:
 async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     """Set anyone's status; the latest act wins, whoever's it is. Who did it, and why, is logged."""
     asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
+    unknown = f"no unit {name!r} is on the roster"
+    may_act_on(call, name, unknown)
     if not feed.set_duty(name, asked.code, incident=asked.incident):
-        raise ProblemError(404, f"no unit {name!r} is on the roster")
+        raise ProblemError(404, unknown)
     stands = feed.duty(name)
     call.rooms.dispatch.duty(name, asked.code, call.who.account)
     structlog.get_logger().info(

@@ -59,10 +59,10 @@ class ZoneFeature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
 async def zones(call: Call[Nothing]) -> web.StreamResponse:
     """Answer every zone; none where no file is configured."""
     zoning = call.rooms.feed.zoning
-    members = zoning.members()
+    members = call.feed.members()
     told = zip(zoning.zones, zoning.boxes(), strict=True)
     listed = [ZoneNow(zone.id, zone.name, box, members[zone.id]) for zone, box in told]
-    return as_json(Zones(listed, list(zoning.coverage())))
+    return as_json(Zones(listed, list(call.feed.coverage())))
 
 
 @ROUTES.add("GET /v1/zones/{zone}", "feed:read", Answer("One zone with its outline", GEOJSON, ZoneFeature))
@@ -71,7 +71,7 @@ async def zone(call: Call[Nothing]) -> web.StreamResponse:
     zoning, name = call.rooms.feed.zoning, call.part("zone")
     for one, box in zip(zoning.zones, zoning.boxes(), strict=True):
         if one.id == name:
-            note = ZoneNote(one.name, zoning.members()[name])
+            note = ZoneNote(one.name, call.feed.members()[name])
             return as_json(ZoneFeature(name, box, Outline(one.polygons), note), media=GEOJSON)
     raise ProblemError(404, f"there is no zone {name!r}")
 

@@ -19,6 +19,7 @@ VERBS = {
     "decode": "gateway.cli.decode:decode",
     "encode": "gateway.cli.decode:encode",
     "roster": "gateway.cli.roster:roster",
+    "unit": "gateway.cli.unit:unit",
     "book": "gateway.cli.book:book",
     "device": "gateway.cli.device:device",
     "broker": "gateway.cli.broker:broker",

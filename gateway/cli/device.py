@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,7 @@ from gateway.crypto.authority_files import PRIVATE, PUBLIC, create, folder, repl
 from gateway.domain.devices import Credential, CredentialKind
 from gateway.domain.time import rfc3339
 from gateway.enrolment import Given
+from gateway.feed.agency import AGENCY
 from gateway.roster.rights import stands
 
 KINDS = ("camera", "beacon", "dock", "consumer", "gateway")
@@ -38,6 +40,7 @@ def actor() -> str:
 @click.option("--out", metavar="DIR", help="Where key and certificate go; without --csr the key is made here.")
 @click.option("--kind", type=click.Choice(KINDS), default="camera", show_default=True)
 @click.option("--cameras", default="", metavar="A,B", help="For a dock: the devices that it may speak for.")
+@click.option("--agency", metavar="AGENCY", help="For a consumer: whose view of the feed it reads; without, the whole.")
 @of_store
 @as_json_option
 def enrol(  # noqa: PLR0913 - one argument an option
@@ -47,6 +50,7 @@ def enrol(  # noqa: PLR0913 - one argument an option
     out: str | None,
     kind: str,
     cameras: str,
+    agency: str | None,
     config: str | None,
     data: str | None,
     as_json: bool,
@@ -55,9 +59,13 @@ def enrol(  # noqa: PLR0913 - one argument an option
     spoken = tuple(each.strip() for each in cameras.split(",") if each.strip())
     if spoken and kind != "dock":
         raise click.UsageError("--cameras: only a dock speaks for cameras")
+    if agency is not None and kind != "consumer":
+        raise click.UsageError("--agency: only a consumer reads an agency's view")
+    if agency is not None and not re.fullmatch(AGENCY, agency):
+        raise click.UsageError(f"--agency: {agency!r} can't be in a topic")
     request = _request(csr, out, name)
     with authority(config, data) as office:
-        given = office.enrol(name, cast("CredentialKind", kind), request, spoken, actor())
+        given = office.enrol(name, cast("CredentialKind", kind), request, spoken, actor(), agency)
     _hand_over(given, out, as_json=as_json)
 
 

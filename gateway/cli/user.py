@@ -1,4 +1,4 @@
-"""`lapel user add|roles|disable|list`: accounts."""
+"""`lapel user add|roles|agency|disable|list`: accounts."""
 
 from __future__ import annotations
 
@@ -37,15 +37,23 @@ def known_roles(config: str | None) -> list[str]:
 @click.option("--full-name", default="", help="As a person reads it.")
 @click.option("--role", "roles", multiple=True, required=True, help="A role from [auth] roles; may be repeated.")
 @click.option("--person", help="The person on the roster this account belongs to.")
+@click.option("--agency", help="The agency whose view of the feed it has ([[sharing]]); without, every agency's.")
 @of_store
-def add(
-    *, name: str, full_name: str, roles: tuple[str, ...], person: str | None, config: str | None, data: str | None
+def add(  # noqa: PLR0913 - one argument an option
+    *,
+    name: str,
+    full_name: str,
+    roles: tuple[str, ...],
+    person: str | None,
+    agency: str | None,
+    config: str | None,
+    data: str | None,
 ) -> None:
     """Create the account NAME."""
     found = places(config, data)
     _check_roles(roles, config)
-    accounts(found).add(Account(name, full_name or name, roles, person))
-    detail = {"act": "add", "account": name, "roles": list(roles), "person": person}
+    accounts(found).add(Account(name, full_name or name, roles, person, agency=agency))
+    detail = {"act": "add", "account": name, "roles": list(roles), "person": person, "agency": agency}
     on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
     click.echo(f"{name}: added; give it a token with: lapel token create --user {name}")
 
@@ -62,6 +70,19 @@ def roles_(name: str, roles: tuple[str, ...], config: str | None, data: str | No
     detail = {"act": "roles", "account": name, "was": list(before), "roles": list(roles)}
     on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
     click.echo(f"{name}: {' '.join(roles)} (was {' '.join(before)})")
+
+
+@user.command("agency")
+@click.argument("name")
+@click.argument("agency", required=False)
+@of_store
+def agency_(name: str, agency: str | None, config: str | None, data: str | None) -> None:
+    """Give NAME the view of the feed that AGENCY has; without AGENCY every agency's. Counts from its next request."""
+    found = places(config, data)
+    before = accounts(found).set_agency(name, agency)
+    detail = {"act": "agency", "account": name, "was": before, "agency": agency}
+    on_record(found, Act("account", f"cli:{getpass.getuser()}", detail=detail))
+    click.echo(f"{name}: {agency or 'every agency'} (was {before or 'every agency'})")
 
 
 def _check_roles(roles: tuple[str, ...], config: str | None) -> None:
@@ -91,6 +112,7 @@ def list_(config: str | None, data: str | None, *, as_json: bool) -> None:
         show.json({"v": 1, "users": found})
         return
     lines = [
-        (each.id, each.name, " ".join(each.roles), each.person, "disabled" if each.disabled else "") for each in found
+        (each.id, each.name, " ".join(each.roles), each.person, each.agency, "disabled" if each.disabled else "")
+        for each in found
     ]
-    show.rows(("user", "name", "roles", "person", ""), lines)
+    show.rows(("user", "name", "roles", "person", "agency", ""), lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -248,9 +249,11 @@ class Dispatch:
         """Tasks, oldest first."""
         return await self._book.every(wanted)
 
-    async def response_times(self, since: datetime | None, until: datetime | None, by: By) -> ResponseTimes:
-        """How quickly, of the tasks made in that span."""
-        tasks = await self._book.every(Wanted(since=since, until=until, limit=None))
+    async def response_times(
+        self, since: datetime | None, until: datetime | None, by: By, seen: Callable[[Task], bool] = lambda _task: True
+    ) -> ResponseTimes:
+        """How quickly, of the tasks made in that span that whoever asks may see."""
+        tasks = [task for task in await self._book.every(Wanted(since=since, until=until, limit=None)) if seen(task)]
         return await asyncio.to_thread(response_times, tasks, by)
 
     # --- what radios say; synchronous, in memory

@@ -18,7 +18,7 @@ Verdict = Literal["valid", "invalid", "absent"]
 class Credential(msgspec.Struct, frozen=True):
     """One certificate of one device: serial (hex), SubjectPublicKeyInfo (DER), validity, revocation.
 
-    cameras: for a dock, the devices that it may speak for.
+    cameras: for a dock, the devices that it may speak for. agency: for a consumer of the feed, whose view it reads.
     """
 
     device: DeviceId
@@ -31,6 +31,7 @@ class Credential(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
     reason: str | None = None
     cameras: tuple[DeviceId, ...] = ()
+    agency: str | None = None
 
 
 class DeviceSignature(msgspec.Struct, frozen=True):

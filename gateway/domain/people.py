@@ -36,13 +36,17 @@ class Person(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unit(msgspec.Struct, frozen=True, gc=False):
-    """An officer, crew or vehicle as dispatched; callsign is its name on the air today."""
+    """An officer, crew or vehicle as dispatched; callsign is its name on the air today.
+
+    masked (covert): seen only by those who may see masked units; true or, for every other unit, not said.
+    """
 
     id: UnitId
     callsign: str
     agency: str
     kind: UnitKind = "foot"
     members: tuple[PersonId, ...] = ()
+    masked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from types import TracebackType
 
 import structlog
@@ -149,6 +150,12 @@ class Alarm:
         self._board.set_emergency(standing.id, mark)
         if was_shown and not standing.on_feed:
             self.left(standing.id, "off_duty")
+
+    def again(self, units: AbstractSet[str]) -> None:
+        """Who may know whose it is has changed: tell each open emergency of these units once more."""
+        for one in self.emergencies.open():
+            if one.unit in units:
+                self.announce(one)
 
     def show_all(self, now: Instant) -> None:
         """After a restart: put what is open back on its units; it has waited since it was raised."""

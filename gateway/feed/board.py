@@ -57,6 +57,8 @@ class Board:
         self.settings = settings
         self.units: dict[UnitId, Standing] = {}
         self.dirty: dict[UnitId, Standing] = {}
+        self.masked: set[UnitId] = set()
+        """Units that are masked (covert), also those that have left since."""
         self.counts: Counter[str] = Counter()
         self.index = Index(settings)
         self._paces = {source: pace_of(settings.interval_s(source)) for source in _SOURCES}
@@ -82,6 +84,7 @@ class Board:
                 continue
             standing.roll, standing.roll_json, standing.members_json = roll, None, None
             standing.speed_mps = self.settings.speed_mps(roll.unit.kind)
+            (self.masked.add if roll.unit.masked else self.masked.discard)(unit.id)
             self.index.enrol(standing.row, roll)
             self.touch(standing)
         gone = [standing for name, standing in self.units.items() if name not in seen and standing.emergency is None]

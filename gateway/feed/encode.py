@@ -80,6 +80,8 @@ class Properties(msgspec.Struct, frozen=True):
     recording: bool | msgspec.UnsetType = msgspec.UNSET
     zones: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     uncertainty_mps: float | msgspec.UnsetType = msgspec.UNSET
+    masked: bool | msgspec.UnsetType = msgspec.UNSET
+    shared_by: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
@@ -136,6 +138,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         recording=True if standing.recording else msgspec.UNSET,
         zones=msgspec.UNSET if standing.zones is None else standing.zones,
         uncertainty_mps=msgspec.UNSET if live is None else standing.speed_mps,
+        masked=True if roll.unit.masked else msgspec.UNSET,
     )
 
 

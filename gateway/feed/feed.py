@@ -39,12 +39,15 @@ from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.opening import Opening
 from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
+from gateway.feed.sharing import Sharing
 from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
+from gateway.feed.view import ORDINARY, View
 from gateway.feed.zoning import Zoning
 from gateway.ports import Clock, Directory, Resolved
 
@@ -69,7 +72,9 @@ class Feed:
         self.board = Board(settings)
         self._hub = Hub(settings, self.board)
         self.turn = self._hub.turn
+        self.sharing = self._hub.sharing = Sharing(self.board, directory)
         self.zoning = Zoning(self.board, self._hub)
+        self.opening = Opening(self.board, self.sharing, directory)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
         self.written = self._log.written
@@ -148,6 +153,7 @@ class Feed:
             self._refresh(now)
         self.board.age(now)
         self._alarm.escalate(now)
+        self.opening.look(self._alarm.emergencies.open(), now)
         self._hub.flush(now, most)
         self.zoning.look(now)
         if now.mono_s - self._beat_s >= self.settings.heartbeat_s:
@@ -167,7 +173,7 @@ class Feed:
         self._refresh(self._clock.now())
 
     def _refresh(self, now: Instant) -> None:
-        self._roster_s = now.mono_s
+        self._roster_s, masked = now.mono_s, set(self.board.masked)
         # A directory that counts its changes is not read where there was none: of 100,000 units that takes a while.
         revision = getattr(self._directory, "revision", None)
         if revision is not None and self._read == (revision, now.utc.date(), len(self.board.units)):
@@ -183,6 +189,9 @@ class Feed:
             self._annals.forget(standing.id)
             if standing.on_feed:
                 self._leave(standing.id, "roster")
+        if masked != self.board.masked:
+            self._hub.flush(now)
+            self._alarm.again(masked ^ self.board.masked)
 
     def _leave(self, unit: str, reason: str) -> None:
         self._log.add(self._hub.publish("removed", f"removed {unit}", unit, lambda n: encode.removed(unit, n, reason)))
@@ -333,9 +342,9 @@ class Feed:
             return None
         return self._hub.feature(standing, self._clock.now())
 
-    def nearest(self, wanted: Wanted) -> Ranking:
-        """The units that fit, ranked."""
-        return self.board.index.query(wanted, self._clock.now())
+    def nearest(self, wanted: Wanted, view: View = ORDINARY) -> Ranking:
+        """The units that fit, ranked, as far as this view goes."""
+        return self.board.index.query(wanted, self._clock.now(), self.sharing.rows(view))
 
     def emergencies(self) -> tuple[EmergencyRecord, ...]:
         """All that are open, and the latest that are over."""
@@ -378,7 +387,7 @@ class Feed:
         counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
-        counts["units"] = len(self.board.units)
+        counts["units"] = len(self.board.units.keys() - self.board.masked)
         counts.update(self.zoning.stats())
         counts["consumers"] = len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated

@@ -6,10 +6,14 @@ import msgspec
 
 from gateway.feed.duty import code_of
 from gateway.feed.standing import Standing
+from gateway.feed.view import ORDINARY, View
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """Any of the agencies, roles, duties and zones; every power; inside bbox (west, south, east, north); not older."""
+    """Any of the agencies, roles, duties and zones; every power; inside bbox (west, south, east, north); not older.
+
+    All of it among what the consumer may see at all (`view`).
+    """
 
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
@@ -18,6 +22,12 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     bbox: tuple[float, float, float, float] | None = None
     max_age_s: float | None = None
     zone: tuple[str, ...] = ()
+    view: View = ORDINARY
+
+    @property
+    def all_in_view(self) -> bool:
+        """Whether whatever may be seen is wanted."""
+        return msgspec.structs.replace(self, view=ORDINARY) == ALL
 
     def match(self, standing: Standing, now_mono_s: float) -> bool:
         """Whether a unit is wanted as it stands."""
@@ -29,6 +39,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.duty or self._on(standing))
             and (not self.zone or any(zone in self.zone for zone in standing.zones or ()))
             and self._in_place(standing, now_mono_s)
+            and self.view.sees(standing)
         )
 
     def _on(self, standing: Standing) -> bool:

@@ -23,9 +23,10 @@ from gateway.feed import encode, sse
 from gateway.feed.board import Board
 from gateway.feed.consumer import Consumer, Kind, UnitFrame
 from gateway.feed.emergencies import Emergency
-from gateway.feed.filters import ALL, Filters
+from gateway.feed.filters import Filters
 from gateway.feed.sequence import BLOCK, Sequence
 from gateway.feed.settings import FeedSettings
+from gateway.feed.sharing import Sharing
 from gateway.feed.slices import AT_ONCE, Long, Part, short, some
 from gateway.feed.standing import Standing
 from gateway.feed.turn import Turn
@@ -38,10 +39,11 @@ FLUSHED_AT_ONCE = 500
 
 
 class Group:
-    """Consumers with one subscription, and the units they have been shown."""
+    """Consumers with one subscription and one view, and the units they have been shown; whole: no unit is kept back."""
 
-    def __init__(self, filters: Filters) -> None:
-        self.filters = filters
+    def __init__(self, filters: Filters, *, whole: bool) -> None:
+        self.filters, self.view = filters, filters.view
+        self.all_in_view, self.whole = filters.all_in_view, whole
         self.consumers: list[Consumer] = []
         self.shown: set[str] = set()
 
@@ -69,8 +71,11 @@ class Hub:
         self.zoned: Callable[[list[Standing]], list[UnitFrame]] = lambda _changed: []
         self._now = Instant(0.0, datetime.min.replace(tzinfo=UTC))
         self.turn = Turn()
+        self.sharing = Sharing(board, None)
         self._conflated = 0
         self._groups: dict[Filters, Group] = {}
+        self._veiled: set[UnitId] = set()
+        self._veiled_seq = 0
 
     @property
     def consumers(self) -> list[Consumer]:
@@ -88,15 +93,31 @@ class Hub:
         """An urgent record, now. An emergency goes to everybody, whatever they filter."""
         seq = self.sequence.next()
         record = UrgentRecord(seq, event, key, unit, make(seq))
-        frame = sse.frame(self.sequence.epoch, seq, event, record.payload)
+        whole = sse.frame(self.sequence.epoch, seq, event, record.payload)
         for group in self._groups.values():
-            if self._concerns(record, group):
-                for consumer in group.consumers:
-                    consumer.press(seq, frame)
+            told = self._told(record, group)
+            frame = whole if told is record.payload else sse.frame(self.sequence.epoch, seq, event, told or b"")
+            for consumer in group.consumers if told is not None else ():
+                consumer.press(seq, frame)
             if event == "removed" and unit is not None:
                 group.shown.discard(unit)
         self.keep(record)
         return record
+
+    def _told(self, record: UrgentRecord, group: Group) -> bytes | None:
+        """The record as a group is told it; None where it does not concern it.
+
+        An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it.
+        What nobody's unit says (a message from a radio not on the roster) is everybody's too.
+        """
+        if record.unit is not None and not group.whole and record.event != "emergency":
+            concerned = group.all_in_view
+            if record.event == "removed":
+                concerned = not group.view.limited and (group.view.masked or record.unit not in self._board.masked)
+            concerned = concerned or record.unit in group.shown or self._about_to_be_shown(record.unit, group)
+            if not concerned:
+                return None
+        return self.sharing.told(group.view, record)
 
     def keep(self, record: UrgentRecord) -> None:
         """Remember it for those who resume."""
@@ -106,6 +127,8 @@ class Hub:
 
     def flush(self, now: Instant, most: int | None = None) -> int:
         """Send each changed unit's feature, or of the longest waiting so many; say how many."""
+        if self._veiled != self._board.masked:
+            self._veil()
         self._now, dirty = now, self._board.dirty
         if most is None or len(dirty) <= most:
             changed, self._board.dirty = list(dirty.values()), {}
@@ -130,11 +153,19 @@ class Hub:
         if frames:
             whole = b"".join([frame.frame for frame in frames])
             for group in self._groups.values():
-                mine = frames if group.filters == ALL else list(self._seen_by(group, frames, now))
+                mine = frames if group.whole else list(self._seen_by(group, frames, now))
                 chunk = whole if mine is frames else b"".join([frame.frame for frame in mine])
                 for consumer in group.consumers:
                     consumer.offer(chunk, mine)
         return len(frames)
+
+    def _veil(self) -> None:
+        """Units are masked, or no longer: from now on each group's view counts. Whoever comes back begins anew."""
+        self._veiled, self._veiled_seq = set(self._board.masked), self.sequence.last
+        for group in self._groups.values():
+            if group.whole and self.sharing.narrows(group.view):
+                group.shown.update(self._board.units)
+                group.whole = False
 
     def _frame(self, standing: Standing, now: Instant) -> UnitFrame | None:
         standing.seq, standing.feature = self.sequence.next(), None
@@ -156,7 +187,10 @@ class Hub:
     def features(self, filters: Filters, now: Instant, units: Iterable[Standing]) -> list[tuple[str, bytes]]:
         """Those of these units that are on the feed and wanted."""
         wanted = [one for one in units if one.on_feed and filters.match(one, now.mono_s)]
-        return [(one.id, made) for one in wanted if (made := self.feature(one, now)) is not None]
+        made = [(one, feature) for one in wanted if (feature := self.feature(one, now)) is not None]
+        if not filters.view.limited:
+            return [(one.id, feature) for one, feature in made]
+        return [(one.id, self.sharing.shown(filters.view, one, feature)) for one, feature in made]
 
     def collection(self, filters: Filters, now: Instant) -> Iterator[bytes]:
         """Every unit wanted, in pieces: where the stream stands now, or newer."""
@@ -177,10 +211,18 @@ class Hub:
             standing = self._board.units.get(frame.unit)  # type: ignore[call-overload]
             if standing is not None and group.filters.match(standing, now.mono_s):
                 group.shown.add(frame.unit)
-                yield frame
+                yield self._as_seen(group, standing, frame) if group.view.limited else frame
             elif frame.unit in group.shown:
                 group.shown.discard(frame.unit)
                 yield self._out_of_sight(frame)
+
+    def _as_seen(self, group: Group, standing: Standing, frame: UnitFrame) -> UnitFrame:
+        if frame.frame is not standing.frame or standing.feature is None:
+            return frame  # of a zone: nobody's name is in it
+        payload = self.sharing.shown(group.view, standing, standing.feature)
+        if payload is standing.feature:
+            return frame
+        return UnitFrame(frame.unit, frame.seq, sse.frame(self.sequence.epoch, frame.seq, "position", payload))
 
     def _out_of_sight(self, frame: UnitFrame) -> UnitFrame:
         payload = encode.removed(frame.unit, frame.seq, "filter")
@@ -222,11 +264,13 @@ class Hub:
             raise RefusedError(503, f"the feed has its {self._settings.consumers_max} consumers")
         consumer = kind(filters, self._settings)
         consumer.turn = self.turn
-        group = self._groups.setdefault(filters, Group(filters))
+        whole = filters.all_in_view and not self.sharing.narrows(filters.view)
+        group = self._groups.setdefault(filters, Group(filters, whole=whole))
         self.flush(now)  # what it is told of begins with everything said: a filter may be passed or failed since
         seq = self._resumable(cursor)
-        if seq is None:
-            parts = self._snapshot(group, emergencies)
+        if seq is None or self._anew(seq, group):
+            urgent = [] if seq is None else [self._framed(record) for record in self._urgent(seq, group)]
+            parts = [*urgent, *self._snapshot(group, emergencies)]
             consumer.begin(short(parts) if len(self._board.units) <= AT_ONCE else parts)
         elif missed := self._missed(seq, group, now):
             again = self._told_again(missed)
@@ -242,28 +286,45 @@ class Hub:
             return None
         return found[1] if self.horizon <= found[1] <= self.sequence.last else None
 
+    def _anew(self, seq: int, group: Group) -> bool:
+        """Whether units may have gone out of sight behind the cursor of which no more is to be told, not even that."""
+        return self.sharing.narrows(group.view) and (group.view.limited or seq <= max(self._veiled_seq, self.boot_seq))
+
+    def _urgent(self, seq: int, group: Group) -> list[UrgentRecord]:
+        """Every urgent record behind the cursor, as the group is told it."""
+        since = [record for record in self.kept if record.seq > seq]
+        return [as_told for record in since if (as_told := self._as_told(record, group)) is not None]
+
+    def _as_told(self, record: UrgentRecord, group: Group) -> UrgentRecord | None:
+        payload = self._told(record, group)
+        if payload is None or payload is record.payload:
+            return None if payload is None else record
+        return UrgentRecord(record.seq, record.event, record.key, record.unit, payload)
+
+    def _framed(self, record: UrgentRecord) -> bytes:
+        return sse.frame(self.sequence.epoch, record.seq, record.event, record.payload)
+
     def _missed(self, seq: int, group: Group, now: Instant) -> list[_Missed]:
         """Every urgent record behind the cursor and each unit's latest, by number.
 
         Behind a restart a unit that has not been heard since is passed over, for what its consumer
         knows is more than we do; but one that its filter no longer lets pass is taken away all the same.
         """
-        units = [one for one in self._board.units.values() if one.on_feed]
-        wanted = {one.id for one in units if group.filters == ALL or group.filters.match(one, now.mono_s)}
+        units = [one for one in self._board.units.values() if one.on_feed and group.view.sees(one)]
+        wanted = {one.id for one in units if group.whole or group.filters.match(one, now.mono_s)}
         group.shown.update(wanted)
         since = max(seq, self.boot_seq)
         units = [one for one in units if one.seq > (since if one.id in wanted else seq) and one.frame is not None]
-        urgent = [record for record in self.kept if record.seq > seq and self._concerns(record, group)]
         found = [_Missed(one.seq, one, one.id in wanted) for one in units]
-        urgent += self._restated(seq, group)
+        urgent = [*self._urgent(seq, group), *self._restated(seq, group)]
         return sorted([*found, *(_Missed(each.seq, each) for each in urgent)], key=attrgetter("seq"))
 
     def _restated(self, seq: int, group: Group) -> Iterator[UrgentRecord]:
         """For one that may know what a kill took back; a unit that its filter does not let pass is taken away."""
         for record in self.again(seq):
-            if self._concerns(record, group):
-                yield record
-            elif record.unit is not None:
+            if (told := self._as_told(record, group)) is not None:
+                yield told
+            elif record.unit is not None and not self.sharing.narrows(group.view):
                 gone = encode.removed(record.unit, record.seq, "filter")
                 yield UrgentRecord(record.seq, "removed", record.key, record.unit, gone)
 
@@ -275,7 +336,7 @@ class Hub:
     def _again(self, missed: _Missed) -> bytes | None:
         seq, one = missed.seq, missed.what
         if isinstance(one, UrgentRecord):
-            return sse.frame(self.sequence.epoch, seq, one.event, one.payload)
+            return self._framed(one)
         if one.seq != seq or one.frame is None or not one.on_feed:
             return None
         return one.frame if missed.wanted else self._out_of_sight(UnitFrame(one.id, seq, one.frame)).frame
@@ -283,24 +344,19 @@ class Hub:
     def _snapshot(self, group: Group, emergencies: list[Emergency]) -> list[Part]:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""
         seq, epoch = self.sequence.next(), self.sequence.epoch
-        open_now = [encode.emergency(one, seq) for one in emergencies]
+        open_now = [self._emergency(one, seq, group) for one in emergencies]
         slices = self._sliced(group.filters, group.shown.add)
         parts: list[Part] = [Long(epoch, seq, "snapshot", encode.snapshot(slices, epoch, seq, open_now))]
         for one in emergencies:
             number = self.sequence.next()
-            parts.append(sse.frame(epoch, number, "emergency", encode.emergency(one, number)))
+            parts.append(sse.frame(epoch, number, "emergency", self._emergency(one, number, group)))
         return parts
-
-    def _concerns(self, record: UrgentRecord, group: Group) -> bool:
-        """An emergency is everybody's; the rest is for those who see the unit, and for those who may have seen it.
-
-        What nobody's unit says (a message from a radio not on the roster) is everybody's too.
-        """
-        if group.filters == ALL or record.unit is None or record.event in ("emergency", "removed"):
-            return True
-        return record.unit in group.shown or self._about_to_be_shown(record.unit, group)
 
     def _about_to_be_shown(self, unit: str, group: Group) -> bool:
         """Whether a snapshot under way has yet to come to a unit of which it will tell."""
         standing = self._board.units.get(UnitId(unit))
         return standing is not None and standing.on_feed and group.filters.match(standing, self._now.mono_s)
+
+    def _emergency(self, one: Emergency, seq: int, group: Group) -> bytes:
+        record = UrgentRecord(seq, "emergency", "", one.unit, encode.emergency(one, seq))
+        return self.sharing.told(group.view, record) or record.payload

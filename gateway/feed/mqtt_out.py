@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -15,10 +15,12 @@ from gateway.feed import sse
 from gateway.feed.consumer import LEFT, Consumer
 from gateway.feed.feed import Feed
 from gateway.feed.retained import ROOT, URGENT_MAX, Message, Retained
+from gateway.feed.seen import Seen
 from gateway.feed.status import Condition, holder, offline, online
 from gateway.ports import Clock, InputHealth
 
 STATUS = "lapel/v1/gateway/status"
+AGENCY = "lapel/v1/agency"
 IN_FLIGHT = 32
 CONFIRMED_WITHIN_S = 20.0
 FAREWELL_S = 2.0
@@ -55,12 +57,32 @@ class Outlet(Protocol):
         ...
 
 
+class Where(NamedTuple):
+    """Below which topic units and emergencies lie, and where the status does."""
+
+    root: str = ROOT
+    status: str = STATUS
+
+    @classmethod
+    def of_agency(cls, agency: str) -> Where:
+        """What one agency's consumers may read, and nobody else."""
+        return cls(f"{AGENCY}/{agency}/feed", f"{AGENCY}/{agency}/status")
+
+
 class FeedOut:
     """A driver, restarted by the supervisor: each run is one connection, and begins with everything said anew."""
 
-    def __init__(self, feed: Feed, outlet: Outlet, clock: Clock, instance: str, told: Callable[[], Condition]) -> None:
+    def __init__(
+        self,
+        feed: Feed | Seen,
+        outlet: Outlet,
+        clock: Clock,
+        instance: str,
+        told: Callable[[], Condition],
+        where: Where = Where(),  # noqa: B008 - frozen
+    ) -> None:
         self._feed, self._outlet, self._clock, self._told = feed, outlet, clock, told
-        self.retained = Retained(instance)
+        self._where, self.retained = where, Retained(instance, where.root)
         self.counters = dict.fromkeys(("published", "urgent", "cleared", "stale_cleared", "sweeps_failed", "behind"), 0)
         self._sending: dict[int, Message] = {}
         self._sent = 0
@@ -82,7 +104,7 @@ class FeedOut:
         """Serve one connection; LinkError when it goes, or while another instance fills these topics."""
         await self._wait_our_turn()
         async with asyncio.TaskGroup() as group:
-            link = group.create_task(self._outlet.run(STATUS, self._offline()), name="feed out")
+            link = group.create_task(self._outlet.run(self._where.status, self._offline()), name="feed out")
             try:
                 await self._outlet.ready()
                 await self._serve()
@@ -128,7 +150,7 @@ class FeedOut:
         if self._outlet.connected:
             with suppress(LinkError, TimeoutError):
                 async with asyncio.timeout(FAREWELL_S):
-                    await self._outlet.publish(STATUS, self._offline(), retain=True)
+                    await self._outlet.publish(self._where.status, self._offline(), retain=True)
 
     # --- in
 
@@ -206,7 +228,7 @@ class FeedOut:
     async def _sweep(self) -> None:
         """Empty what an earlier run left. Beside everything else: no emergency waits for this."""
         try:
-            found = await self._outlet.found(f"{ROOT}/#")
+            found = await self._outlet.found(f"{self._where.root}/#")
         except LinkError as problem:
             self.counters["sweeps_failed"] += 1
             _log.warning("feed_topics_not_looked_through", problem=str(problem))
@@ -227,7 +249,7 @@ class FeedOut:
             if now.mono_s >= due_s or not told.same(said):
                 said, due_s = told, now.mono_s + self._feed.settings.heartbeat_s
                 status = online(self.retained.instance, self._feed.epoch, self._feed.seq, now.utc, told)
-                await self._outlet.publish(STATUS, status, retain=True)
+                await self._outlet.publish(self._where.status, status, retain=True)
             await asyncio.sleep(LOOK_S)
 
     def _offline(self) -> bytes:

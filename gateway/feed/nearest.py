@@ -7,6 +7,7 @@ at the poles and at the antimeridian too, and costs three multiplications a unit
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
 
@@ -220,24 +221,59 @@ class Index:
 
     # --- the question
 
-    def query(self, wanted: Wanted, now: Instant) -> Ranking:
-        """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
+    def query(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> Ranking:
+        """Rank the units that fit: deployable ones first, then by estimated time of arrival. seen: among these rows."""
         here = self.areas.around(wanted.lat, wanted.lon) if wanted.power else NOWHERE
-        mask, considered, rejected = self._sift(wanted, now, here)
+        mask, considered, rejected = self._sift(wanted, now, here, seen)
         best = self._best(wanted, np.flatnonzero(mask))
         results = [self._candidate(wanted, row, now, here) for row in best]
         results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
         return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
 
-    def anybody(self, wanted: Wanted, now: Instant) -> bool:
+    def anybody(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> bool:
         """Whether there is a unit that fits in the zones wanted, wherever in them."""
-        return bool(self._sift(wanted, now, frozenset(wanted.zone))[0].any())
+        return bool(self._sift(wanted, now, frozenset(wanted.zone), seen)[0].any())
 
-    def _sift(self, wanted: Wanted, now: Instant, here: frozenset[str]) -> tuple[Mask, int, dict[str, int]]:
+    def chosen(
+        self, agency: tuple[str, ...], role: tuple[str, ...], power: tuple[str, ...], zone: tuple[str, ...], rows: int
+    ) -> Mask:
+        """The rows of these agencies and roles, with every power, in any of the zones; nothing named: all."""
+        passed = np.ones(rows, np.bool_)
+        for what, words in (("agency", agency), ("role", role)):
+            if words:
+                numbers = [self._words[what].get(word, -2) for word in words]
+                passed &= np.isin(self._columns[what][:rows], numbers)
+        if power:
+            passed &= self._empowered(power, self._columns["powers"][:rows], None)
+        return passed & self.zones.mask(zone, rows) if zone else passed
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._names)
+
+    def near(self, lat: float, lon: float, metres: float, rows: int) -> Mask:
+        """The rows on the feed whose last known place is within so many metres."""
+        phi, lam = math.radians(lat), math.radians(lon)
+        across = math.cos(phi)
+        chord = (self._x[:rows] - across * math.cos(lam)) ** 2 + (self._y[:rows] - across * math.sin(lam)) ** 2
+        chord += (self._z[:rows] - math.sin(phi)) ** 2
+        found = chord <= (2 * math.sin(metres / (2 * EARTH_M))) ** 2
+        return np.asarray(found & self._located[:rows] & self._columns["shown"][:rows])
+
+    def named(self, mask: Mask) -> list[UnitId]:
+        """The units of these rows."""
+        return [name for row in np.flatnonzero(mask) if (name := self._names[row]) is not None]
+
+    def _sift(
+        self, wanted: Wanted, now: Instant, here: frozenset[str], seen: Callable[[int], Mask] | None
+    ) -> tuple[Mask, int, dict[str, int]]:
         if self._day != now.utc.date():
             self._new_day(now.utc.date())
         rows = len(self._names)
         mask: Mask = self._columns["shown"][:rows].copy()
+        if seen is not None:
+            mask &= seen(rows)
         considered, rejected = int(np.count_nonzero(mask)), {}
         for reason, passed in self._tests(wanted, now, rows, here):
             left = mask & passed
@@ -282,12 +318,13 @@ class Index:
                 passed[row] = False
         return passed
 
-    def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64], here: frozenset[str]) -> Mask:
+    def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64], here: frozenset[str] | None) -> Mask:
+        """Who holds every power here; None: wherever."""
         passed = np.ones(len(column), np.bool_)
         for power in powers:
             bits: dict[int, int] = {}
             for number, area in self._granted.get(power, {}).items():
-                if self.areas.holds(area, here) is not False:
+                if here is None or self.areas.holds(area, here) is not False:
                     bits[number // 64] = bits.get(number // 64, 0) | 1 << number % 64
             held = [(column[:, word] & np.uint64(some)) != 0 for word, some in bits.items()]
             if not held:

@@ -97,8 +97,8 @@ class _Shown(msgspec.Struct):
 class Retained:
     """The topics of one instance: what lies there, and what waits to be sent."""
 
-    def __init__(self, instance: str) -> None:
-        self.instance, self.heir_of = instance, ""
+    def __init__(self, instance: str, root: str = ROOT) -> None:
+        self.instance, self.root, self.heir_of = instance, root, ""
         self.urgent: deque[Message] = deque()
         self.clears: dict[str, None] = {}
         self.state: dict[str, bytes] = {}
@@ -165,12 +165,12 @@ class Retained:
         for one in emergencies:
             self._read(self._emergency, bytes(one))
         for number in before.keys() - self.emergencies.keys():
-            self.urgent.append(Message(emergency_topic(number), b"", retain=True, lane="urgent"))
+            self.urgent.append(Message(emergency_topic(number, self.root), b"", retain=True, lane="urgent"))
 
     def again(self) -> None:
         """Behind a lost connection each open emergency is said once more; the units' state comes as a whole."""
         for number, payload in self.emergencies.items():
-            self.urgent.append(Message(emergency_topic(number), payload, retain=True, lane="urgent"))
+            self.urgent.append(Message(emergency_topic(number, self.root), payload, retain=True, lane="urgent"))
 
     def unsent(self, messages: list[Message]) -> None:
         """These may never have arrived, in this order: they go first of all, unless newer state has their place."""
@@ -186,7 +186,7 @@ class Retained:
         So too the units of the instance whose heir this one is. Not its emergencies: one that was raised there alone
         is known to nobody else, and its topic is all that is left of it.
         """
-        gone = [topic for topic, payload in found.items() if ours(topic) and self._mine(topic, payload)]
+        gone = [topic for topic, payload in found.items() if ours(topic, self.root) and self._mine(topic, payload)]
         gone = [topic for topic in gone if not self.belongs(topic)]
         self.clears.update(dict.fromkeys(gone))
         return len(gone)
@@ -200,11 +200,11 @@ class Retained:
 
     def belongs(self, topic: str) -> bool:
         """Whether something is to lie there."""
-        levels = topic.split("/")
-        if levels[3] == "emergency":
+        levels = topic.removeprefix(f"{self.root}/").split("/")
+        if levels[0] == "emergency":
             return levels[-1] in self.emergencies
-        shown = self._shown.get(levels[5])
-        return shown is not None and shown.agency == levels[3]
+        shown = self._shown.get(levels[2])
+        return shown is not None and shown.agency == levels[0]
 
     def _read(self, taker: Callable[[bytes], None], payload: bytes) -> None:
         try:
@@ -224,8 +224,9 @@ class Retained:
             known = None
         if known is None or (known.duty, known.overtime) != (what.duty, what.overtime):
             self._shown[unit] = _Shown(what.agency, what.duty, what.overtime)
-            self._put(unit_topic(what.agency, unit, "duty"), _duty_frame(what.seq, what.duty, overtime=what.overtime))
-        self._put(unit_topic(what.agency, unit, "position"), payload)
+            duty_topic = unit_topic(what.agency, unit, "duty", self.root)
+            self._put(duty_topic, _duty_frame(what.seq, what.duty, overtime=what.overtime))
+        self._put(unit_topic(what.agency, unit, "position", self.root), payload)
 
     def _duty(self, payload: bytes) -> None:
         """A change at once; of a unit that is not shown nothing is said, its feature brings its duty when it is."""
@@ -235,7 +236,7 @@ class Retained:
             return
         duty = Duty(told.code, told.state, told.deployable, told.since, told.incident, told.source)
         shown.duty, shown.overtime = duty, told.overtime
-        topic = unit_topic(shown.agency, told.unit, "duty")
+        topic = unit_topic(shown.agency, told.unit, "duty", self.root)
         self.state.pop(topic, None)
         self.clears.pop(topic, None)
         frame = self._framed(_duty_frame(told.seq, duty, overtime=told.overtime))
@@ -249,14 +250,14 @@ class Retained:
 
     def _clear_unit(self, unit: str, agency: str) -> None:
         for leaf in ("position", "duty"):
-            topic = unit_topic(agency, unit, leaf)
+            topic = unit_topic(agency, unit, leaf, self.root)
             self.state.pop(topic, None)
             self.clears[topic] = None
 
     def _emergency(self, payload: bytes) -> None:
         """Retained while it is open. That it is over goes to whoever listens now; then its topic is empty."""
         told = msgspec.json.decode(payload, type=_Emergency)
-        topic, framed = emergency_topic(told.id), self._framed(payload)
+        topic, framed = emergency_topic(told.id, self.root), self._framed(payload)
         if told.state != "cleared":
             self.emergencies[told.id] = framed
             self.urgent.append(Message(topic, framed, retain=True, lane="urgent"))
@@ -289,23 +290,24 @@ class Retained:
         return None
 
 
-def unit_topic(agency: str, unit: str, leaf: str) -> str:
+def unit_topic(agency: str, unit: str, leaf: str, root: str = ROOT) -> str:
     """Where a unit's position or duty lies."""
-    return f"{ROOT}/{agency}/unit/{unit}/{leaf}"
+    return f"{root}/{agency}/unit/{unit}/{leaf}"
 
 
-def emergency_topic(number: str) -> str:
+def emergency_topic(number: str, root: str = ROOT) -> str:
     """Where an emergency lies."""
-    return f"{ROOT}/emergency/{number}"
+    return f"{root}/emergency/{number}"
 
 
-def ours(topic: str) -> bool:
+def ours(topic: str, root: str = ROOT) -> bool:
     """Whether a topic is one that we fill."""
-    levels = topic.split("/")
-    if topic.startswith(f"{ROOT}/emergency/"):
-        return len(levels) == 5
-    is_unit = len(levels) == 7 and levels[4] == "unit" and levels[6] in ("position", "duty")
-    return is_unit and topic.startswith(f"{ROOT}/")
+    levels = topic.removeprefix(f"{root}/").split("/")
+    if not topic.startswith(f"{root}/"):
+        return False
+    if levels[0] == "emergency":
+        return len(levels) == 2
+    return len(levels) == 4 and levels[1] == "unit" and levels[3] in ("position", "duty")
 
 
 def _level(name: str) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.domain.people import UnitKind
 from gateway.domain.position import PositionSource
+from gateway.feed.agency import Agency
 from gateway.feed.coverage import Talkgroup, once_each
 from gateway.feed.zone_cover import CoverRule
 
@@ -54,12 +55,17 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     groups: tuple[Talkgroup, ...] = ()
     mqtt: bool = False
+    mqtt_for: tuple[Agency, ...] = ()
     zone_edge_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     coverage: tuple[CoverRule, ...] = ()
 
     def __post_init__(self) -> None:
-        """A group stands once."""
+        """What one key alone does not show."""
         once_each(self.groups)
+        if self.mqtt_for and not self.mqtt:
+            raise ValueError("mqtt_for: goes with mqtt = true")
+        if len(set(self.mqtt_for)) < len(self.mqtt_for):
+            raise ValueError("mqtt_for: an agency stands twice")
 
     def interval_s(self, source: PositionSource) -> float:
         """How often this source reports when all is well."""

@@ -21,6 +21,7 @@ from gateway.feed.gate import UNKNOWN_ACCURACY_M
 from gateway.feed.hub import Hub
 from gateway.feed.nearest import Wanted
 from gateway.feed.standing import Sighting, Standing
+from gateway.feed.view import ORDINARY
 from gateway.feed.wording import time_text
 from gateway.feed.zone_cover import CoverRecord, CoverRule, Covers, ZoneCover
 from gateway.feed.zone_rows import ZoneRows
@@ -150,9 +151,9 @@ class Zoning:
     # --- who is not there
 
     def _anybody(self, rule: CoverRule, now: Instant) -> bool:
-        """Whether `nearest` would find somebody."""
+        """Whether `nearest` would find somebody who is not masked."""
         wanted = Wanted(lat=0.0, lon=0.0, zone=(rule.zone,), power=(rule.power,), agency=rule.agencies)
-        return self._board.index.anybody(wanted, now)
+        return self._board.index.anybody(wanted, now, self._hub.sharing.rows(ORDINARY))
 
     def look(self, now: Instant) -> None:
         """Now and then: tell of each rule that has come true, or no longer is."""

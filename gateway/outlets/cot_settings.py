@@ -17,7 +17,8 @@ RATE_MAX = 100.0
 class CotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One server: where it is, how it is reached, what it may see, and how units look there.
 
-    agency, role and power choose units as on the feed; an emergency goes to every server. rate_hz is
+    consumer: the agency whose it is (`[[sharing]]`), else it may see every agency's units; masked: masked ones too.
+    agency, role and power choose units among them; an emergency goes to every server. rate_hz is
     a limit: a common server loses events of a connection that brings more than a hundred a second.
     """
 
@@ -29,6 +30,8 @@ class CotSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     cert: str | None = None
     key: str | None = None
     server_name: str | None = None
+    consumer: str | None = None
+    masked: bool = False
     agency: tuple[str, ...] = ()
     role: tuple[str, ...] = ()
     power: tuple[str, ...] = ()

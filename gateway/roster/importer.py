@@ -118,6 +118,7 @@ LISTS: dict[str, Callable[[str], Any]] = {
     "skills": str.split,
     "members": str.split,
     "issi": int,
+    "masked": lambda text: {"true": True, "false": False}[text.strip().lower()],
     "from": datetime.fromisoformat,
     "to": datetime.fromisoformat,
 }
@@ -133,6 +134,8 @@ def _csv(text: str, file: str) -> dict[str, Any]:
     for number, row in enumerate(reader):
         try:
             rows.append({key: LISTS.get(key, str)(cell) for key, cell in row.items() if cell})
+        except KeyError as wrong:
+            raise ConfigError(f"{kind}[{number}].masked", f"{wrong} is neither true nor false", file) from wrong
         except (ValueError, TypeError) as wrong:
             raise ConfigError(f"{kind}[{number}]", str(wrong), file) from wrong
     return {kind: rows}

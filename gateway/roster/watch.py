@@ -31,6 +31,7 @@ class Watch:
     def __init__(self, source: Source, roster: Roster, changed: Callable[[], None]) -> None:
         self._source, self._roster, self._changed = source, roster, changed
         self._nudge = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._version = -1
         self.problem: str | None = None
 
@@ -50,7 +51,11 @@ class Watch:
                 continue
 
     async def look(self) -> None:
-        """Reload if the file changed."""
+        """Reload if the file changed; one at a time, so that an older roster never takes a newer one's place."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             version = await asyncio.to_thread(self._source.version)
             if version == self._version:

@@ -24,6 +24,7 @@ ACCOUNTS = Table(
     Column("roles", String, nullable=False),
     Column("disabled", Integer, nullable=False, default=0),
     Column("created_at", String, nullable=False),
+    Column("agency", String),
 )
 TOKENS = Table(
     "token",
@@ -40,13 +41,14 @@ TOKENS = Table(
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who may sign in; roles are names from [auth] roles."""
+    """Who may sign in; roles are names from [auth] roles; agency None sees the feed of every agency."""
 
     id: str
     name: str
     roles: tuple[str, ...]
     person: str | None = None
     disabled: bool = False
+    agency: str | None = None
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -80,6 +82,7 @@ class Accounts:
                     roles=" ".join(account.roles),
                     disabled=int(account.disabled),
                     created_at=rfc3339(datetime.now(UTC)),
+                    agency=account.agency,
                 )
             )
 
@@ -97,7 +100,10 @@ class Accounts:
         """Every account."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.id)).all()
-        return [Account(row.id, row.name, tuple(row.roles.split()), row.person, bool(row.disabled)) for row in rows]
+        return [
+            Account(row.id, row.name, tuple(row.roles.split()), row.person, bool(row.disabled), row.agency)
+            for row in rows
+        ]
 
     def issue(self, account: str, scopes: tuple[str, ...], label: str, days: float) -> tuple[Token, str]:
         """Make a token; its text is shown this once and never stored."""
@@ -165,6 +171,15 @@ class Accounts:
         with storing(self._engine) as connection:
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == name).values(roles=" ".join(roles)))
         return before.roles
+
+    def set_agency(self, name: str, agency: str | None) -> str | None:
+        """Say whose eyes an account has; whose it had. GatewayError for an unknown one."""
+        before = self.account(name)
+        if before is None:
+            raise GatewayError(f"user {name!r} is not known")
+        with storing(self._engine) as connection:
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == name).values(agency=agency))
+        return before.agency
 
 
 def _token(row: object) -> Token:

@@ -16,7 +16,7 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import GatewayError
 from gateway.roster.rights import Rights
-from gateway.store.sqlite import storing
+from gateway.store.sqlite import complete, storing
 
 LOOK_EVERY_S = 0.5
 CREDENTIAL_TABLES = MetaData()
@@ -35,6 +35,7 @@ CREDENTIALS = Table(
     Column("certificate", Text, nullable=False),
     Column("issued_at", String, nullable=False),
     Column("actor", String, nullable=False),
+    Column("agency", String),
 )
 REVOCATIONS = Table(
     "revocation",
@@ -53,7 +54,7 @@ class CredentialStore:
     def __init__(self, engine: Engine) -> None:
         """Stand on the engine of roster.db."""
         self._engine = engine
-        CREDENTIAL_TABLES.create_all(engine)
+        complete(engine, CREDENTIAL_TABLES)
 
     def version(self) -> tuple[int, int]:
         """Changes whenever any process issues or revokes."""
@@ -89,6 +90,7 @@ class CredentialStore:
             "certificate": certificate.decode("ascii"),
             "issued_at": rfc3339(at),
             "actor": actor,
+            "agency": credential.agency,
         }
         with storing(self._engine) as link:
             taken_back = select(REVOCATIONS.c.row).where(REVOCATIONS.c.serial == upon)
@@ -156,4 +158,5 @@ def _credential(row: dict[str, Any]) -> Credential:
         revoked_at=None if row["revoked_at"] is None else from_rfc3339(row["revoked_at"]),
         reason=row["reason"],
         cameras=tuple(DeviceId(each) for each in msgspec.json.decode(row["cameras"], type=list[str])),
+        agency=row["agency"],
     )

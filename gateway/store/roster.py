@@ -15,6 +15,7 @@ from gateway.errors import GatewayError
 from gateway.roster.directory import Roster, effective, overlaps
 from gateway.roster.importer import RosterFile
 from gateway.store.accounts import ACCOUNT_TABLES
+from gateway.store.masking import MASKING, masked
 from gateway.store.sqlite import open_engine, storing
 
 TABLES = MetaData()
@@ -89,12 +90,12 @@ class RosterStore:
             rows = connection.execute(
                 select(RECORDS.c.kind, RECORDS.c.body).where(RECORDS.c.row.in_(latest)).order_by(RECORDS.c.row)
             ).all()
-        bodies: dict[str, list[str]] = {"person": [], "unit": [], "device": []}
+        bodies: dict[str, list[str]] = {"person": [], "unit": [], "device": [], MASKING: []}
         for kind, body in rows:
             bodies[kind].append(body)
         return Roster(
             [msgspec.json.decode(body, type=Person) for body in bodies["person"]],
-            [msgspec.json.decode(body, type=Unit) for body in bodies["unit"]],
+            masked(self.engine, RECORDS, [msgspec.json.decode(body, type=Unit) for body in bodies["unit"]]),
             [msgspec.json.decode(body, type=Device) for body in bodies["device"]],
             self.bookings(),
         )

@@ -35,10 +35,15 @@ def open_engine(path: Path, metadata: sa.MetaData, pragmas: Mapping[str, str]) -
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
+    complete(engine, metadata)
+    return engine
+
+
+def complete(engine: sa.Engine, metadata: sa.MetaData) -> None:
+    """Make the tables and columns that the file lacks."""
     with storing(engine) as link:
         metadata.create_all(link)
         _add_columns(link, metadata)
-    return engine
 
 
 def _add_columns(link: sa.Connection, metadata: sa.MetaData) -> None:

@@ -138,7 +138,7 @@ def noise(octets: int, seed: int = 1) -> bytes:
 class Site:
     """One gateway over one data directory; open and close it as often as needed."""
 
-    def __init__(self, root: Path, *, more_roster: str = "", **sections: dict[str, Any]) -> None:
+    def __init__(self, root: Path, *, more_roster: str = "", **sections: Any) -> None:
         root.mkdir(parents=True, exist_ok=True)
         roster = root / "roster.toml"
         roster.write_text(ROSTER + more_roster)
@@ -153,7 +153,7 @@ class Site:
             "feed": {"tick_ms": 20, "heartbeat_s": 0.5},
         }
         for name, section in sections.items():
-            self._sections[name] = {**self._sections.get(name, {}), **section}
+            self._sections[name] = section if isinstance(section, list) else {**self._sections.get(name, {}), **section}
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self.gateway: Gateway
@@ -312,15 +312,22 @@ class Site:
 
     # --- who asks
 
-    def user(self, name: str, role: str = "administrator") -> None:
+    def user(self, name: str, role: str = "administrator", agency: str | None = None) -> None:
         """An account."""
         with self._accounts() as accounts:
             if accounts.account(name) is None:
-                accounts.add(Account(name, name, (role,)))
+                accounts.add(Account(name, name, (role,), agency=agency))
 
-    def token(self, *scopes: str, user: str = "tester", role: str = "administrator", days: float = 1) -> str:
+    def token(
+        self,
+        *scopes: str,
+        user: str = "tester",
+        role: str = "administrator",
+        days: float = 1,
+        agency: str | None = None,
+    ) -> str:
         """A token; without scopes it may all that the role may."""
-        self.user(user, role)
+        self.user(user, role, agency)
         with self._accounts() as accounts:
             return accounts.issue(user, scopes, "test", days)[1]
 

@@ -142,6 +142,12 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("get", "/v1/handsets", "/v1/handsets", None),
         ("post", "/v1/messages/{id}/dealt", "/v1/messages/1/dealt", {"by": "Sergeant 7"}),
         ("put", "/v1/units/{unit}/duty", "/v1/units/CAMBS.PC-1187/duty", {"code": 5, "incident": "CC-7"}),
+        (
+            "put",
+            "/v1/units/{unit}/mask",
+            "/v1/units/CAMBS.PC-1187/mask",
+            {"masked": True, "by": "Inspector 3", "reason": "surveillance"},
+        ),
         ("post", "/v1/tasks", "/v1/tasks", {"unit": "PCC.CSO-015", "text": "Go", "place": {"name": "The bandstand"}}),
         ("get", "/v1/tasks", "/v1/tasks", None),
         ("get", "/v1/tasks/{id}", "/v1/tasks/TK-000001", None),

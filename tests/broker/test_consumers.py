@@ -23,6 +23,7 @@ def site():
     made.enrol("cam-a")
     made.enrol("desk-1", "--kind", "consumer")
     made.enrol("desk-2", "--kind", "consumer")
+    made.enrol("desk-pcc", "--kind", "consumer", "--agency", "PCC")
     made.write()
     made.start()
     yield made
@@ -77,10 +78,40 @@ def test_a_consumer_that_is_revoked_reads_nothing_more(site, clients):
 
 def test_rights_name_each_consumer_and_each_revoked():
     """By text: who reads, who has nothing left; without consumers no word of them; the gateway's lines turn it on."""
-    text = broker_files.rights(["cam-x"], ["desk-1"])
+    text = broker_files.rights(["cam-x"], {"desk-1": None})
     assert "user desk-1\ntopic read lapel/v1/feed/#\ntopic read lapel/v1/gateway/status\ntopic deny" in text
     assert text.endswith("user cam-x\ntopic deny #\n")
     assert "feed" not in broker_files.rights([])
+
+
+def test_an_agencys_consumer_reads_its_own_view_and_nothing_else(site, clients):
+    """Not the whole feed, not another agency's topics; and no other consumer reads what is that agency's."""
+    desk, other, gateway = (
+        clients(site.device("desk-pcc")),
+        clients(site.device("desk-1")),
+        clients(site.gateway(), client_id="g3"),
+    )
+    for topic in ("lapel/v1/agency/PCC/#", "lapel/v1/feed/#", "lapel/v1/agency/#", "lapel/v1/#", "#"):
+        desk.subscribe(topic)
+        other.subscribe(topic)
+    gateway.send("lapel/v1/agency/CAMBS/feed/CAMBS/unit/CAMBS.A/duty", b"another's")
+    gateway.send("lapel/v1/agency/PCC/status", b"status")
+    gateway.send("lapel/v1/agency/PCC/feed/PCC/unit/PCC.A/duty", b"theirs")
+    gateway.send(DUTY, b"whole")
+    until(lambda: b"theirs" in {payload for _, payload in desk.heard})
+    until(lambda: b"whole" in {payload for _, payload in other.heard})
+    time.sleep(0.05)
+    assert {payload for _, payload in desk.heard} == {b"status", b"theirs"}
+    assert not {b"status", b"theirs", b"another's"} & {payload for _, payload in other.heard}
+
+
+def test_a_renewed_consumer_keeps_its_agency(site):
+    """What it may read is not widened by its next certificate."""
+    command("device", "renew", "desk-pcc", "--out", site.data / "renewed", "--data", site.data)
+    command("broker", "config", "-o", site.data / "again", "--data", site.data)
+    text = (site.data / "again" / "rights-devices").read_text()
+    assert "user desk-pcc\ntopic read lapel/v1/agency/PCC/feed/#\ntopic read lapel/v1/agency/PCC/status\n" in text
+    assert "user desk-1\ntopic read lapel/v1/feed/#" in text
 
 
 async def test_the_gateways_own_rights_are_enough_to_fill_and_to_look(site):

@@ -11,12 +11,14 @@ import pytest
 
 from gateway.errors import LinkError
 from gateway.feed import mqtt_out
+from gateway.feed.agreement import Agreement
 from gateway.feed.feed import Feed
-from gateway.feed.mqtt_out import SILENT_S, STATUS, FeedOut
+from gateway.feed.mqtt_out import SILENT_S, STATUS, FeedOut, Where
+from gateway.feed.seen import Seen
 from gateway.feed.settings import FeedSettings
 from gateway.feed.status import ClockNote, Condition, InputNote
 from tests.drivers.links.rig import until
-from tests.feed.shift import Roster, SetClock
+from tests.feed.shift import Roster, SetClock, at, press, who
 
 EMERGENCIES = "lapel/v1/feed/emergency/"
 
@@ -292,3 +294,39 @@ async def test_one_that_says_nothing_any_more_is_gone(shift):
     shift.clock.on(SILENT_S)
     async with shift.connected():
         await until(lambda: shift.filled() == set(shift.units), 2)
+
+
+async def test_an_agencys_topics_are_of_its_own_view(tmp_path):
+    """Below a root of its own, with a status of its own; what it may not see does not lie there."""
+    shift = Shift(tmp_path)
+    theirs, other = shift.units[0], shift.roster.enlist(9, agency="CAMBS", role="PC")
+    await shift.feed.open()
+    rule = Agreement(consumer="PCC", owner="CAMBS", when="emergency", within_m=2_000.0)
+    shift.feed.sharing.take_up([rule])
+    seen = Seen(shift.feed, shift.feed.sharing.view("PCC", masked=False))
+    shift.out = FeedOut(seen, shift.broker, shift.clock, "pbo-1", shift.told, Where.of_agency("PCC"))
+    root = "lapel/v1/agency/PCC/feed"
+    stale = f"{root}/CAMBS/unit/CAMBS.OLD/duty"
+    shift.broker.lying[stale] = {"v": 1, "instance": "pbo-1"}
+    for unit in (theirs, other):
+        number = unit.rpartition("-")[2]
+        shift.feed.position(at(shift.clock.on(1), device=f"bcn-{number}"), who(unit, f"P-{number}"))
+
+    def lying() -> set[str]:
+        shift.feed.tick(shift.clock.on(1.1))
+        return {topic.removeprefix(f"{root}/") for topic in shift.broker.lying if topic.startswith(root)}
+
+    own = {f"PCC/unit/{unit}/{leaf}" for unit in shift.units for leaf in ("position", "duty")}
+    near = {f"CAMBS/unit/{other}/{leaf}" for leaf in ("position", "duty")}
+    async with shift.connected():
+        await until(lambda: lying() == own, 3)
+        shift.feed.emergency(press(shift.clock.on(1)), who(theirs, "P-1"), journalled=True)
+        await until(lambda: own | near < lying(), 3)
+        (number,) = [one.id for one in shift.feed.emergencies()]
+        assert shift.broker.lying[f"{root}/CAMBS/unit/{other}/position"]["properties"]["shared_by"]
+        shift.feed.clear(number, "P-9", "test")
+        await until(lambda: lying() == own, 3)
+        assert f"{root.rpartition('/')[0]}/status" in shift.broker.lying
+        assert STATUS not in shift.broker.lying
+    assert shift.broker.will is not None
+    assert shift.broker.will[0] == "lapel/v1/agency/PCC/status"

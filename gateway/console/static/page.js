@@ -113,7 +113,7 @@ function showEmergencies() {
   children(byId("alarm-list"), "li", open.map((each) => [each.id, (item) => fillAlarm(item, each)]));
 }
 
-const whom = (each) => (each.unit ? callsign(each.unit) : each.person || (each.issi ? `ISSI ${each.issi}` : each.device || "holder unknown"));
+const whom = (each) => each.holder === "withheld" ? "name withheld" : (each.unit ? callsign(each.unit) : each.person || (each.issi ? `ISSI ${each.issi}` : each.device || "holder unknown"));
 
 function fillAlarm(item, each) {
   if (!item.firstChild) {
