@@ -39,6 +39,7 @@ from gateway.evidence.expected import Expectations
 from gateway.evidence_half import EvidenceHalf, evidence_half
 from gateway.evidence_work import EvidenceWork
 from gateway.fault_keeping import FaultKeeping, counters_of
+from gateway.feed.agreement import check_zones
 from gateway.feed.feed import Feed
 from gateway.history_half import Historian
 from gateway.intake_half import intake_half
@@ -71,7 +72,7 @@ def checked(file: str) -> tuple[Settings, DriverSettings]:
     settings = configuration.load(file)
     try:
         drivers = driver_settings(settings)
-        read_zones(settings.feed, settings.map)
+        check_zones(settings.sharing, [zone.id for zone in read_zones(settings.feed, settings.map)])
         check_hook(settings.feed)
     except ConfigError as wrong:
         raise ConfigError(wrong.key, wrong.problem, wrong.file or file) from wrong

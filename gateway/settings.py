@@ -112,6 +112,8 @@ DEFAULT_ROLES: dict[str, list[str]] = {
         "unit:mask",
         "emergency:act",
         "message:act",
+        "duty:write",
+        "task:write",
         "health:read",
     ],
     "consumer": ["feed:read", "feed:nearest", "health:read"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -60,6 +61,16 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         for name in ("tracks", "tasks"):
             if getattr(self, name) and (self.without or self.zone or self.when == "emergency"):
                 raise ConfigError(f"{key}.{name}", "would tell what without, zone or when keep back")
+
+
+def check_zones(agreements: Sequence[Agreement], ids: Sequence[str]) -> None:
+    """Every zone named is one; ConfigError: a typing error would show nobody, for ever."""
+    for number, each in enumerate(agreements):
+        for zone in each.zone:
+            if zone not in ids:
+                near = difflib.get_close_matches(zone, ids, n=1, cutoff=0.6)
+                guess = f" (did you mean {near[0]!r}?)" if near else ""
+                raise ConfigError(f"sharing[{number}].zone", f"there is no zone {zone!r}{guess}")
 
 
 def check_all(agreements: Sequence[Agreement], *, zones: bool) -> None:

@@ -33,6 +33,7 @@ from gateway.ports import Directory, Resolved
 _log = structlog.get_logger()
 LAST_RESORT = 9000
 PLACE_EVERY_S = 1.0
+HIDDEN_EVERY_S = 5.0
 
 
 def what_failed(error: Exception) -> str:
@@ -193,19 +194,26 @@ class Alarm:
     # --- afterwards
 
     def moved(self, report: PositionReport, who: Resolved) -> None:
-        """Somebody in an emergency whom no unit shows, or whose place was not known, is here."""
+        """Somebody in an emergency whom no unit shows (to everybody), or whose place was not known, is here."""
         found = self.emergencies.at(who.person, report.origin, who)
         fix, arrived_s = report.fix, report.stamp.arrived.mono_s
         if found is None or fix is None or not usable(fix) or report.late:
             return
-        if found.place is not None and found.unit is not None:
+        every_s = self._told_every_s(found)
+        if found.place is not None and every_s is None:
             return
-        if found.place is not None and arrived_s - self._placed_s.get(found.id, arrived_s) < PLACE_EVERY_S:
+        if found.place is not None and arrived_s - self._placed_s.get(found.id, arrived_s) < (every_s or 0.0):
             self._placed_s.setdefault(found.id, arrived_s)
             return
         self._placed_s[found.id] = arrived_s
         found.place = _placed(fix, report.stamp.at.timestamp())
         self.announce(found)
+
+    def _told_every_s(self, emergency: Emergency) -> float | None:
+        """How often its place is told anew; None where its unit shows it, to everybody."""
+        if emergency.unit is None:
+            return PLACE_EVERY_S
+        return HIDDEN_EVERY_S if self._hub.sharing.hides(emergency.unit) else None
 
     def escalate(self, now: Instant) -> None:
         """What nobody acknowledges is sent again, and then said loudly for as long as that lasts."""

@@ -95,10 +95,10 @@ class Hub:
         record = UrgentRecord(seq, event, key, unit, make(seq))
         whole = sse.frame(self.sequence.epoch, seq, event, record.payload)
         for group in self._groups.values():
-            told = self._told(record, group)
-            frame = whole if told is record.payload else sse.frame(self.sequence.epoch, seq, event, told or b"")
-            for consumer in group.consumers if told is not None else ():
-                consumer.press(seq, frame)
+            if (told := self._told(record, group)) is not None:
+                frame = whole if told is record.payload else sse.frame(self.sequence.epoch, seq, event, told)
+                for consumer in group.consumers:
+                    consumer.press(seq, frame)
             if event == "removed" and unit is not None:
                 group.shown.discard(unit)
         self.keep(record)

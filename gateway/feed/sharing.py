@@ -62,6 +62,13 @@ class Sharing:
         """Whether there may be a unit that this view does not see."""
         return view.limited or (not view.masked and bool(self._board.masked))
 
+    def hides(self, unit: str) -> bool:
+        """Whether somebody may follow who does not see this unit."""
+        standing = self._board.units.get(UnitId(unit))
+        if standing is None or unit in self._board.masked:
+            return True
+        return any(not view.sees(standing) for view in self._views.values())
+
     # --- records
 
     def told(self, view: View, record: UrgentRecord) -> bytes | None:

@@ -166,12 +166,12 @@ async def followed(site: Site, token: str) -> bytes:
             async with session.ws_connect(f"{site.url}/v1/feed/ws") as socket:
                 await socket.send_json(word)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.8):
+                    async with asyncio.timeout(0.4):
                         async for message in socket:
                             heard += message.data.encode()
         for last in ({}, {"Last-Event-ID": begun}):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.8), session.get(f"{site.url}/v1/feed", headers=last) as response:
+                async with asyncio.timeout(0.4), session.get(f"{site.url}/v1/feed", headers=last) as response:
                     async for chunk in response.content.iter_any():
                         heard += chunk
     return heard
@@ -362,3 +362,30 @@ def test_who_is_signed_in_has_an_agency(site: Site) -> None:
     """The page can say whose eyes it has."""
     with site.client(site.token("feed:read", user="desk", agency="PCC")) as client:
         assert client.get("/v1/session").json()["agency"] == "PCC"
+
+
+def test_an_emergency_shows_who_is_near_and_the_audit_says_so(tmp_path: Path) -> None:
+    """For as long as it is open; begin and end are viewings on record, with their purpose."""
+    rule = {"consumer": "PCC", "owner": "CAMBS", "when": "emergency", "within_m": 2000.0}
+    with Site(tmp_path, more_roster=MORE, sharing=[rule]) as site:
+        token = site.token(*SCOPES, user="desk", agency="PCC")
+        with site.client(token) as client, site.client(site.token()) as whole:
+            path = f"/v1/units/{FOREIGN[0]}"
+            site.position("bcn-14")
+            site.position("bcn-zz")
+            assert client.get(path).status_code == 404
+            site.press("bcn-14")
+            until(lambda: client.get(path).status_code == 200)
+            number = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
+            assert client.get(path).json()["properties"]["shared_by"] == f"emergency {number}"
+            client.post(f"/v1/emergencies/{number}/clear", json={"by": "Inspector 3", "outcome": "test"})
+            until(lambda: client.get(path).status_code == 404)
+
+            def viewed() -> list[str]:
+                asked = "/v1/audit?purpose=check&kind=view&actor=gateway"
+                return [each["justification"] for each in whole.get(asked).json()["acts"]]
+
+            until(lambda: viewed() == [f"sharing in emergency {number}"] * 2)
+            metrics = whole.get("/metrics").text
+        assert "lapel_sharing_begun 1.0" in metrics
+        assert "lapel_sharing_shown 0.0" in metrics

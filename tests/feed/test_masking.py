@@ -75,6 +75,16 @@ async def test_it_is_removed_from_those_who_may_not_see_it_and_from_nobody_else(
         assert (scene.one.encode() in chunk) is (filters == WIDE)
 
 
+async def test_a_unit_that_came_after_the_desk_did_is_removed_too(scene):
+    """What a desk without filters was shown is not noted one by one; it is known all the same."""
+    three = scene.roster.enlist(3)
+    scene.feed.refresh()
+    scene.drain()
+    assert scene.desks[ALL].units.keys() == {scene.one, scene.two, three}
+    scene.mask(unit=three)
+    assert scene.desks[ALL].units.keys() == {scene.one, scene.two}
+
+
 async def test_removal_says_filter(scene):
     """As of a unit that a filter no longer lets pass."""
     scene.roster.by_unit[scene.one] = msgspec.structs.replace(scene.roster.by_unit[scene.one], masked=True)
@@ -170,6 +180,28 @@ async def test_its_emergency_goes_out_and_names_nobody(scene):
     assert scene.one.encode() not in scene.back(None)[1]
     scene.mask(False)
     assert scene.desks[ALL].emergencies[first]["unit"] == scene.one
+
+
+async def test_those_who_may_not_see_it_are_told_where_its_officer_is_now(scene):
+    """Every five seconds, by the emergency's own record; of a unit that everybody sees its feature says it."""
+    number = scene.press().id
+
+    def where():
+        place = scene.desks[ALL].emergencies[number]["position"]
+        return place["latitude"]
+
+    scene.drain()
+    scene.move(52.571)
+    scene.drain()
+    assert where() == 52.57
+    scene.mask()
+    for lat in (52.572, 52.573, 52.574, 52.575, 52.576, 52.577, 52.578):
+        scene.clock.on(1)
+        scene.move(lat)
+        scene.drain()
+    assert 52.574 < where() <= 52.578
+    told = [seq for seq, event in scene.desks[ALL].urgent if event == "emergency"]
+    assert len(told) < 12
 
 
 async def test_its_topics_are_emptied(scene):

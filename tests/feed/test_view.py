@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.feed import trimming
-from gateway.feed.agreement import Agreement, check_all
+from gateway.feed.agreement import Agreement, check_all, check_zones
 from gateway.feed.board import Board
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.settings import FeedSettings
@@ -288,3 +288,11 @@ def test_what_can_not_be_agreed_is_named(rules, key):
     with pytest.raises(ConfigError) as wrong:
         check_all(made, zones=False)
     assert wrong.value.key == key
+
+
+def test_a_zone_that_there_is_not_is_named():
+    """With the nearest that there is."""
+    check_zones([agreed(zone=("ward:north",))], ["ward:north"])
+    with pytest.raises(ConfigError, match="did you mean 'ward:north'") as wrong:
+        check_zones([agreed(), agreed(zone=("ward:nroth",))], ["ward:north"])
+    assert wrong.value.key == "sharing[1].zone"
