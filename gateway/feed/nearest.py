@@ -26,6 +26,8 @@ from gateway.feed.zone_rows import ZoneRows
 EARTH_M = 6_371_008.8
 FIRST_ROWS = 1024
 SPARE = 64
+TIE_S = 0.2
+"""Arrivals are told, and ranked, to a tenth of a second."""
 UNKNOWN_DUTY = -1
 _KINDS: tuple[UnitKind, ...] = ("foot", "cycle", "vehicle")
 
@@ -115,7 +117,8 @@ class Index:
         self._free: list[int] = []
         self.zones = ZoneRows()
         self._day: date | None = None
-        self._speeds = np.array([settings.speed_mps(kind) for kind in _KINDS])
+        self._speed = {kind: settings.speed_mps(kind) for kind in _KINDS}
+        self._speeds = np.array(list(self._speed.values()))
         self._adopt(_columns(FIRST_ROWS, 1))
 
     def _adopt(self, columns: dict[str, npt.NDArray[Any]]) -> None:
@@ -210,9 +213,10 @@ class Index:
         """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
         mask, considered, rejected = self._sift(wanted, now)
         best = self._best(wanted, np.flatnonzero(mask))
-        results = [self._candidate(wanted, row, now) for row in best]
-        results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
-        return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
+        order = self._columns["order"]
+        ranked = sorted((int(order[row]), self._arrival_s(wanted, row), str(self._names[row]), row) for row in best)
+        results = [self._candidate(wanted, row, now) for *_, row in ranked[: max(0, wanted.limit)]]
+        return Ranking(tuple(results), considered, rejected)
 
     def anybody(self, wanted: Wanted, now: Instant) -> bool:
         """Whether there is a unit that fits."""
@@ -245,16 +249,19 @@ class Index:
         for what in ("agency", "role"):
             if words := getattr(wanted, what):
                 numbers = [self._words[what].get(word, -2) for word in words]
-                tests.append((what, np.isin(columns[what], numbers)))
+                tests.append((what, _any_of(columns[what], numbers)))
         if wanted.power:
             tests.append(("power", self._empowered(wanted.power, columns["powers"])))
         tests.append(("duty", self._dutiful(wanted.duty, columns["duty"])))
         tests.append(("no_position", columns["located"]))
         if wanted.zone:
             tests.append(("zone", self.zones.mask(wanted.zone, rows)))
-        age_s = now.mono_s - columns["fix_mono_s"]
-        oldest_s = columns["ageing_s"] if wanted.max_age_s is None else wanted.max_age_s
-        tests.append(("age", age_s <= oldest_s))
+        # Each whole column that is made on the way costs as much as a filter does.
+        if wanted.max_age_s is None:
+            fresh = columns["fix_mono_s"] + columns["ageing_s"] >= now.mono_s
+        else:
+            fresh = columns["fix_mono_s"] >= now.mono_s - wanted.max_age_s
+        tests.append(("age", fresh))
         return tests
 
     def _not_named(self, names: tuple[str, ...], rows: int) -> Mask:
@@ -277,7 +284,7 @@ class Index:
         if not states:
             return np.asarray((column != EMERGENCY) & (column < 11))
         codes = [UNKNOWN_DUTY if state == "unknown" else code_of(state) for state in states]
-        return np.isin(column, [code for code in codes if code is not None])
+        return _any_of(column, [code for code in codes if code is not None])
 
     def _best(self, wanted: Wanted, rows: npt.NDArray[np.intp]) -> list[int]:
         """A few more rows than asked, by order and chord over speed: the refinement sorts them exactly."""
@@ -286,12 +293,27 @@ class Index:
         chord = (self._x[rows] - across * math.cos(lam)) ** 2
         chord += (self._y[rows] - across * math.sin(lam)) ** 2
         chord += (self._z[rows] - math.sin(phi)) ** 2
-        score = chord / self._speeds[self._columns["kind"][rows]] ** 2
-        score += self._columns["order"][rows] * (5.0 / float(self._speeds.min()) ** 2)
-        keep = 4 * max(0, wanted.limit) + SPARE
+        swift = chord / self._speeds[self._columns["kind"][rows]] ** 2
+        order = self._columns["order"][rows]
+        keep, last = 4 * max(0, wanted.limit) + SPARE, max(0, wanted.limit - 1)
         if len(rows) > keep:
-            rows = rows[np.argpartition(score, keep)[:keep]]
+            score = swift + order * (5.0 / float(self._speeds.min()) ** 2)
+            best = np.argpartition(score, keep)[:keep]
+            rows, swift, order = rows[best], swift[best], order[best]
+        if len(rows) > last:
+            # Who comes a tie's width behind the last one wanted, or later, needs no exact answer: along the chord
+            # nothing is further apart than along the ground.
+            time, tie = np.sqrt(swift), TIE_S / (EARTH_M * self._settings.detour)
+            final = np.lexsort((time, order))[last]
+            rows = rows[(order < order[final]) | ((order == order[final]) & (time <= time[final] + tie))]
         return [int(row) for row in rows]
+
+    def _arrival_s(self, wanted: Wanted, row: int) -> float:
+        """How long it takes to get there, as it is told."""
+        roll = self._rolls[row]
+        assert roll is not None
+        distance_m = haversine_m(wanted.lat, wanted.lon, float(self._lat[row]), float(self._lon[row]))
+        return round(distance_m * self._settings.detour / self._speed[roll.unit.kind], 1)
 
     def _candidate(self, wanted: Wanted, row: int, now: Instant) -> Candidate:
         name, roll = self._names[row], self._rolls[row]
@@ -305,7 +327,7 @@ class Index:
             name,
             round(distance_m, 1),
             round(bearing_deg(wanted.lat, wanted.lon, lat, lon), 1) % 360.0,
-            round(distance_m * self._settings.detour / speed_mps, 1),
+            self._arrival_s(wanted, row),
             f"straight line x{self._settings.detour:g}, {roll.unit.kind} {speed_mps:g} m/s",
             round(age_s, 1),
             self._why(wanted, row, roll, age_s),
@@ -320,3 +342,11 @@ class Index:
         why += [f"role {roll.role}"] if wanted.role else []
         why += ["in the zone"] if wanted.zone else []
         return (*why, f"position {age_s:.0f} s old")
+
+
+def _any_of(column: npt.NDArray[Any], values: list[int]) -> Mask:
+    """Of few values that is quicker than a look-up."""
+    passed = np.zeros(len(column), np.bool_)
+    for value in values:
+        passed |= column == value
+    return passed
