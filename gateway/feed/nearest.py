@@ -30,6 +30,8 @@ FIRST_ROWS = 1024
 SPARE = 16
 LONGER_THAN_ANY = 5.0
 """A chord of the unit sphere, squared, is 4 at most."""
+TIE_S = 0.2
+"""Arrivals are told, and ranked, to a tenth of a second."""
 UNKNOWN_DUTY = -1
 _KINDS: tuple[UnitKind, ...] = ("foot", "cycle", "vehicle")
 
@@ -124,6 +126,8 @@ class Index:
         self.zones, self.areas = ZoneRows(), Areas()
         self._granted: dict[str, dict[int, str | None]] = {}
         self._day: date | None = None
+        self._speed = {kind: settings.speed_mps(kind) for kind in _KINDS}
+        self._speeds = np.array(list(self._speed.values()))
         self._adopt(_columns(FIRST_ROWS, 1))
 
     def _adopt(self, columns: dict[str, npt.NDArray[Any]]) -> None:
@@ -226,9 +230,10 @@ class Index:
         here = self.areas.around(wanted.lat, wanted.lon) if wanted.power else NOWHERE
         mask, considered, rejected = self._sift(wanted, now, here, seen)
         best = self._best(wanted, np.flatnonzero(mask))
-        results = [self._candidate(wanted, row, now, here) for row in best]
-        results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
-        return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
+        order = self._columns["order"]
+        ranked = sorted((int(order[row]), self._arrival_s(wanted, row), str(self._names[row]), row) for row in best)
+        results = [self._candidate(wanted, row, now, here) for *_, row in ranked[: max(0, wanted.limit)]]
+        return Ranking(tuple(results), considered, rejected)
 
     def anybody(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> bool:
         """Whether there is a unit that fits in the zones wanted, wherever in them."""
@@ -296,7 +301,7 @@ class Index:
         for what in ("agency", "role"):
             if words := getattr(wanted, what):
                 numbers = [self._words[what].get(word, -2) for word in words]
-                tests.append((what, np.isin(columns[what], numbers)))
+                tests.append((what, _any_of(columns[what], numbers)))
         if wanted.power:
             tests.append(("power", self._empowered(wanted.power, columns["powers"], here)))
         if wanted.skill:
@@ -306,9 +311,12 @@ class Index:
         tests.append(("no_position", columns["located"]))
         if wanted.zone:
             tests.append(("zone", self.zones.mask(wanted.zone, rows)))
-        age_s = now.mono_s - columns["fix_mono_s"]
-        oldest_s = columns["ageing_s"] if wanted.max_age_s is None else wanted.max_age_s
-        tests.append(("age", age_s <= oldest_s))
+        # Each whole column that is made on the way costs as much as a filter does.
+        if wanted.max_age_s is None:
+            fresh = columns["fix_mono_s"] + columns["ageing_s"] >= now.mono_s
+        else:
+            fresh = columns["fix_mono_s"] >= now.mono_s - wanted.max_age_s
+        tests.append(("age", fresh))
         return tests
 
     def _not_named(self, names: tuple[str, ...], rows: int) -> Mask:
@@ -336,7 +344,7 @@ class Index:
         if not states:
             return np.asarray((column != EMERGENCY) & (column < 11))
         codes = [UNKNOWN_DUTY if state == "unknown" else code_of(state) for state in states]
-        return np.isin(column, [code for code in codes if code is not None])
+        return _any_of(column, [code for code in codes if code is not None])
 
     def _best(self, wanted: Wanted, rows: npt.NDArray[np.intp]) -> list[int]:
         """A few more rows than asked, by order and chord over speed: the refinement sorts them exactly.
@@ -348,14 +356,33 @@ class Index:
         chord = (self._x[rows] - across * math.cos(lam)) ** 2
         chord += (self._y[rows] - across * math.sin(lam)) ** 2
         chord += (self._z[rows] - math.sin(phi)) ** 2
-        chord += self._columns["order"][rows] * LONGER_THAN_ANY
-        keep, kinds, best = wanted.limit + SPARE, self._columns["kind"][rows], []
+        reach = chord + self._columns["order"][rows] * LONGER_THAN_ANY
+        keep, kinds = wanted.limit + SPARE, self._columns["kind"][rows]
+        best: list[npt.NDArray[np.intp]] = []
         for kind in range(len(_KINDS)):
             mine = np.flatnonzero(kinds == kind)
-            if len(mine) > keep:
-                mine = mine[np.argpartition(chord[mine], keep)[:keep]]
-            best += rows[mine].tolist()
-        return best
+            best.append(mine[np.argpartition(reach[mine], keep)[:keep]] if len(mine) > keep else mine)
+        found = np.concatenate(best)
+        return [int(row) for row in self._first(rows[found], chord[found], wanted.limit)]
+
+    def _first(self, rows: npt.NDArray[np.intp], chord: npt.NDArray[np.float64], limit: int) -> npt.NDArray[np.intp]:
+        """Without those who come a tie's width behind the last one wanted, or later: they need no exact answer."""
+        last = max(0, limit - 1)
+        if len(rows) <= last:
+            return rows
+        order = self._columns["order"][rows]
+        arc = 2 * np.arcsin(np.minimum(np.sqrt(chord) / 2, 1.0))
+        time_s = arc * EARTH_M * self._settings.detour / self._speeds[self._columns["kind"][rows]]
+        final = np.lexsort((time_s, order))[last]
+        kept = (order < order[final]) | ((order == order[final]) & (time_s <= time_s[final] + TIE_S))
+        return np.asarray(rows[kept])
+
+    def _arrival_s(self, wanted: Wanted, row: int) -> float:
+        """How long it takes to get there, as it is told."""
+        roll = self._rolls[row]
+        assert roll is not None
+        distance_m = haversine_m(wanted.lat, wanted.lon, float(self._lat[row]), float(self._lon[row]))
+        return round(distance_m * self._settings.detour / self._speed[roll.unit.kind], 1)
 
     def _candidate(self, wanted: Wanted, row: int, now: Instant, here: frozenset[str]) -> Candidate:
         name, roll = self._names[row], self._rolls[row]
@@ -369,7 +396,7 @@ class Index:
             name,
             round(distance_m, 1),
             round(bearing_deg(wanted.lat, wanted.lon, lat, lon), 1) % 360.0,
-            round(distance_m * self._settings.detour / speed_mps, 1),
+            self._arrival_s(wanted, row),
             f"straight line x{self._settings.detour:g}, {roll.unit.kind} {speed_mps:g} m/s",
             round(age_s, 1),
             self._why(wanted, row, age_s, here),
@@ -389,3 +416,11 @@ class Index:
         why += [f"role {roll.role}"] if wanted.role else []
         why += ["in the zone"] if wanted.zone else []
         return (*why, f"position {age_s:.0f} s old")
+
+
+def _any_of(column: npt.NDArray[Any], values: list[int]) -> Mask:
+    """Of few values that is quicker than a look-up."""
+    passed = np.zeros(len(column), np.bool_)
+    for value in values:
+        passed |= column == value
+    return passed

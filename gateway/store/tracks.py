@@ -12,8 +12,10 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
+from msgspec.structs import astuple
 from sqlalchemy import Column, Engine, Float, Integer, MetaData, String, Table, and_, delete, insert, or_, select
 
 from gateway.feed.past import PastFix, in_order, moment
@@ -40,7 +42,12 @@ FIXES = Table(
     *(Column(name, _TYPES.get(name, String)) for name in NAMES if name != "unit"),
     sqlite_with_rowid=False,
 )
-_INSERT = f"INSERT INTO fix (batch, n, {', '.join(NAMES)}) VALUES ({', '.join('?' * (len(NAMES) + 2))})"  # noqa: S608
+ROWS_AT_ONCE = 256
+"""In one statement: while SQLite works on it the feed has the interpreter to itself; row by row they'd take turns."""
+_ROW_OF = f"({', '.join('?' * (len(NAMES) + 2))})"
+_INSERT = f"INSERT INTO fix (batch, n, {', '.join(NAMES)}) VALUES {_ROW_OF}"  # noqa: S608
+_INSERT_MANY = _INSERT + f", {_ROW_OF}" * (ROWS_AT_ONCE - 1)
+DAY_MS = 86_400_000
 _ROW = [FIXES.c[name] for name in NAMES]
 PRAGMAS = {"synchronous": "NORMAL", "secure_delete": "ON"}
 DAYS_OPEN = 4
@@ -59,12 +66,12 @@ class TrackStore:
 
     def add(self, fixes: Sequence[PastFix]) -> None:
         """Keep them; outlives the process on return. StoreBusyError where the disk refuses: then keep them again."""
-        days: dict[date, list[PastFix]] = defaultdict(list)
+        days: dict[int, list[PastFix]] = defaultdict(list)
         for each in fixes:
-            days[moment(each.fix_ms).date()].append(each)
+            days[each.fix_ms // DAY_MS].append(each)
         with self._lock:
             for day, some in sorted(days.items()):
-                self._add(self._opened(day), some)
+                self._add(self._opened(moment(day * DAY_MS).date()), some)
 
     @staticmethod
     def _add(engine: Engine, fixes: list[PastFix]) -> None:
@@ -73,8 +80,12 @@ class TrackStore:
             made = link.execute(insert(BATCHES).values(first_ms=min(times), last_ms=max(times)))
             batch = int(made.inserted_primary_key[0])  # type: ignore[index]
             numbered = sorted(enumerate(fixes), key=lambda each: each[1].unit)
-            rows = [(batch, n, *(getattr(each, name) for name in NAMES)) for n, each in numbered]
-            link.exec_driver_sql(_INSERT, rows)
+            rows = [(batch, n, *astuple(each)) for n, each in numbered]
+            whole = len(rows) - len(rows) % ROWS_AT_ONCE
+            for first in range(0, whole, ROWS_AT_ONCE):
+                link.exec_driver_sql(_INSERT_MANY, tuple(chain.from_iterable(rows[first : first + ROWS_AT_ONCE])))
+            if rows[whole:]:
+                link.exec_driver_sql(_INSERT, rows[whole:])
 
     def _opened(self, day: date) -> Engine:
         engine = self._engines.pop(day, None) or open_engine(self._path(day), TABLES, PRAGMAS)

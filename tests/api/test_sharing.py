@@ -111,8 +111,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, dict
     """A gateway with another agency's unit that is not shared, and a masked one."""
     root = tmp_path_factory.mktemp("sharing")
     (root / "zones.geojson").write_bytes(file_of(feature(square(-0.3, 52.5, -0.2, 52.6))))
-    settings = {"zones": str(root / "zones.geojson"), "tick_ms": 20, "heartbeat_s": 0.5}
-    with Site(root, more_roster=MORE, feed=settings, sharing=[SHARED_ROLE]) as site:
+    drawn = {"zones": str(root / "zones.geojson")}
+    with Site(root, more_roster=MORE, map=drawn, sharing=[SHARED_ROLE]) as site:
         yield site, shift(site)
 
 

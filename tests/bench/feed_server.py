@@ -1,5 +1,7 @@
 """The feed and its API as a process of its own, fed from within: python -m tests.bench.feed_server UNITS RATE TICK_MS.
 
+With `full` behind these, zones and the position history on disk too.
+
 Says its port on standard output, and at its end how late its turns came and what the feed counted.
 """
 
@@ -24,9 +26,12 @@ from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
 from gateway.feed.feed import Feed
 from gateway.feed.settings import FeedSettings
+from gateway.feed.trail import Trail
 from gateway.observe import Metrics, SystemClock
 from gateway.ports import Resolved
+from gateway.store.tracks import TrackStore
 from tests.bench.feed import BenchRoster
+from tests.bench.wards import wards
 
 TURN_S = 0.01
 
@@ -34,6 +39,11 @@ TURN_S = 0.01
 def queued_s() -> float:
     """For how long this thread has waited for a processor."""
     return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
+def _home(number: int) -> tuple[float, float]:
+    """Where a unit walks: all over the wards."""
+    return 52.5 + number % 1000 / 1e4, -0.3 + number / 5e5
 
 
 class Doorman:
@@ -54,10 +64,15 @@ class Source:
     def __init__(self, feed: Feed, clock: SystemClock, units: int, rate: int) -> None:
         self._feed, self._clock, self._rate = feed, clock, rate
         self._who = [
-            (Origin("bench", f"bcn-{n}"), Resolved(f"PCC.U-{n}", f"P-{n}", f"bcn-{n}"), 52.5 + n % 1000 / 1e4, n / 1e6)
+            (
+                Origin("bench", f"bcn-{n}"),
+                Resolved(f"PCC.U-{n}", f"P-{n}", f"bcn-{n}"),
+                52.5 + n % 1000 / 1e4,
+                -0.3 + n / 5e5,
+            )
             for n in range(units)
         ]
-        self._sent = 0
+        self._sent = self.behind = 0
         self.late_s: list[float] = []
         self.late_itself_s: list[float] = []
         self.busy_s: list[float] = []
@@ -79,6 +94,7 @@ class Source:
         while True:
             passed_s = time.monotonic() - began_s
             due = int(passed_s * self._rate) - self._sent
+            self.behind = max(self.behind, due)
             if due > 0:
                 self.send(min(due, self._rate // 10))
             slept_s, busy_s, queued = time.monotonic(), time.thread_time(), queued_s()
@@ -96,7 +112,8 @@ class Source:
             return {}
         times = {"late_p99_ms": late[int(len(late) * 0.99)], "late_max_ms": late[-1]}
         times |= {"late_by_itself_max_ms": itself[-1], "busy_max_ms": busy[-1]}
-        return {name: 1000 * took_s for name, took_s in times.items()}
+        behind, self.behind = self.behind, 0
+        return {name: 1000 * took_s for name, took_s in times.items()} | {"sent": self._sent, "behind": behind}
 
 
 def rooms(feed: Feed) -> Rooms:
@@ -106,14 +123,19 @@ def rooms(feed: Feed) -> Rooms:
     return Rooms(**needed | {"inputs": dict, "parts": dict, "uploads": list})
 
 
-async def served(units: int, rate: int, tick_ms: int, folder: Path) -> None:
+async def served(units: int, rate: int, tick_ms: int, folder: Path, *, full: bool) -> None:
     """Until told to stop."""
-    clock = SystemClock()
-    feed = Feed(FeedSettings(tick_ms=tick_ms, roster_s=1e9), BenchRoster(units), clock, folder)  # type: ignore[arg-type]
+    clock, roster = SystemClock(), BenchRoster(units)
+    feed = Feed(FeedSettings(tick_ms=tick_ms, roster_s=1e9), roster, clock, folder)  # type: ignore[arg-type]
     await feed.open()
+    trail = Trail(feed.board, roster, TrackStore(folder / "tracks"), 31, clock)  # type: ignore[arg-type]
+    if full:
+        feed.zoning.take_up(wards(), ())
+        feed.board.placed = trail.note
     source, server = Source(feed, clock, units, rate), exercise_server(rooms(feed), "bench")
     source.send(units)
     feed.tick(clock.now())
+    await trail.write()
     source._sent = 0
     gc.collect()
     gc.freeze()
@@ -125,15 +147,15 @@ async def served(units: int, rate: int, tick_ms: int, folder: Path) -> None:
     print(json.dumps({"port": port}), flush=True)
     with contextlib.suppress(asyncio.CancelledError):
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(feed.run()), group.create_task(source.run())]
+            running = [group.create_task(each()) for each in (feed.run, source.run, trail.run)]
             await stop.wait()
             for task in running:
                 task.cancel()
-    print(json.dumps(source.told() | {"sent": source._sent, "stats": feed.stats()}), flush=True)
+    print(json.dumps(source.told() | {"stats": feed.stats(), "history": trail.stats()}), flush=True)
     await server.close()
     await feed.close()
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        asyncio.run(served(*map(int, sys.argv[1:4]), Path(made)))
+        asyncio.run(served(*map(int, sys.argv[1:4]), Path(made), full=sys.argv[4:] == ["full"]))

@@ -122,6 +122,6 @@ def child(*command: str, environment: dict[str, str] | None = None) -> Iterator[
         made.wait()
 
 
-def feed_server(units: int, rate: int, tick_ms: int) -> Any:
+def feed_server(units: int, rate: int, tick_ms: int, *more: str) -> Any:
     """Ours."""
-    return child(sys.executable, "-m", "tests.bench.feed_server", str(units), str(rate), str(tick_ms))
+    return child(sys.executable, "-m", "tests.bench.feed_server", str(units), str(rate), str(tick_ms), *more)
