@@ -344,6 +344,7 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
         devices=replace(settings.devices, authority=rooted(settings.devices.authority)),
         timestamp=replace(settings.timestamp, ca=rooted(settings.timestamp.ca)),
         cot=[server.rooted(rooted) for server in settings.cot],
+        driver=[replace(one, rest=_files_rooted(one.rest, folder)) for one in settings.driver],
         broker=replace(
             broker,
             password_file=rooted(broker.password_file),
@@ -352,6 +353,12 @@ def _rooted(settings: Settings, folder: Path) -> Settings:
             key=rooted(broker.key),
         ),
     )
+
+
+def _files_rooted(rest: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A driver's own settings: what is called …_file is a file."""
+    named = {name: part for name, part in rest.items() if name.endswith("_file") and isinstance(part, str)}
+    return {**rest, **{name: str(folder / part) for name, part in named.items()}}
 
 
 def _files_exist(settings: Settings) -> None:

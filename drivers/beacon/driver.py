@@ -7,12 +7,12 @@ from datetime import datetime
 
 import msgspec
 
-from drivers.beacon import wire
+from drivers.beacon import keyring, wire
 from drivers.beacon.formats import Name
 from drivers.links.mqtt_acks import KeptAck
 from drivers.links.mqtt_link import Ack, MqttLink
 from gateway.domain.events import EmergencyReport, Frame
-from gateway.domain.time import Stamp
+from gateway.domain.time import Instant, Stamp
 from gateway.errors import ConfigError, WireError
 from gateway.ports import DriverContext, InputHealth, Receipt
 
@@ -22,10 +22,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     topics: MQTT filters; the first `+` of each is the level that names the device.
     format: what these topics carry; auto tells the formats apart by content.
+    keys_file: passphrases of OwnTracks devices (`device = "passphrase"`), the owner's alone to read.
     """
 
     topics: tuple[str, ...] = wire.TOPICS
     format: Name = "auto"
+    keys_file: str | None = None
+
+    def __post_init__(self) -> None:
+        """The keys can be had: a check of the configuration says so."""
+        self.keyring()
+
+    def keyring(self) -> keyring.Keyring:
+        """The keys; ValueError where they cannot be had."""
+        return keyring.Keyring() if self.keys_file is None else keyring.read(self.keys_file)
 
 
 def build(settings: Settings, context: DriverContext) -> BeaconDriver:
@@ -47,6 +57,7 @@ class BeaconDriver:
     def __init__(self, settings: Settings, context: DriverContext, topics: wire.Topics) -> None:
         assert context.broker is not None
         self._context, self._topics, self._format = context, topics, settings.format
+        self._keyring = settings.keyring()
         self._link = MqttLink(
             context.broker, f"{context.instance}-{context.name}-events", settings.topics, self.receive
         )
@@ -69,7 +80,7 @@ class BeaconDriver:
         self._last = now.utc
         count = self._counters
         count["frames"] += 1
-        reading = wire.read(self._topics, topic, payload, now, self._format)
+        reading = self._read(topic, payload, now)
         for event in reading.events:
             count["emergencies" if isinstance(event, EmergencyReport) else "positions"] += 1
         frame = Frame(self._context.name, Stamp(now), payload, topic, self._topics.device(topic))
@@ -80,6 +91,14 @@ class BeaconDriver:
             count["quarantined"] += 1
             futures.append(self._context.intake.quarantine(frame, _reason(reading.problems)))
         KeptAck(futures, ack, count)
+
+    def _read(self, topic: str, payload: bytes, now: Instant) -> wire.Reading:
+        """What it says; what is kept is the message as it came."""
+        try:
+            clear = self._keyring.opened(self._topics.device(topic), payload)
+        except WireError as problem:
+            return wire.Reading((), (problem,))
+        return wire.read(self._topics, topic, clear, now, self._format)
 
 
 def _reason(problems: tuple[WireError, ...]) -> str:

@@ -36,7 +36,7 @@ def events(message: Message, origin: Origin, now: Instant) -> list[Event]:
     if kind in SILENT:
         return unplaced(message, Stamp(now), origin)
     if kind == "encrypted":
-        raise WireError("_type: encrypted OwnTracks payloads are not supported yet")
+        raise WireError("_type: encrypted, where it cannot be opened: in an array, or twice")
     raise WireError(f"_type: {kind[:40]!r} is unknown")
 
 

@@ -1,6 +1,6 @@
 """Beacon payloads to domain events, in whichever of the formats (drivers/beacon/formats.py) they come.
 
-Sans-IO. Not supported, and quarantined by name: OwnTracks `encrypted`.
+Sans-IO. What OwnTracks encrypts is opened before it comes here (drivers/beacon/keyring.py).
 An SOS is never lost: whatever else is wrong with its message, the emergency comes out.
 """
 

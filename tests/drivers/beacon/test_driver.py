@@ -12,6 +12,7 @@ from drivers.beacon.driver import Settings, build
 from gateway.domain.events import EmergencyReport, PositionReport
 from gateway.errors import ConfigError, LinkError
 from gateway.ports import BrokerAddress, DriverContext
+from tests.drivers.beacon.test_keyring import VECTOR, message
 from tests.drivers.links.rig import BROKERS, NOW, Intake, StillClock, broker, device, running, until
 
 TOPIC = "lapel/v1/beacon/bcn-1/position"
@@ -51,6 +52,23 @@ async def test_both_formats_reach_intake(mqtt):
         health = driver.health()
         assert health.last == NOW.utc
         assert (health.counters["positions"], health.counters["frames"]) == (2, 2)
+
+
+async def test_encrypted_positions(mqtt, tmp_path):
+    """Read with the device's passphrase, kept as they came; without one quarantined with the reason."""
+    (tmp_path / "keys").write_text('bcn-1 = "123"\n')
+    (tmp_path / "keys").chmod(0o600)
+    intake = Intake()
+    async with (
+        driving(mqtt.address, intake, Settings(keys_file=str(tmp_path / "keys"))),
+        device(mqtt.address, "bcn") as dev,
+    ):
+        for who in ("bcn-1", "bcn-2"):
+            await asyncio.to_thread(dev.send, f"owntracks/{who}/phone", message(VECTOR))
+        await until(lambda: intake.events and intake.quarantined)
+        assert (intake.events[0].fix.latitude, intake.events[0].origin.device) == (50.1182933, "bcn-1")
+        assert intake.frames[0].payload == message(VECTOR)
+        assert "no passphrase of bcn-2" in str(intake.quarantined[0])
 
 
 async def test_the_broker_is_told_when_intake_has_kept_it(mqtt):

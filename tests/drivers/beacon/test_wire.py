@@ -131,7 +131,7 @@ def test_an_empty_payload_says_nothing(payload):
         (own(lat="here"), "lat:"),
         (own(lat=True), "lat:"),
         (own(tst="yesterday"), "tst:"),
-        (own(_type="encrypted", data="AAAA"), "not supported yet"),
+        (own(_type="encrypted", data="AAAA"), "cannot be opened"),
         (own(_type="teleport"), "'teleport' is unknown"),
         (own(_type=7), "_type:"),
         (plain(latitude=None), "latitude: missing"),
