@@ -123,7 +123,7 @@ def run(kind: str, sent: list[Sent], tally: Tally) -> None:
         if one.again:
             tally.doubles += 1
             tally.doubles_taken += outcome == "live"
-        elif one.spike:
+        elif one.spike and outcome != "late":  # of a clock that is not learnt yet nothing is shown, so no spike either
             tally.spikes += 1
             tally.caught += outcome == "held"
         elif outcome in ("live", "held"):
