@@ -158,6 +158,20 @@ async def test_a_restart_gives_nobody_his_time_anew() -> None:
     await feed.close()
 
 
+async def test_what_could_not_be_registered_sounds_at_once(monkeypatch) -> None:
+    """Nobody could acknowledge it: it does not wait for that."""
+    clock, heard, roster = SetClock(), [], Roster()
+    feed = Feed(FeedSettings(), roster, clock, Path("nowhere"), files=MemoryFiles())
+    await feed.open()
+    feed.siren.heard = lambda word, one: heard.append((word, one.id, one.device))
+    monkeypatch.setattr(feed._alarm.emergencies, "press", None)
+    with capture_logs() as logs:
+        feed.emergency(press(clock.now(), device="bcn-1"), who(None), journalled=True)
+    assert heard == [("raised", "EM-20261121-9001", "bcn-1")]
+    assert [one["log_level"] for one in logs if one["event"] == "emergency_unregistered"] == ["critical"]
+    await feed.close()
+
+
 async def test_a_siren_that_breaks_silences_nothing() -> None:
     """The log line and the count come all the same."""
     clock, roster = SetClock(), Roster()

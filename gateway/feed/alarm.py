@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from types import TracebackType
 
+import msgspec
 import structlog
 
 from gateway.domain.events import EmergencyReport, PositionReport
@@ -190,6 +191,11 @@ class Alarm:
         with self._aside("keep"):
             self._annals.note(record)
             self._log.add(record)
+        with self._aside("siren"):
+            # What is in no register can't be acknowledged: the control room is told at once, and by what is nearest.
+            _log.critical("emergency_unregistered", emergency=content["id"], issi=report.origin.issi)
+            told = {"v": 1, "seq": record.seq, **content}
+            self.siren.heard("raised", msgspec.convert(told, EmergencyRecord))
 
     # --- afterwards
 

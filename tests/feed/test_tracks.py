@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from gateway.feed.settings import FeedSettings
 from tests import peers
 from tests.feed.shift import Roster, SetClock, who
 
-RUNS = 20
+FIRST, RUNS = int(os.environ.get("LAPEL_TRACK_SEED", "1")), int(os.environ.get("LAPEL_TRACK_RUNS", "20"))
+"""Seeds of the runs: the figures must hold for any."""
 POINT = re.compile(r'<trkpt lat="([-0-9.]+)" lon="([-0-9.]+)">.*?<time>(.*?)</time>', re.DOTALL)
 DEGREE_M = 111_195.0
 Row = tuple[float, float, float]
@@ -121,7 +123,7 @@ def run(kind: str, sent: list[Sent], tally: Tally) -> None:
         if one.again:
             tally.doubles += 1
             tally.doubles_taken += outcome == "live"
-        elif one.spike:
+        elif one.spike and outcome != "late":  # of a clock that is not learnt yet nothing is shown, so no spike either
             tally.spikes += 1
             tally.caught += outcome == "held"
         elif outcome in ("live", "held"):
@@ -137,11 +139,11 @@ def run(kind: str, sent: list[Sent], tally: Tally) -> None:
 )
 @pytest.mark.parametrize("off_s", [0.0, 600.0, -7200.0], ids=["clock right", "ahead", "behind"])
 def test_spikes_are_held_and_the_rest_is_not(case, off_s, record_property):
-    """Recall, false rejects, lock-out, over twenty seeded runs."""
+    """Recall, false rejects, lock-out, over seeded runs: one alone has a handful of spikes."""
     name, kind, every_s, spike_m, wanted = case
     tally = Tally()
     rows = track(name, every_s)
-    for seed in range(1, RUNS + 1):
+    for seed in range(FIRST, FIRST + RUNS):
         run(kind, spoiled(rows, spike_m, off_s, seed), tally)
     figures = f"{name} {every_s} s, spikes {spike_m} m, clock off {off_s:g} s: recall {tally.recall:.1%} "
     figures += (

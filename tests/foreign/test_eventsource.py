@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,31 +44,69 @@ def kept(gateway: GatewayProcess) -> tuple[set[int], set[int]]:
     return {one["seq"] for one in found if "code" in one}, {one["seq"] for one in found if "triggers" in one}
 
 
-@pytest.mark.timeout(200)
-def test_it_misses_nothing(tmp_path: Path) -> None:
-    """One snapshot, one epoch, numbers rising, every urgent record, each unit's latest; it never gives up."""
-    (tmp_path / "roster.toml").write_text(ROSTER)
+@contextlib.contextmanager
+def street(folder: Path, cuts: int) -> Iterator[tuple[GatewayProcess, int, CuttingProxy]]:
+    """A gateway on its way up, its broker's port, and the line to it."""
+    (folder / "roster.toml").write_text(ROSTER)
     port = free_port()
-    with mosquitto(tmp_path) as broker:
+    with mosquitto(folder) as broker:
         text = configuration(
-            tmp_path / "data",
+            folder / "data",
             broker,
             kinds=("beacon",),
-            roster={"file": str(tmp_path / "roster.toml")},
+            roster={"file": str(folder / "roster.toml")},
             evidence={"enabled": False},
             api={"port": port},
             feed={"tick_ms": 20, "heartbeat_s": 0.5},
         )
-        gateway, proxy = (
-            GatewayProcess(tmp_path, text),
-            CuttingProxy(port, CUTS, int(os.environ.get("LAPEL_SEED", "1"))),
-        )
+        gateway, proxy = GatewayProcess(folder, text), CuttingProxy(port, cuts, int(os.environ.get("LAPEL_SEED", "1")))
         try:
             gateway.start().ready()
-            followed(gateway, broker, proxy)
+            yield gateway, broker, proxy
         finally:
             proxy.close()
             gateway.kill()
+
+
+@pytest.mark.timeout(200)
+def test_it_misses_nothing(tmp_path: Path) -> None:
+    """One snapshot, one epoch, numbers rising, every urgent record, each unit's latest; it never gives up."""
+    with street(tmp_path, CUTS) as (gateway, broker, proxy):
+        followed(gateway, broker, proxy)
+
+
+@pytest.mark.timeout(100)
+def test_where_the_log_is_lost_it_begins_anew(tmp_path: Path) -> None:
+    """Killed, and the feed's files gone: another epoch, a snapshot first; nothing of the former is mixed in."""
+    with street(tmp_path, 0) as (gateway, broker, proxy):
+        shift = Night(gateway, broker, gateway.token())
+        client = stock_client(f"http://127.0.0.1:{proxy.port}/v1/feed", shift.token)
+        for step in range(20):
+            shift.act(step)
+            time.sleep(0.02)
+        gateway.kill()
+        shutil.rmtree(tmp_path / "data" / "feed")
+        gateway.start().ready()
+        known = ended(client, shift)
+    assert (len(known["epochs"]), known["snapshots"]) == (2, 2)
+    assert known["seqs"] != sorted(known["seqs"])  # the second epoch counts for itself
+    drop = next(at for at, (one, other) in enumerate(pairwise(known["seqs"])) if other <= one)
+    for part in (known["seqs"][: drop + 1], known["seqs"][drop + 1 :]):
+        assert part == sorted(set(part))
+    assert known["units"][TOLD] == latitude(2, STEPS - 1)
+
+
+def ended(client: subprocess.Popen[str], shift: Night) -> dict[str, Any]:
+    """What it knows once it has the last position, which is behind everything else."""
+    ends_s = time.monotonic() + 30
+    while client.poll() is None and time.monotonic() < ends_s:
+        shift.walk(STEPS - 1)
+        time.sleep(0.25)
+    out, wrong = client.communicate("\n", 10)
+    shift.over()
+    assert client.returncode == 0, wrong
+    known: dict[str, Any] = json.loads(out)
+    return known
 
 
 def followed(gateway: GatewayProcess, broker: int, proxy: CuttingProxy) -> None:
@@ -81,15 +123,9 @@ def followed(gateway: GatewayProcess, broker: int, proxy: CuttingProxy) -> None:
         shift.walk(step)
         time.sleep(0.1)
     until(lambda: proxy.cuts >= CUTS, 40, "it is cut often enough")
-    ends_s = time.monotonic() + 20
-    while client.poll() is None and time.monotonic() < ends_s:
-        shift.walk(STEPS - 1)  # behind the last act: whoever has it has every record before it
-        time.sleep(0.25)
-    out, wrong = client.communicate("\n", 10)
-    shift.over()
+    known = ended(client, shift)
     gateway.terminate()
-    assert client.returncode == 0, wrong
-    judged(json.loads(out), shift, kept(gateway), proxy)
+    judged(known, shift, kept(gateway), proxy)
 
 
 def judged(known: dict[str, Any], shift: Night, urgent_log: tuple[set[int], set[int]], proxy: CuttingProxy) -> None:

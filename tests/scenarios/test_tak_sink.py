@@ -176,6 +176,7 @@ def test_no_emergency_is_lost(tmp_path: Path, tls: bool) -> None:
         gateway = made(tmp_path, broker, sink, secrets)
         town = Town(broker)
         try:
+            sink.start()
             gateway.start().ready()
             night(gateway, sink, town, gateway.token())
         finally:
@@ -203,7 +204,8 @@ def night(gateway: GatewayProcess, sink: Sink, town: Town, token: str) -> None:
     def alerts(*numbers: int) -> set[str]:
         return {f"LAPEL.PCC.U-{n}-9-1-1" for n in numbers}
 
-    pressed(0, 1)  # nobody listens yet
+    sink.kill()
+    pressed(0, 1)  # nobody listens
     sink.start()
     until(lambda: sink.told(ALERT) == alerts(0, 1), 20, "who comes late is told")
     until(lambda: len(sink.told(TRACK)) == UNITS, 20, "every track", 0.05)
