@@ -10,11 +10,11 @@ from gateway.domain.ids import UnitId
 from gateway.errors import RefusedError
 from gateway.feed import encode
 from gateway.feed.board import Board
-from gateway.feed.duty import STATES, DutySource
+from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, DutySource
 from gateway.feed.hub import Hub
 from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import UrgentEvent
-from gateway.ports import Clock
+from gateway.ports import Clock, Resolved
 
 
 class Tell(Protocol):
@@ -31,6 +31,25 @@ class Duties:
         self._board, self._hub, self._tell, self._leave, self._clock = board, hub, tell, leave, clock
         self.counts: Counter[str] = Counter()
 
+    def heard(self, who: Resolved, code: int, at_s: float) -> Standing | None:
+        """A status from a radio. Of a crew whoever sends 11 books off alone; the last of them takes the unit along."""
+        standing = self._board.units.get(who.unit) if who.unit is not None else None
+        if standing is None:
+            return None
+        if who.person is not None and self._not_late(standing, at_s):
+            if code == OFF_DUTY and self._board.members.book_off(standing, who.person):
+                self.counts["members_off"] += 1
+                self._board.forget_person(standing, who.person, self._clock.now())
+                self.tell(standing)
+                return standing
+            if code in BACK_ON_DUTY and self._board.members.book_on(standing, who.person):
+                self.tell(standing)
+        return self.set(standing.id, code, at_s, "sds_status")
+
+    @staticmethod
+    def _not_late(standing: Standing, at_s: float) -> bool:
+        return not standing.known_duty or at_s >= standing.duty_s
+
     def set(
         self, unit: UnitId, code: int, at_s: float, source: DutySource, incident: str | None = None
     ) -> Standing | None:
@@ -38,7 +57,7 @@ class Duties:
         standing = self._board.units.get(unit)
         if standing is None:
             return None
-        if standing.known_duty and at_s < standing.duty_s:
+        if not self._not_late(standing, at_s):
             self.counts["status_late"] += 1
             return standing
         if standing.known_duty and (standing.duty.code, standing.duty.incident) == (code, incident):
@@ -47,15 +66,20 @@ class Duties:
         self.counts["statuses"] += 1
         was_shown = standing.on_feed
         self._board.set_duty(unit, code, at_s, source, incident)
-        self._tell_duty(standing)
+        self.tell(standing)
         if was_shown and not standing.on_feed:
             self._leave(unit, "off_duty")
         return standing
 
-    def _tell_duty(self, standing: Standing) -> None:
+    def tell(self, standing: Standing) -> None:
         """Its record and its feature, in one flush."""
         self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
         standing.duty_seq = self._hub.sequence.last
+        self._hub.show(standing, self._clock.now())
+
+    def remark(self, standing: Standing) -> None:
+        """Its duty is as it was, its mark is not: who has seen the duty has seen what counts (`duty_seq` stays)."""
+        self._tell("duty", f"duty {standing.id}", standing.id, lambda seq: encode.duty(standing, seq))
         self._hub.show(standing, self._clock.now())
 
     def set_by_hand(self, unit: UnitId, code: int, incident: str | None) -> bool:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from gateway.feed.wording import time_text
+
 DutySource = Literal["sds_status", "mqtt", "api", "derived"]
 
 EMERGENCY = 0
@@ -50,7 +52,11 @@ class Duty(msgspec.Struct, frozen=True):
 
 
 class DutyRecord(msgspec.Struct, frozen=True):
-    """A duty change, as consumers and the urgent log have it."""
+    """A duty change, as consumers and the urgent log have it.
+
+    overtime: on duty past the planned end; booked_on: since when, where that is known; booked_off: members who have
+    gone off duty while others of the unit go on.
+    """
 
     v: int
     seq: int
@@ -62,6 +68,13 @@ class DutyRecord(msgspec.Struct, frozen=True):
     incident: str | None
     source: DutySource
     overtime: bool = False
+    booked_on: str | msgspec.UnsetType = msgspec.UNSET
+    booked_off: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+def unknown(since_s: float) -> Duty:
+    """Before its first status a unit is taken to be on duty, and not deployable."""
+    return Duty(UNKNOWN, "unknown", deployable=False, since=time_text(since_s))
 
 
 def code_of(text: str) -> int | None:

@@ -38,6 +38,7 @@ from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
 from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.overtime import Overtime
 from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
@@ -76,6 +77,9 @@ class Feed:
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
         self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
+        self.overtime = Overtime(self.board, self._duties.remark)
+        self.board.left = self._leave
+        self.booking: Callable[[StatusReport, Resolved], None] = lambda _report, _who: None
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
         self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
@@ -141,6 +145,7 @@ class Feed:
         if now.mono_s - self._roster_s >= self.settings.roster_s:
             self._refresh(now)
         self.board.age(now)
+        self.overtime.tick(now)
         self._alarm.escalate(now)
         self._hub.flush(now)
         self.zoning.look(now)
@@ -164,6 +169,7 @@ class Feed:
         self._roster_s = now.mono_s
         try:
             gone = self.board.refresh(self._directory, now)
+            self.overtime.look(now)
         except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
             self._counts["roster_faults"] += 1
             _log.error("the roster can't be read", problem=what_failed(error))
@@ -201,8 +207,10 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        elif who.unit is None or self._duties.set(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
+        elif self._duties.heard(who, code, report.stamp.at.timestamp()) is None:
             self._counts["status_unattributed"] += 1
+        else:
+            self.booking(report, who)
 
     def text(self, report: TextReport, who: Resolved) -> None:
         """A text from an officer."""
@@ -364,7 +372,8 @@ class Feed:
         counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
-        counts["units"] = len(self.board.units)
+        counts["units"], counts["overtime"] = len(self.board.units), self.overtime.marked
+        counts["source_changes"], counts["source_conflicts"] = self.board.fusion.changes, self.board.fusion.conflicts
         counts.update(self.zoning.stats())
         counts["consumers"] = len(self._hub.consumers)
         counts["conflated"] = self._hub.conflated

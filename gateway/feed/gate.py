@@ -100,7 +100,7 @@ class Gate(msgspec.Struct):
     @staticmethod
     def _speed(start: _Point, end: _Point) -> float:
         """The slowest journey that the two accuracies allow, in metres a second."""
-        way_m = distance_m(start.fix, end.fix) - _allowance_m(start.fix) - _allowance_m(end.fix)
+        way_m = distance_m(start.fix, end.fix) - allowance_m(start.fix) - allowance_m(end.fix)
         return max(way_m, 0.0) / max(end.at_s - start.at_s, SHORTEST_S)
 
 
@@ -114,7 +114,8 @@ def _rides(chain: list[_Point]) -> bool:
     return all(RIDE_MPS[0] <= way_m / lasted_s <= RIDE_MPS[1] for way_m, lasted_s in ways)
 
 
-def _allowance_m(fix: Fix) -> float:
+def allowance_m(fix: Fix) -> float:
+    """How far off a fix may be: its accuracy, within reason."""
     return min(fix.accuracy_m if fix.accuracy_m is not None else UNKNOWN_ACCURACY_M, ACCURACY_MAX_M)
 
 

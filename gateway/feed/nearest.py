@@ -48,7 +48,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One unit that could go, and why it is offered; the bearing is from the place asked for to the unit."""
+    """One unit that could go, and why it is offered; the bearing is from the place asked for to the unit.
+
+    person: it is this member alone, who is away from the unit.
+    """
 
     unit: UnitId
     distance_m: float
@@ -57,10 +60,11 @@ class Candidate(msgspec.Struct, frozen=True):
     eta_basis: str
     age_s: float
     why: tuple[str, ...]
+    person: str | None = None
 
 
 class Ranking(msgspec.Struct, frozen=True):
-    """The units ranked, how many were looked at, and how many fell out for which reason."""
+    """Units, and members away from theirs, ranked; how many were looked at, and how many fell out for which reason."""
 
     results: tuple[Candidate, ...]
     considered: int
@@ -104,14 +108,16 @@ def _columns(rows: int, words: int) -> dict[str, npt.NDArray[Any]]:
 
 
 class Index:
-    """One row a unit; rows of units that left are used again."""
+    """One row a unit, and one a member who is away from it; rows of those that left are used again."""
 
     def __init__(self, settings: FeedSettings) -> None:
         self._settings = settings
         self._words: dict[str, dict[str, int]] = {"agency": {}, "role": {}, "power": {}}
         self._names: list[UnitId | None] = []
         self._rolls: list[Roll | None] = []
+        self._persons: list[str | None] = []
         self._rows: dict[UnitId, int] = {}
+        self._apart: dict[UnitId, set[int]] = {}
         self._free: list[int] = []
         self.zones = ZoneRows()
         self._day: date | None = None
@@ -135,25 +141,33 @@ class Index:
                 bigger[name][: len(old), : old.shape[1]] = old
         self._adopt(bigger)
 
-    def add(self, name: UnitId) -> int:
-        """A row for a unit."""
+    def add(self, name: UnitId, person: str | None = None) -> int:
+        """A row for a unit, or for a member who is away from it."""
         if self._free:
             row = self._free.pop()
-            self._names[row] = name
+            self._names[row], self._persons[row] = name, person
         else:
             row = len(self._names)
             self._names.append(name)
+            self._persons.append(person)
             self._rolls.append(None)
             if row >= len(self._lat):
                 self._grow(2 * len(self._lat), self._columns["powers"].shape[1])
-        self._rows[name] = row
+        if person is None:
+            self._rows[name] = row
+        else:
+            self._apart.setdefault(name, set()).add(row)
         return row
 
     def drop(self, row: int) -> None:
-        """This unit is gone."""
+        """This unit is gone, or this member is with it again."""
         name = self._names[row]
-        if name is not None:
+        if name is not None and self._persons[row] is None:
             del self._rows[name]
+        elif name is not None:
+            self._apart[name].discard(row)
+            if not self._apart[name]:
+                del self._apart[name]
         self._names[row], self._rolls[row] = None, None
         self._columns["shown"][row] = self._located[row] = False
         self._free.append(row)
@@ -208,9 +222,10 @@ class Index:
         """Rank the units that fit: deployable ones first, then by estimated time of arrival."""
         mask, considered, rejected = self._sift(wanted, now)
         best = self._best(wanted, np.flatnonzero(mask))
-        results = [self._candidate(wanted, row, now) for row in best]
-        results.sort(key=lambda found: (self._columns["order"][self._rows[found.unit]], found.eta_s, found.unit))
-        return Ranking(tuple(results[: max(0, wanted.limit)]), considered, rejected)
+        order = self._columns["order"]
+        results = [(int(order[row]), self._candidate(wanted, row, now)) for row in best]
+        results.sort(key=lambda found: (found[0], found[1].eta_s, found[1].unit, found[1].person or ""))
+        return Ranking(tuple(found for _, found in results[: max(0, wanted.limit)]), considered, rejected)
 
     def anybody(self, wanted: Wanted, now: Instant) -> bool:
         """Whether there is a unit that fits."""
@@ -260,6 +275,7 @@ class Index:
         for name in names:
             if (row := self._rows.get(UnitId(name))) is not None:
                 passed[row] = False
+                passed[list(self._apart.get(UnitId(name), ()))] = False
         return passed
 
     def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64]) -> Mask:
@@ -307,6 +323,7 @@ class Index:
             f"straight line x{self._settings.detour:g}, {roll.unit.kind} {speed_mps:g} m/s",
             round(age_s, 1),
             self._why(wanted, row, roll, age_s),
+            self._persons[row],
         )
 
     def _why(self, wanted: Wanted, row: int, roll: Roll, age_s: float) -> tuple[str, ...]:
@@ -317,4 +334,5 @@ class Index:
         why += [f"agency {roll.unit.agency}"] if wanted.agency else []
         why += [f"role {roll.role}"] if wanted.role else []
         why += ["in the zone"] if wanted.zone else []
+        why += ["away from the unit"] if self._persons[row] is not None else []
         return (*why, f"position {age_s:.0f} s old")
