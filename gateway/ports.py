@@ -229,6 +229,18 @@ class FeedSink(Protocol):
         ...
 
 
+class Bookings(Protocol):
+    """What duty statuses mean for who is booked on. Synchronous, in memory, never raises."""
+
+    def heard(self, report: StatusReport, who: Resolved) -> None:
+        """A duty status that the feed has taken."""
+        ...
+
+    def booked_off(self, unit: UnitId, by: str) -> None:
+        """The control room has taken a unit off duty."""
+        ...
+
+
 class Publisher(Protocol):
     """MQTT out (QoS 1)."""
 

@@ -18,7 +18,7 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
 from gateway.errors import GatewayError
-from gateway.roster.directory import effective
+from gateway.roster.directory import in_force
 
 ROUTES = Routes()
 YEARS = range(2000, 2100)
@@ -175,7 +175,7 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
 
     def act() -> Any:  # noqa: ANN401 - a booking
         store = call.rooms.roster_store
-        open_now = [row for row in effective(store.bookings()) if row.id == number and row.until is None]
+        open_now = [row for row in in_force(store.bookings()) if row.id == number and _lasts(row)]
         if not open_now:
             raise ProblemError(404, f"booking {number}: no open booking has this number")
         _in_order(open_now[0].since, until)
@@ -202,6 +202,10 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
         )
 
     return as_json(await _changed(call, act))
+
+
+def _lasts(row: Booking) -> bool:
+    return row.until is None or row.until > datetime.now(UTC)
 
 
 def _in_order(since: datetime, until: datetime | None) -> None:

@@ -24,6 +24,7 @@ from gateway.api import (
     health,
     integrity,
     log,
+    members,
     messages,
     retention,
     roster,
@@ -58,7 +59,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    public = (health, session, units, zones, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
+    public = (health, session, units, zones, feed_socket, asyncapi, emergencies, messages, tasks, roster, members, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)

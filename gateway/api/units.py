@@ -71,7 +71,7 @@ class Since(Shown, frozen=True, forbid_unknown_fields=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A unit that could go, why it is offered, and its Feature."""
+    """A unit that could go, why it is offered, and its Feature; person: this member alone, who is away from it."""
 
     unit: str
     distance_m: float
@@ -80,6 +80,7 @@ class Offered(msgspec.Struct, frozen=True):
     eta_basis: str
     age_s: float
     why: tuple[str, ...]
+    person: str | None
     feature: msgspec.Raw
 
 

@@ -19,6 +19,7 @@ VERBS = {
     "encode": "gateway.cli.decode:encode",
     "roster": "gateway.cli.roster:roster",
     "book": "gateway.cli.book:book",
+    "crew": "gateway.cli.crew:crew",
     "device": "gateway.cli.device:device",
     "broker": "gateway.cli.broker:broker",
     "response-times": "gateway.cli.response_times:response_times",

@@ -29,7 +29,7 @@ from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duties import Duties
-from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
+from gateway.feed.duty import EMERGENCY, OFF_DUTY, STATES, DutyRecord
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
@@ -46,7 +46,7 @@ from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
 from gateway.feed.zoning import Zoning
-from gateway.ports import Clock, Directory, Resolved
+from gateway.ports import Bookings, Clock, Directory, Resolved
 
 _log = structlog.get_logger()
 NO_UNIT = "no such unit on the roster"
@@ -79,7 +79,7 @@ class Feed:
         self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
         self.overtime = Overtime(self.board, self._duties.remark)
         self.board.left = self._leave
-        self.booking: Callable[[StatusReport, Resolved], None] = lambda _report, _who: None
+        self.bookings: Bookings | None = None
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
         self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
@@ -207,10 +207,10 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        elif self._duties.heard(who, code, report.stamp.at.timestamp()) is None:
+        elif (standing := self._duties.heard(who, code, report.stamp.at.timestamp())) is None:
             self._counts["status_unattributed"] += 1
-        else:
-            self.booking(report, who)
+        elif self.bookings is not None and report.stamp.at.timestamp() >= standing.duty_s:
+            self.bookings.heard(report, who)
 
     def text(self, report: TextReport, who: Resolved) -> None:
         """A text from an officer."""
@@ -263,7 +263,10 @@ class Feed:
 
     def set_duty(self, unit: str, code: int, *, incident: str | None = None) -> bool:
         """The control room sets a status; False for no such unit, RefusedError for no such state."""
-        return self._duties.set_by_hand(UnitId(unit), code, incident)
+        done = self._duties.set_by_hand(UnitId(unit), code, incident)
+        if done and code == OFF_DUTY and self.bookings is not None:
+            self.bookings.booked_off(UnitId(unit), "control room")
+        return done
 
     def duty(self, unit: str) -> DutyRecord | None:
         """A unit's duty as it stands, off duty or on; None for no such unit."""

@@ -19,13 +19,17 @@ LOOK_AGAIN_S = 60.0
 
 
 class Overtime:
-    """Marks units. `planned`: the spans of each unit; `tell`: this unit's duty record has changed."""
+    """Marks units. `tell`: this unit's duty record has changed."""
 
     def __init__(self, board: Board, tell: Callable[[Standing], None]) -> None:
         self._board, self._tell = board, tell
-        self.planned: Callable[[], Mapping[UnitId, Sequence[Span]]] = dict
+        self._planned: Callable[[], Mapping[UnitId, Sequence[Span]]] = dict
         self._next_s = float("-inf")
         self.marked = 0
+
+    def take_up(self, planned: Callable[[], Mapping[UnitId, Sequence[Span]]]) -> None:
+        """Where the plans are known."""
+        self._planned, self._next_s = planned, float("-inf")
 
     def tick(self, now: Instant) -> None:
         """Look where something planned begins or ends."""
@@ -35,7 +39,7 @@ class Overtime:
     def look(self, now: Instant) -> None:
         """The plans may have changed, or the time has come."""
         now_s = now.utc.timestamp()
-        plans = self.planned()
+        plans = self._planned()
         self._next_s = min((edge for spans in plans.values() for edge in _edges(spans, now_s)), default=float("inf"))
         self._next_s = min(self._next_s, now_s + LOOK_AGAIN_S)
         units = self._board.units
