@@ -224,8 +224,8 @@ class FeedSink(Protocol):
         """Camera telemetry: battery, recording."""
         ...
 
-    def off_duty(self, unit: UnitId) -> bool:
-        """Whether this unit's people are off duty (positions then neither shown nor kept)."""
+    def off_duty(self, unit: UnitId, person: str | None = None) -> bool:
+        """Whether this unit, or this member of it, is off duty (positions then neither shown nor kept)."""
         ...
 
 

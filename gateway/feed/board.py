@@ -163,7 +163,7 @@ class Board:
         standing = self.units.get(who.unit) if who.unit is not None else None
         if standing is None:
             return "unattributed"
-        if not standing.on_feed or (standing.off and self._booked_off(standing, who)):
+        if not standing.on_feed or (standing.off and standing.booked_off(who.person)):
             return "off_duty"
         if report.battery_pct is not None:
             standing.battery_pct = report.battery_pct
@@ -181,11 +181,6 @@ class Board:
             standing.devices[device], standing.members_json = who.person, None
         standing.sightings[device] = fresh
         return self._choose(standing, fresh, seen, report.stamp.arrived)
-
-    @staticmethod
-    def _booked_off(standing: Standing, who: Resolved) -> bool:
-        """Off duty is private of a member too who left others at it; in an emergency nobody is."""
-        return who.person in standing.off and standing.emergency is None
 
     def _sight(
         self, standing: Standing, report: PositionReport, fix: Fix, device: str, quality: tuple[str, ...]
@@ -381,10 +376,10 @@ class Board:
         if standing.apart or standing.roll.away:
             self.members.rank(standing)
 
-    def off_duty(self, name: UnitId) -> bool:
-        """Whether positions of this unit are neither shown nor kept."""
+    def off_duty(self, name: UnitId, person: str | None = None) -> bool:
+        """Whether positions of this unit, or of this member of it, are neither shown nor kept."""
         standing = self.units.get(name)
-        return standing is not None and not standing.on_feed
+        return standing is not None and (not standing.on_feed or standing.booked_off(person))
 
     def last_fix(self, name: UnitId | None, device: DeviceId | None) -> Sighting | None:
         """Where that device was last, else its unit."""

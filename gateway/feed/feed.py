@@ -255,9 +255,9 @@ class Feed:
         self._counts["camera_reports"] += 1
         self.board.camera(report, who)
 
-    def off_duty(self, unit: UnitId) -> bool:
-        """Whether positions of this unit are neither shown nor kept."""
-        return self.board.off_duty(unit)
+    def off_duty(self, unit: UnitId, person: str | None = None) -> bool:
+        """Whether positions of this unit, or of this member of it, are neither shown nor kept."""
+        return self.board.off_duty(unit, person)
 
     # --- acts of the control room
 

@@ -143,6 +143,10 @@ class Standing(msgspec.Struct, eq=False):
             self.conflicts.discard(person)
             self.apart_since.pop(person, None)
 
+    def booked_off(self, person: str | None) -> bool:
+        """Off duty is private of a member too who left others at it; in an emergency nobody is."""
+        return person in self.off and self.emergency is None
+
     @property
     def busy(self) -> bool:
         """Engaged, or a camera of it records: it must not vanish with its row of the roster."""
