@@ -21,7 +21,7 @@ from tests.roster.people import DEVICES, PEOPLE, UNITS
 class Flaky(RosterStore):
     """Refuses as often as it is told to, with what it is told to."""
 
-    refuse: list[Exception] = []
+    refuse: list[Exception]
 
     def add(self, *given, **named):
         if self.refuse:

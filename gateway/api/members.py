@@ -16,7 +16,7 @@ from gateway.api.roster import aware
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.domain.people import Shift, Unit
 from gateway.errors import GatewayError, StoreBusyError
-from gateway.store.crews import Change, Crews
+from gateway.store.crews import CrewChange, Crews
 from gateway.store.roster import name_of
 
 ROUTES = Routes()
@@ -27,11 +27,11 @@ class Crew(msgspec.Struct, frozen=True):
 
     unit: str
     members: tuple[str, ...]
-    history: list[Change]
+    history: list[CrewChange]
     v: int = 1
 
 
-class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CrewReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why the crew changes; kept with the change."""
 
     reason: Annotated[str, msgspec.Meta(max_length=400)] | None = None
@@ -44,7 +44,7 @@ class Shifts(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Planned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
+class PlannedShift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
     """A planned shift of a person or unit; the same holder and `from` again changes the plan."""
 
     holder: str
@@ -63,19 +63,25 @@ async def members(call: Call[Nothing]) -> web.StreamResponse:
     return as_json(Crew(name, unit.members, await asyncio.to_thread(Crews(call.rooms.roster_store).history, name)))
 
 
-@ROUTES.add("PUT /v1/units/{unit}/members/{person}", "booking:write", Answer("The unit as it is", shape=Unit), Why)
-async def join(call: Call[Why]) -> web.StreamResponse:
+@ROUTES.add(
+    "PUT /v1/units/{unit}/members/{person}", "booking:write", Answer("The unit as it is", shape=Unit), CrewReason
+)
+async def join(call: Call[CrewReason]) -> web.StreamResponse:
     """Make somebody a member; they leave the unit that they were with."""
     return await _change(call, "joined", Crews(call.rooms.roster_store).join, call.asked.reason)
 
 
-@ROUTES.add("DELETE /v1/units/{unit}/members/{person}", "booking:write", Answer("The unit as it is", shape=Unit), Why)
-async def leave(call: Call[Why]) -> web.StreamResponse:
+@ROUTES.add(
+    "DELETE /v1/units/{unit}/members/{person}", "booking:write", Answer("The unit as it is", shape=Unit), CrewReason
+)
+async def leave(call: Call[CrewReason]) -> web.StreamResponse:
     """Take somebody out of a unit."""
     return await _change(call, "left", Crews(call.rooms.roster_store).leave, call.asked.reason)
 
 
-async def _change(call: Call[Why], what: str, act: Callable[..., Unit], reason: str | None) -> web.StreamResponse:
+async def _change(
+    call: Call[CrewReason], what: str, act: Callable[..., Unit], reason: str | None
+) -> web.StreamResponse:
     unit, person = call.part("unit"), call.part("person")
     made = await _done(call, lambda: act(unit, person, actor=call.who.account, reason=reason))
     structlog.get_logger().info(f"member_{what}", unit=unit, person=person, account=call.who.account, reason=reason)
@@ -99,8 +105,8 @@ async def shifts(call: Call[Nothing]) -> web.StreamResponse:
     return as_json(Shifts(list(call.rooms.roster().shifts())))
 
 
-@ROUTES.add("PUT /v1/roster/shifts", "booking:write", Answer("The shift as planned", shape=Shift), Planned)
-async def plan(call: Call[Planned]) -> web.StreamResponse:
+@ROUTES.add("PUT /v1/roster/shifts", "booking:write", Answer("The shift as planned", shape=Shift), PlannedShift)
+async def plan(call: Call[PlannedShift]) -> web.StreamResponse:
     """Plan a shift, or change the plan; nobody is booked on or off by it."""
     asked, roster = call.asked, call.rooms.roster()
     shift = Shift(asked.holder, aware(asked.since, "from"), aware(asked.until, "to"), asked.cancelled)

@@ -15,7 +15,7 @@ from gateway.store.roster import RECORDS, RosterStore
 from gateway.store.sqlite import storing
 
 
-class Change(msgspec.Struct, frozen=True):
+class CrewChange(msgspec.Struct, frozen=True):
     """A unit's members as somebody entered them; `by` is the account, `cli:` somebody, or the roster's file."""
 
     at: datetime
@@ -55,16 +55,16 @@ class Crews:
             _write(link, left, actor, reason)
         return left
 
-    def history(self, unit: str) -> list[Change]:
+    def history(self, unit: str) -> list[CrewChange]:
         """Every change of its members, oldest first."""
         query = select(RECORDS).where(RECORDS.c.kind == "unit", RECORDS.c.id == unit).order_by(RECORDS.c.row)
         with self._store.engine.connect() as link:
             rows = [row._asdict() for row in link.execute(query)]
-        changes: list[Change] = []
+        changes: list[CrewChange] = []
         for row in rows:
             members = msgspec.json.decode(row["body"], type=Unit).members
             if not changes or changes[-1].members != members:
-                changes.append(Change(from_rfc3339(row["entered_at"]), row["actor"], members, row["reason"]))
+                changes.append(CrewChange(from_rfc3339(row["entered_at"]), row["actor"], members, row["reason"]))
         return changes
 
 

@@ -75,6 +75,9 @@ def test_a_crew_changes_during_the_shift(tmp_path: Path, shared: Path) -> None:
         until(lambda: crew(client) == ["P-0015"])
 
 
+SHIFT = {"holder": "P-0014", "from": "2026-11-21T20:00:00Z", "to": "2026-11-21T21:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -83,12 +86,12 @@ def test_a_crew_changes_during_the_shift(tmp_path: Path, shared: Path) -> None:
         ("PUT", "/v1/units/PCC.VAN-1/members/P-0014", {"why": "x"}, 400),
         ("DELETE", "/v1/units/PCC.VAN-1/members/P-0014", None, 404),
         ("GET", "/v1/units/PCC.GHOST/members", None, 404),
-        ("PUT", "/v1/roster/shifts", {"holder": "P-9", "from": "2026-11-21T20:00:00Z", "to": "2026-11-21T21:00:00Z"}, 422),
-        ("PUT", "/v1/roster/shifts", {"holder": "P-0014", "from": "2026-11-21T20:00:00Z", "to": "2026-11-21T20:00:00Z"}, 422),
-        ("PUT", "/v1/roster/shifts", {"holder": "P-0014", "from": "2026-11-21T20:00:00", "to": "2026-11-21T21:00:00Z"}, 400),
+        ("PUT", "/v1/roster/shifts", SHIFT | {"holder": "P-9"}, 422),
+        ("PUT", "/v1/roster/shifts", SHIFT | {"to": SHIFT["from"]}, 422),
+        ("PUT", "/v1/roster/shifts", SHIFT | {"from": "2026-11-21T20:00:00"}, 400),
         ("PUT", "/v1/roster/shifts", {"holder": "P-0014"}, 400),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be(site: Site, method: str, path: str, body: Any, status: int) -> None:
     """Refused with a problem that names it."""
     with site.client(site.token()) as client:

@@ -80,7 +80,9 @@ def _crowd(fleet, board, roster, clock):
                 lon + way_m * math.sin(math.radians(course)) / DEGREE_M / math.cos(math.radians(lat)),
             )
             if placed or each == numbers[0]:
-                board.place(at(clock.now(), *there, device=f"b{each}", speed_mps=0.0), who(unit, f"P-{each}", f"b{each}"))
+                board.place(
+                    at(clock.now(), *there, device=f"b{each}", speed_mps=0.0), who(unit, f"P-{each}", f"b{each}")
+                )
                 places.append((each, there))
         points += _points(unit, code, powers, places)
     return points

@@ -28,7 +28,7 @@ def roster(*bookings: Booking, shifts: tuple[Shift, ...] = ()) -> Roster:
 
 
 def test_past_its_planned_end_it_is_still_theirs() -> None:
-    """Eight hours planned, and ten hours in the same person has the device; a recording then says it was not planned."""
+    """Eight hours planned; after ten the same person has the device, and a recording says that it was not planned."""
     here = roster(row(1, "P-0014", 0, 8))
     assert here.holder(CAM, SHIFT + 10 * HOUR).person == "P-0014"
     within, past = (here.attribute(CAM, SHIFT + hours * HOUR, None) for hours in (7, 9))

@@ -87,7 +87,7 @@ def test_only_what_is_on_the_roster(started: RosterStore, unit: str, person: str
     with pytest.raises(GatewayError, match=said):
         Crews(started).join(unit, person, actor="ann")
     assert started.version() == before
-    with pytest.raises(GatewayError, match="no member of PCC.VAN-1"):
+    with pytest.raises(GatewayError, match=r"no member of PCC\.VAN-1"):
         Crews(started).leave("PCC.VAN-1", "P-1", actor="ann")
 
 
