@@ -42,7 +42,7 @@ class Duties:
                 self._board.forget_person(standing, who.person, self._clock.now())
                 self.tell(standing)
                 return standing
-            if code in BACK_ON_DUTY and self._board.members.book_on(standing, who.person):
+            if code in BACK_ON_DUTY and self._board.members.book_on(standing, who.person, at_s):
                 self.tell(standing)
         return self.set(standing.id, code, at_s, "sds_status")
 

@@ -11,7 +11,7 @@ from gateway.domain.ids import ISSI_MAX
 from gateway.domain.people import Person
 from gateway.feed.duty import Duty, DutyRecord
 from gateway.feed.emergencies import Emergency, EmergencyPlace, EmergencyRecord, Press
-from gateway.feed.fusion import marks
+from gateway.feed.fusion import CONFLICT
 from gateway.feed.gate import distance_m
 from gateway.feed.members import own_sighting
 from gateway.feed.messages import Message
@@ -142,7 +142,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None else _least_zero(fix.accuracy_m),
         None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
         None if fix is None else _least_zero(fix.speed_mps),
-        [] if live is None else [mark for mark in marks(standing, live) if mark in QUALITIES],
+        [] if live is None else _quality(standing, live),
         _percent(standing.battery),
         standing.emergency,
         standing.overtime,
@@ -150,6 +150,13 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         zones=msgspec.UNSET if standing.zones is None else standing.zones,
         source_change=standing.change or msgspec.UNSET,
     )
+
+
+def _quality(standing: Standing, live: Sighting) -> list[str]:
+    if not live.quality and not standing.conflicts:
+        return []
+    marks = [mark for mark in live.quality if mark in QUALITIES]
+    return [*marks, CONFLICT] if standing.conflicts else marks
 
 
 def _granted(standing: Standing) -> tuple[msgspec.Raw, msgspec.Raw]:

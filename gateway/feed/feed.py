@@ -207,9 +207,15 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        elif (standing := self._duties.heard(who, code, report.stamp.at.timestamp())) is None:
+        else:
+            self._duty(report, code, who)
+
+    def _duty(self, report: StatusReport, code: int, who: Resolved) -> None:
+        at_s = report.stamp.at.timestamp()
+        standing = self._duties.heard(who, code, at_s)
+        if standing is None:
             self._counts["status_unattributed"] += 1
-        elif self.bookings is not None and report.stamp.at.timestamp() >= standing.duty_s:
+        if self.bookings is not None and (standing is None or at_s >= standing.duty_s):
             self.bookings.heard(report, who)
 
     def text(self, report: TextReport, who: Resolved) -> None:

@@ -70,8 +70,3 @@ def contradict(a: Sighting, b: Sighting, kind: UnitKind) -> bool:
     """Whether nobody of this class could have been at both, each at its time."""
     way_m = LIMIT_MPS[kind] * abs(a.fix_s - b.fix_s)
     return distance_m(a.fix, b.fix) > max(CLOSE_M, allowance_m(a.fix) + allowance_m(b.fix)) + way_m
-
-
-def marks(standing: Standing, live: Sighting) -> list[str]:
-    """The marks of a unit's position: those of its fix, and that its devices disagree."""
-    return [*live.quality, CONFLICT] if standing.conflicts else list(live.quality)

@@ -143,10 +143,11 @@ class Members:
         self._set_off(standing, standing.off | {person})
         return True
 
-    def book_on(self, standing: Standing, person: str | None) -> bool:
+    def book_on(self, standing: Standing, person: str | None, at_s: float) -> bool:
         """Whether they had booked off and are back."""
-        if person not in standing.off:
+        if person is None or person not in standing.off:
             return False
+        standing.back[person] = at_s
         self._set_off(standing, standing.off - {person})
         return True
 

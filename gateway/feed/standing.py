@@ -78,7 +78,8 @@ class Standing(msgspec.Struct, eq=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
     duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
-    on_since_s when it last came back on duty. off are members who have booked off while others go on; apart the rows
+    on_since_s when it last came back on duty. off are members who have booked off while others go on, back those who
+    are at work again, since when (seconds since 1970); apart the rows
     in the index of members who are away from the unit; apart_since since when a person's devices contradict one
     another (seconds since 1970), conflicts those of whom that is said. tasked: it has a task that is not over;
     filming: it was booked off while it recorded.
@@ -112,6 +113,7 @@ class Standing(msgspec.Struct, eq=False):
     zones: tuple[str, ...] | None = None
     zoned: Sighting | None = None
     off: frozenset[str] = frozenset()
+    back: dict[str, float] = msgspec.field(default_factory=dict)
     apart: dict[str, int] = msgspec.field(default_factory=dict)
     apart_since: dict[str, float] = msgspec.field(default_factory=dict)
     conflicts: set[str] = msgspec.field(default_factory=set)
@@ -142,6 +144,10 @@ class Standing(msgspec.Struct, eq=False):
         if person is not None:
             self.conflicts.discard(person)
             self.apart_since.pop(person, None)
+
+    def at_work_since_s(self, person: str | None) -> float:
+        """Since when this member has been on duty; what was before that is private."""
+        return max(self.on_since_s, self.back.get(person or "", float("-inf")))
 
     def booked_off(self, person: str | None) -> bool:
         """Off duty is private of a member too who left others at it; in an emergency nobody is."""

@@ -191,6 +191,37 @@ async def test_one_of_a_crew_goes_home(scene) -> None:
     assert not scene.feed.off_duty(scene.van, "P-4")  # the unit came back as it was
 
 
+class Booked:
+    """Bookings that remember what they heard."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.off: list[str] = []
+
+    def heard(self, report, who) -> None:
+        """Remembered."""
+        self.codes.append(report.code)
+
+    def booked_off(self, unit, by) -> None:
+        """Remembered."""
+        self.off.append(unit)
+
+
+async def test_what_bookings_are_told(scene) -> None:
+    """Statuses as they are taken, also of somebody without a unit; not late ones; the control room's 11."""
+    scene.feed.bookings = booked = Booked()
+    before = scene.clock.now()
+    scene.clock.on(60)
+    scene.say(2)
+    scene.feed.status(status(before, 11), who(scene.one, "P-1"))
+    scene.feed.status(status(scene.clock.now(), 14), who(scene.one, "P-1"))
+    scene.feed.status(status(scene.clock.now(), 3), who(None, "P-77"))
+    assert booked.codes == [2, 3]
+    scene.feed.set_duty(scene.two, 4)
+    scene.feed.set_duty(scene.two, 11)
+    assert booked.off == [scene.two]
+
+
 async def test_a_late_status_books_nobody_off(scene) -> None:
     """One that was sent before the last that counts."""
     before = scene.clock.now()

@@ -225,7 +225,7 @@ def test_one_of_a_crew_books_off(scene) -> None:
     scene.refresh()
     assert scene.properties()["powers"] == ["constable"]
     assert not scene.board.members.book_off(standing, "P-1")  # the last of them is the unit
-    assert scene.board.members.book_on(standing, "P-2")
+    assert scene.board.members.book_on(standing, "P-2", scene.clock.utc.timestamp())
     scene.clock.on(1)
     assert scene.put(2, 50) == "kept"
     assert scene.properties()["powers"] == ["constable", "csas.alcohol", "pcn"]
