@@ -48,6 +48,7 @@ def self_booking(
     """Tell the feed what is planned, who has a task, and where what statuses say of bookings goes."""
     roster, store, clock = known
     feed.overtime.take_up(roster.plans)
+    feed.booked.since = roster.booked_on
     feed.board.engaged.tasked = dispatch.engaged
     feed.bookings = made = SelfBooking(roster, store, changed, clock)
     return made

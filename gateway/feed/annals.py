@@ -112,5 +112,5 @@ def _on_duty(board: Board, duty: DutyRecord) -> None:
         standing.duty_seq, standing.overtime = duty.seq, duty.overtime
         if isinstance(duty.booked_on, str):
             standing.on_since_s = from_rfc3339(duty.booked_on).timestamp()
-        for person in duty.booked_off or ():
-            board.members.book_off(standing, person)
+        for person, at in (duty.booked_off or {}).items():
+            board.members.book_off(standing, person, from_rfc3339(at).timestamp())

@@ -86,7 +86,7 @@ class Board:
                 )
             elif roll is standing.roll:
                 continue
-            self._enrol(standing, without(roll, off=standing.off), directory, now)
+            self._enrol(standing, without(roll, off=frozenset(standing.off)), directory, now)
         gone = [standing for name, standing in self.units.items() if name not in seen and not standing.busy]
         for standing in gone:
             self._leave(standing)

@@ -37,14 +37,20 @@ class Duties:
         if standing is None:
             return None
         if who.person is not None and self._not_late(standing, at_s):
-            if code == OFF_DUTY and self._board.members.book_off(standing, who.person):
+            if code == OFF_DUTY and self._board.members.book_off(standing, who.person, at_s):
                 self.counts["members_off"] += 1
                 self._board.forget_person(standing, who.person, self._clock.now())
                 self.tell(standing)
                 return standing
-            if code in BACK_ON_DUTY and self._board.members.book_on(standing, who.person, at_s):
-                self.tell(standing)
+            if code in BACK_ON_DUTY:
+                self.back(standing, who.person, at_s)
         return self.set(standing.id, code, at_s, "sds_status")
+
+    def back(self, standing: Standing, person: str, at_s: float) -> None:
+        """A member of those who had booked off is at work again."""
+        if self._board.members.book_on(standing, person, at_s):
+            self.counts["members_back"] += 1
+            self.tell(standing)
 
     @staticmethod
     def _not_late(standing: Standing, at_s: float) -> bool:

@@ -11,6 +11,7 @@ from gateway.feed.wording import time_text
 DutySource = Literal["sds_status", "mqtt", "api", "derived"]
 
 EMERGENCY = 0
+ON_DUTY = 1
 OFF_DUTY = 11
 UNKNOWN = 1
 """The code shown for a unit that never sent a status; its state says `unknown`."""
@@ -55,7 +56,7 @@ class DutyRecord(msgspec.Struct, frozen=True):
     """A duty change, as consumers and the urgent log have it.
 
     overtime: on duty past the planned end; booked_on: since when, where that is known; booked_off: members who have
-    gone off duty while others of the unit go on.
+    gone off duty while others of the unit go on, since when.
     """
 
     v: int
@@ -69,7 +70,7 @@ class DutyRecord(msgspec.Struct, frozen=True):
     source: DutySource
     overtime: bool = False
     booked_on: str | msgspec.UnsetType = msgspec.UNSET
-    booked_off: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    booked_off: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def unknown(since_s: float) -> Duty:

@@ -240,7 +240,7 @@ def duty_record(standing: Standing, seq: int) -> DutyRecord:
         now.source,
         standing.overtime,
         time_text(standing.on_since_s) if isfinite(standing.on_since_s) else msgspec.UNSET,
-        tuple(sorted(standing.off)) or msgspec.UNSET,
+        {person: time_text(at_s) for person, at_s in standing.off.items()} or msgspec.UNSET,
     )
 
 

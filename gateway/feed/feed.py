@@ -27,6 +27,7 @@ from gateway.feed import encode
 from gateway.feed.alarm import Alarm, what_failed
 from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
+from gateway.feed.bookings import BookedOn
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duties import Duties
 from gateway.feed.duty import EMERGENCY, OFF_DUTY, STATES, DutyRecord
@@ -79,6 +80,7 @@ class Feed:
         self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
         self.overtime = Overtime(self.board, self._duties.remark)
         self.board.left = self._leave
+        self.booked = BookedOn(self.board, self._duties)
         self.bookings: Bookings | None = None
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
@@ -169,6 +171,7 @@ class Feed:
         self._roster_s = now.mono_s
         try:
             gone = self.board.refresh(self._directory, now)
+            self.booked.look(now)
             self.overtime.look(now)
         except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
             self._counts["roster_faults"] += 1

@@ -135,12 +135,12 @@ class Members:
 
     # --- who they are
 
-    def book_off(self, standing: Standing, person: str) -> bool:
+    def book_off(self, standing: Standing, person: str, at_s: float) -> bool:
         """One of several goes off duty; False where nobody would be left, or it is nobody of theirs."""
-        left = {each.id for each in standing.roll.persons} - standing.off
+        left = {each.id for each in standing.roll.persons} - set(standing.off)
         if person not in left or len(left) < 2:
             return False
-        self._set_off(standing, standing.off | {person})
+        self._set_off(standing, {**standing.off, person: at_s})
         return True
 
     def book_on(self, standing: Standing, person: str | None, at_s: float) -> bool:
@@ -148,17 +148,17 @@ class Members:
         if person is None or person not in standing.off:
             return False
         standing.back[person] = at_s
-        self._set_off(standing, standing.off - {person})
+        self._set_off(standing, {name: off_s for name, off_s in standing.off.items() if name != person})
         return True
 
     def all_on(self, standing: Standing) -> None:
         """The unit as a whole came or went."""
         if standing.off:
-            self._set_off(standing, NOBODY)
+            self._set_off(standing, {})
 
-    def _set_off(self, standing: Standing, off: frozenset[str]) -> None:
+    def _set_off(self, standing: Standing, off: dict[str, float]) -> None:
         standing.off = off
-        standing.roll = without(standing.roll, off=off)
+        standing.roll = without(standing.roll, off=frozenset(off))
         standing.roll_json = standing.members_json = None
         self._index.enrol(standing.row, standing.roll)
         self._moved(standing)

@@ -79,7 +79,7 @@ class Standing(msgspec.Struct, eq=False):
 
     duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
     on_since_s when it last came back on duty. off are members who have booked off while others go on, back those who
-    are at work again, since when (seconds since 1970); apart the rows
+    are at work again, each since when (seconds since 1970); apart the rows
     in the index of members who are away from the unit; apart_since since when a person's devices contradict one
     another (seconds since 1970), conflicts those of whom that is said. tasked: it has a task that is not over;
     filming: it was booked off while it recorded.
@@ -112,7 +112,7 @@ class Standing(msgspec.Struct, eq=False):
     frame: bytes | None = None
     zones: tuple[str, ...] | None = None
     zoned: Sighting | None = None
-    off: frozenset[str] = frozenset()
+    off: dict[str, float] = msgspec.field(default_factory=dict)
     back: dict[str, float] = msgspec.field(default_factory=dict)
     apart: dict[str, int] = msgspec.field(default_factory=dict)
     apart_since: dict[str, float] = msgspec.field(default_factory=dict)

@@ -43,6 +43,11 @@ def _lasting(row: Booking, starts: Sequence[datetime]) -> Booking:
     return msgspec.structs.replace(row, until=until)
 
 
+def _booked_on(entered: Iterable[Booking]) -> dict[str, float]:
+    standing = (row for row in entered if row.until is None and row.how not in ("roster", "self-booked"))
+    return {row.holder: row.since.timestamp() for row in standing}
+
+
 def overlaps(booking: Booking, start: datetime, end: datetime) -> bool:
     """Whether the booking covers any moment of [start, end]."""
     return booking.since <= end and (booking.until is None or booking.until > start)
@@ -72,6 +77,7 @@ class Roster:
         self._planned_until = {row.id: row.until for row in entered if planned(row)}
         self._shifts = [shift for shift in shifts if not shift.cancelled]
         self._plans = self._planned(entered)
+        self._booked_on = _booked_on(entered)
 
     def become(self, other: Roster) -> None:
         """Take another roster's place, so that whoever holds this object sees the change."""
@@ -130,6 +136,10 @@ class Roster:
             if unit is not None:
                 found.setdefault(unit.id, []).append((since.timestamp(), until.timestamp()))
         return found
+
+    def booked_on(self) -> Mapping[str, float]:
+        """When each holder was last booked on, by people or at a device, seconds since 1970; plans book nobody on."""
+        return self._booked_on
 
     def self_booked(self, person: str, at: datetime) -> list[Booking]:
         """Bookings that this person's own status opened and nothing has ended."""

@@ -169,7 +169,7 @@ async def test_one_of_a_crew_goes_home(scene) -> None:
     scene.say(11, scene.van, "P-4")
     scene.turn()
     duty = scene.feed.duty(scene.van)
-    assert (duty.state, duty.booked_off) == ("en_route", ("P-4",))
+    assert (duty.state, duty.booked_off) == ("en_route", {"P-4": "2026-11-21T21:00:00Z"})
     unit = scene.reader.units[scene.van]["properties"]
     assert ([each["person"] for each in unit["members"]], len(unit["sources"])) == (["P-3"], 1)
     assert scene.feed.off_duty(scene.van, "P-4")

@@ -214,7 +214,7 @@ def test_one_of_a_crew_books_off(scene) -> None:
     scene.put(1, 0)
     scene.put(2, 50)
     standing = scene.board.units[scene.van]
-    assert scene.board.members.book_off(standing, "P-2")
+    assert scene.board.members.book_off(standing, "P-2", scene.clock.utc.timestamp())
     scene.board.forget_person(standing, "P-2", scene.clock.now())
     assert scene.put(2, 50) == "off_duty"
     assert scene.board.off_duty(scene.van, "P-2")
@@ -224,7 +224,9 @@ def test_one_of_a_crew_books_off(scene) -> None:
     assert [note["device"] for note in said["sources"]] == ["b1"]
     scene.refresh()
     assert scene.properties()["powers"] == ["constable"]
-    assert not scene.board.members.book_off(standing, "P-1")  # the last of them is the unit
+    assert not scene.board.members.book_off(
+        standing, "P-1", scene.clock.utc.timestamp()
+    )  # the last of them is the unit
     assert scene.board.members.book_on(standing, "P-2", scene.clock.utc.timestamp())
     scene.clock.on(1)
     assert scene.put(2, 50) == "kept"

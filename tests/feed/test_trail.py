@@ -123,7 +123,7 @@ def test_what_one_of_a_crew_did_off_duty_is_not_kept_either():
     standing = desk.board.units[desk.unit]
     desk.who = who(desk.unit, "P-1", "bcn-1")
     desk.take()
-    assert desk.board.members.book_off(standing, "P-1")
+    assert desk.board.members.book_off(standing, "P-1", desk.clock.utc.timestamp())
     desk.clock.on(600)
     assert desk.take(52.5701) == "off_duty"
     assert desk.board.members.book_on(standing, "P-1", desk.clock.utc.timestamp())

@@ -110,3 +110,15 @@ def test_a_plan_only_ever_makes_it_longer_and_never_into_anothers(rows, hour) ->
     for number in lasting - said:
         assert planned(bookings[number])
         assert not [each for each in bookings if bookings[number].since < each.since <= now]
+
+
+def test_who_was_booked_on() -> None:
+    """By a card, a desk or a correction, as long as it lasts; not by a plan, not by a status."""
+    rows = [
+        row(1, "P-0014", 0, None, how="card"),
+        row(2, "P-0014", 3, None, how="console"),
+        row(3, "P-0015", 1, 2, how="card"),
+        row(4, "PCC.VAN-1", 1, None),
+        row(5, "P-0015", 4, None, how="self-booked"),
+    ]
+    assert roster(*rows).booked_on() == {"P-0014": (SHIFT + 3 * HOUR).timestamp()}

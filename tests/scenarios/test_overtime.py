@@ -82,7 +82,7 @@ class Incident:
 
 
 def test_a_planned_end_in_an_incident(tmp_path: Path, shared: Path) -> None:
-    """At scene, in an emergency: past its planned end the unit is as it was, but marked; over kill -9, until it ends."""
+    """In an emergency: past its planned end the unit is as it was, but marked; over kill -9 too; until it ends."""
     with lines(1) as (radio,):
         scene = Incident(tmp_path, radio)
         try:
