@@ -67,7 +67,7 @@ class SelfBooking:
     def heard(self, report: StatusReport, who: Resolved) -> None:
         """A duty status of somebody known: 1 to 8 are of one at work, 11 of one who goes."""
         issi = who.issi if who.issi is not None else report.origin.issi
-        if who.person is None:
+        if who.person is None or (who.device is None and issi is None):
             return
         at, actor = report.stamp.at, f"status of {issi if issi is not None else who.device}"
         if report.code == OFF_DUTY:

@@ -40,7 +40,8 @@ class Members:
 
     def __init__(self, settings: FeedSettings, index: Index, moved: Callable[[Standing], None]) -> None:
         self._settings, self._index, self._moved = settings, index, moved
-        self._due: dict[int, set[UnitId]] = {}
+        self._due: dict[int, list[UnitId]] = {}
+        self._waiting: set[UnitId] = set()
 
     # --- where they are
 
@@ -122,13 +123,16 @@ class Members:
 
     def _wait(self, standing: Standing, own: Iterable[Sighting]) -> None:
         """Look again when one of their positions is lost."""
-        at_s = int(min(each.fix_mono_s + each.pace.stale_s for each in own)) + 1
-        self._due.setdefault(at_s, set()).add(standing.id)
+        if standing.id not in self._waiting:
+            self._waiting.add(standing.id)
+            at_s = int(min(each.fix_mono_s + each.pace.stale_s for each in own)) + 1
+            self._due.setdefault(at_s, []).append(standing.id)
 
     def age(self, units: dict[UnitId, Standing], now_mono_s: float) -> None:
         """Look at each unit of which a member's position may be lost by now."""
         for second in [second for second in self._due if second <= now_mono_s]:
             for name in self._due.pop(second):
+                self._waiting.discard(name)
                 if (standing := units.get(name)) is not None and standing.live is not None:
                     self.look(standing, now_mono_s)
                     self._moved(standing)

@@ -127,6 +127,22 @@ def test_a_status_of_somebody_nobody_booked_on(tmp_path: Path) -> None:
         assert "lapel_bookings_opened 1" in client.get("/metrics").text
 
 
+def test_booked_on_at_the_desk_after_status_eleven(tmp_path: Path) -> None:
+    """Gone with 11; back with the next morning's card, on duty, where nobody knows."""
+    with Site(tmp_path) as site, site.client(site.token()) as client:
+        site.position("bcn-14", 52.5748, -0.2403)
+        site.status(11, 2341014)
+        until(lambda: client.get("/v1/units/PCC.CSO-014").status_code == 404)
+        site.position("bcn-14", 52.5750, -0.2403)
+        assert client.get("/v1/units/PCC.CSO-014").status_code == 404
+        made = client.post("/v1/bookings", json={"device": "bcn-14", "holder": "P-0014", "how": "card"})
+        assert made.status_code == 201
+        until(lambda: client.get("/v1/units/PCC.CSO-014").status_code == 200)
+        said = client.get("/v1/units/PCC.CSO-014").json()
+        assert said["geometry"] is None
+        assert (said["properties"]["duty"]["state"], said["properties"]["duty"]["source"]) == ("on_duty", "derived")
+
+
 def test_a_plan_over_http_marks_overtime(tmp_path: Path, shared: Path) -> None:
     """Planned to end a second from now: still there, marked; put off, the mark goes."""
     site = Site(tmp_path)
