@@ -236,8 +236,8 @@ class Bookings(Protocol):
         """A duty status that the feed has taken."""
         ...
 
-    def booked_off(self, unit: UnitId, by: str) -> None:
-        """The control room has taken a unit off duty."""
+    def booked_off(self, unit: UnitId, person: str | None, by: str) -> None:
+        """The control room has taken a unit off duty, or this one of it."""
         ...
 
 

@@ -50,7 +50,7 @@ def self_booking(
     feed.overtime.take_up(roster.plans)
     feed.booked.since = roster.booked_on
     feed.board.engaged.tasked = dispatch.engaged
-    feed.bookings = made = SelfBooking(roster, store, changed, clock)
+    feed.duties.bookings = made = SelfBooking(roster, store, changed, clock)
     return made
 
 
@@ -77,11 +77,12 @@ class SelfBooking:
             if not self._roster.holder(device, self._clock.now().utc).persons:
                 self._put(Act(device, who.person, at, actor))
 
-    def booked_off(self, unit: UnitId, by: str) -> None:
-        """The control room has taken a unit off duty."""
+    def booked_off(self, unit: UnitId, person: str | None, by: str) -> None:
+        """The control room has taken a unit off duty, or this one of it."""
         known = self._roster.unit(unit)
-        for person in known.members if known is not None else ():
-            self._end(person, self._clock.now().utc, by)
+        for member in known.members if known is not None else ():
+            if person in (None, member):
+                self._end(member, self._clock.now().utc, by)
 
     def _end(self, person: str, at: datetime, actor: str) -> None:
         for booking in self._roster.self_booked(person, self._clock.now().utc):

@@ -97,7 +97,7 @@ async def test_eleven_ends_it(scene: Scene) -> None:
     scene.say(2)
     assert (await scene.settle())[2] == OPENED
     scene.clock.on(60)
-    scene.booking.booked_off("PCC.CSO-014", "control room")
+    scene.booking.booked_off("PCC.CSO-014", "P-0014", "control room")
     assert (await scene.settle())[3] == ("trm-1", "P-0014", "self-booked", True, "control room")
 
 
@@ -120,7 +120,8 @@ async def test_only_statuses_of_work(scene: Scene, code: int) -> None:
 async def test_whoever_is_not_known_is_not_booked(scene: Scene) -> None:
     """Nobody is guessed."""
     scene.say(2, person=None)
-    scene.booking.booked_off("PCC.GHOST", "control room")
+    scene.booking.booked_off("PCC.GHOST", None, "control room")
+    scene.booking.booked_off("PCC.CSO-014", None, "control room")
     assert await scene.settle() == []
 
 

@@ -94,11 +94,15 @@ class Ranked(msgspec.Struct, frozen=True):
 
 
 class SetDuty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A status as the control room sets it: its code (1..11), the incident it belongs to, why it was set."""
+    """A status as the control room sets it: its code (1..11), the incident it belongs to, why it was set.
+
+    person: only this member of the unit, who books off (11) or is at work again (1..8).
+    """
 
     code: Annotated[int, msgspec.Meta(ge=1, le=11)]
     incident: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=400)] | None = None
+    person: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 def filters(asked: Shown) -> Filters:
@@ -173,15 +177,17 @@ async def unit(call: Call[Nothing]) -> web.StreamResponse:
 async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     """Set anyone's status; the latest act wins, whoever's it is. Who did it, and why, is logged."""
     asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
-    if not feed.set_duty(name, asked.code, incident=asked.incident):
+    if not feed.set_duty(name, asked.code, incident=asked.incident, person=asked.person):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
-    call.rooms.dispatch.duty(name, asked.code, call.who.account)
+    if asked.person is None:
+        call.rooms.dispatch.duty(name, asked.code, call.who.account)
     structlog.get_logger().info(
         "duty_set",
         unit=name,
         code=asked.code,
         incident=asked.incident,
         reason=asked.reason,
+        member=asked.person,
         account=call.who.account,
         person=call.who.person,
     )

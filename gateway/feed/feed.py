@@ -30,7 +30,7 @@ from gateway.feed.board import Board
 from gateway.feed.bookings import BookedOn
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duties import Duties
-from gateway.feed.duty import EMERGENCY, OFF_DUTY, STATES, DutyRecord
+from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
 from gateway.feed.emergencies import EmergencyRecord, Outcome
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset, roll_of_handsets
@@ -47,7 +47,7 @@ from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
 from gateway.feed.zoning import Zoning
-from gateway.ports import Bookings, Clock, Directory, Resolved
+from gateway.ports import Clock, Directory, Resolved
 
 _log = structlog.get_logger()
 NO_UNIT = "no such unit on the roster"
@@ -77,11 +77,10 @@ class Feed:
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
-        self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
-        self.overtime = Overtime(self.board, self._duties.remark)
+        self.duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
+        self.overtime = Overtime(self.board, self.duties.remark)
         self.board.left = self._leave
-        self.booked = BookedOn(self.board, self._duties)
-        self.bookings: Bookings | None = None
+        self.booked = BookedOn(self.board, self.duties)
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
         self.recall: Callable[[Instant], Awaitable[None]] | None = None  # puts back where everybody was last
@@ -210,16 +209,8 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        else:
-            self._duty(report, code, who)
-
-    def _duty(self, report: StatusReport, code: int, who: Resolved) -> None:
-        at_s = report.stamp.at.timestamp()
-        standing = self._duties.heard(who, code, at_s)
-        if standing is None:
+        elif not self.duties.heard(report, code, who):
             self._counts["status_unattributed"] += 1
-        if self.bookings is not None and (standing is None or at_s >= standing.duty_s):
-            self.bookings.heard(report, who)
 
     def text(self, report: TextReport, who: Resolved) -> None:
         """A text from an officer."""
@@ -270,12 +261,9 @@ class Feed:
 
     # --- acts of the control room
 
-    def set_duty(self, unit: str, code: int, *, incident: str | None = None) -> bool:
-        """The control room sets a status; False for no such unit, RefusedError for no such state."""
-        done = self._duties.set_by_hand(UnitId(unit), code, incident)
-        if done and code == OFF_DUTY and self.bookings is not None:
-            self.bookings.booked_off(UnitId(unit), "control room")
-        return done
+    def set_duty(self, unit: str, code: int, *, incident: str | None = None, person: str | None = None) -> bool:
+        """The control room sets a status, or (person) books one of a crew off or on again; False for no such unit."""
+        return self.duties.set_by_hand(UnitId(unit), code, incident, person)
 
     def duty(self, unit: str) -> DutyRecord | None:
         """A unit's duty as it stands, off duty or on; None for no such unit."""
@@ -381,7 +369,7 @@ class Feed:
 
     def stats(self) -> dict[str, Any]:
         """Plain counters."""
-        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
+        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self.duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
         counts["units"], counts["overtime"] = len(self.board.units), self.overtime.marked

@@ -143,6 +143,25 @@ def test_booked_on_at_the_desk_after_status_eleven(tmp_path: Path) -> None:
         assert (said["properties"]["duty"]["state"], said["properties"]["duty"]["source"]) == ("on_duty", "derived")
 
 
+def test_a_task_keeps_a_unit_on_the_feed(tmp_path: Path) -> None:
+    """Booked off with a task: shown until it is cancelled; and one of a crew is booked off by the control room."""
+    with Site(tmp_path, more_roster=MORE) as site, site.client(site.token()) as client:
+        site.position("bcn-14", 52.5748, -0.2403)
+        site.status(2, 2341014)
+        until(lambda: client.get("/v1/units/PCC.CSO-014").json()["properties"]["duty"]["state"] == "available")
+        task = client.post("/v1/tasks", json={"unit": "PCC.CSO-014", "text": "the bandstand"}).json()
+        site.status(11, 2341014)
+        until(lambda: client.get("/v1/units/PCC.CSO-014").json()["properties"]["duty"]["state"] == "off_duty")
+        time.sleep(1.2)
+        assert client.get("/v1/units/PCC.CSO-014").status_code == 200
+        assert client.post(f"/v1/tasks/{task['id']}/cancel", json={"reason": "over"}).status_code == 200
+        until(lambda: client.get("/v1/units/PCC.CSO-014").status_code == 404)
+        refused = client.put("/v1/units/PCC.CSO-015/duty", json={"code": 11, "person": "P-0014"})
+        assert (refused.status_code, "no member" in refused.text) == (422, True)
+        assert client.put("/v1/units/PCC.CSO-015/duty", json={"code": 11, "person": "P-0015"}).status_code == 200
+        until(lambda: client.get("/v1/units/PCC.CSO-015").status_code == 404)
+
+
 def test_a_plan_over_http_marks_overtime(tmp_path: Path, shared: Path) -> None:
     """Planned to end a second from now: still there, marked; put off, the mark goes."""
     site = Site(tmp_path)

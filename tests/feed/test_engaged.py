@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.events import CameraReport, Origin
 from gateway.domain.time import Stamp
+from gateway.errors import RefusedError
 from gateway.feed.feed import Feed
 from gateway.feed.settings import FeedSettings
 from tests.feed.shift import MemoryFiles, Reader, Roster, SetClock, at, press, status, who
@@ -202,14 +203,14 @@ class Booked:
         """Remembered."""
         self.codes.append(report.code)
 
-    def booked_off(self, unit, by) -> None:
+    def booked_off(self, unit, person, by) -> None:
         """Remembered."""
-        self.off.append(unit)
+        self.off.append((unit, person))
 
 
 async def test_what_bookings_are_told(scene) -> None:
     """Statuses as they are taken, also of somebody without a unit; not late ones; the control room's 11."""
-    scene.feed.bookings = booked = Booked()
+    scene.feed.duties.bookings = booked = Booked()
     before = scene.clock.now()
     scene.clock.on(60)
     scene.say(2)
@@ -219,7 +220,27 @@ async def test_what_bookings_are_told(scene) -> None:
     assert booked.codes == [2, 3]
     scene.feed.set_duty(scene.two, 4)
     scene.feed.set_duty(scene.two, 11)
-    assert booked.off == [scene.two]
+    assert booked.off == [(scene.two, None)]
+
+
+async def test_the_control_room_books_one_of_a_crew_off_and_on(scene) -> None:
+    """Them alone, and the last of them with the unit; only 11 and states of work are anybody's own."""
+    scene.feed.duties.bookings = booked = Booked()
+    scene.say(5, scene.van, "P-3")
+    scene.here(scene.van, "P-4", "b4")
+    assert scene.feed.set_duty(scene.van, 11, person="P-4")
+    assert scene.feed.off_duty(scene.van, "P-4")
+    assert scene.feed.duty(scene.van).state == "en_route"
+    assert scene.feed.set_duty(scene.van, 2, person="P-4")
+    assert not scene.feed.off_duty(scene.van, "P-4")
+    assert scene.feed.duty(scene.van).state == "en_route"
+    for code, person in ((4, "P-1"), (9, "P-4")):
+        with pytest.raises(RefusedError):
+            scene.feed.set_duty(scene.van, code, person=person)
+    scene.feed.set_duty(scene.van, 11, person="P-3")
+    scene.feed.set_duty(scene.van, 11, person="P-4")
+    assert scene.feed.duty(scene.van).state == "off_duty"
+    assert booked.off == [(scene.van, "P-4"), (scene.van, "P-3"), (scene.van, "P-4")]
 
 
 async def test_a_late_status_books_nobody_off(scene) -> None:
