@@ -53,6 +53,7 @@ from gateway.publishing import FEED_OUT, feed_out, is_out
 from gateway.roster.directory import Roster
 from gateway.roster.importer import read
 from gateway.roster.watch import Watch
+from gateway.self_booking import SelfBooking, self_booking
 from gateway.settings import Settings
 from gateway.sharing_half import SharingHalf
 from gateway.store.accounts import Accounts
@@ -120,6 +121,7 @@ class Gateway:
     tracks: TracksHalf | None = None
     asking: Asking | None = None
     sharing: SharingHalf | None = None
+    booking: SelfBooking | None = None
 
     def parts(self) -> dict[str, str]:
         """Each part as ok, degraded or down; one part's trouble is never another's."""
@@ -178,10 +180,9 @@ async def opened(settings: Settings, drivers: DriverSettings, clock: Clock | Non
         await asyncio.to_thread(devices.open)
         out, rounds = feed_out(settings, feed, clock, partial(RetainedOutlet, broker))
         inputs.update({**_drivers(settings, drivers, context), **_broker_watch(devices, context), **out})
-        supervisor = Supervisor(inputs)
-        gateway = Gateway(
-            settings, roster, feed, dispatch, intake, half, supervisor, watch, journal, problem, 0, broker, expected
-        )
+        kept = (half, Supervisor(inputs), watch, journal, problem, 0, broker, expected)
+        gateway = Gateway(settings, roster, feed, dispatch, intake, *kept)
+        gateway.booking = self_booking(feed, dispatch, (roster, store, clock), watch.nudge)
         gateway.drivers, gateway.devices, gateway.tracks, gateway.sharing = inputs, devices, trail, sharing
         rounds.inputs, rounds.parts = gateway.inputs, gateway.parts
         _metrics(gateway)
@@ -207,6 +208,9 @@ Lasting = Callable[[], Coroutine[Any, Any, None]]
 def _beside(gateway: Gateway, written: tuple[Journal, JournalKeys], clock: Clock) -> list[Lasting]:
     """What keeps record of the gateway itself and of positions; evidence work that people ask for; TAK servers."""
     lasting: list[Lasting] = [_faults(gateway).run]
+    if gateway.booking is not None:
+        gateway.metrics.gauges.add("bookings", gateway.booking.stats)
+        lasting.append(gateway.booking.run)
     lasting += alarming(gateway.settings.feed, gateway.feed, gateway.metrics.gauges)
     lasting += [part.run for part in (gateway.work, gateway.asking) if part is not None]
     if gateway.evidence is not None:  # what roots the journal in the log

@@ -224,8 +224,20 @@ class FeedSink(Protocol):
         """Camera telemetry: battery, recording."""
         ...
 
-    def off_duty(self, unit: UnitId) -> bool:
-        """Whether this unit's people are off duty (positions then neither shown nor kept)."""
+    def off_duty(self, unit: UnitId, person: str | None = None) -> bool:
+        """Whether this unit, or this member of it, is off duty (positions then neither shown nor kept)."""
+        ...
+
+
+class Bookings(Protocol):
+    """What duty statuses mean for who is booked on. Synchronous, in memory, never raises."""
+
+    def heard(self, report: StatusReport, who: Resolved) -> None:
+        """A duty status that the feed has taken."""
+        ...
+
+    def booked_off(self, unit: UnitId, person: str | None, by: str) -> None:
+        """The control room has taken a unit off duty, or this one of it."""
         ...
 
 

@@ -59,6 +59,7 @@ gateway/feed/proofs.py
 gateway/feed/handsets.py
 gateway/feed/batches.py
 gateway/feed/areas.py gateway/feed/questions.py
+gateway/feed/engaged.py gateway/feed/fusion.py gateway/feed/members.py gateway/feed/overtime.py
 gateway/feed/zones.py gateway/feed/zone_shapes.py gateway/feed/zone_rows.py gateway/feed/zone_cover.py
 gateway/cli/doctor_words.py
 gateway/dispatch/task.py

@@ -15,8 +15,8 @@ from gateway.api.problem import ProblemError
 from gateway.api.routing import Answer, Call, Routes, as_json
 from gateway.api.shapes import WORDS, Moment
 from gateway.domain.time import rfc3339
-from gateway.feed.nearest import Ranking, Wanted
-from gateway.feed.questions import Question, question
+from gateway.feed.questions import Question, question, told
+from gateway.feed.wanted import Ranking, Wanted
 
 ROUTES = Routes()
 
@@ -59,7 +59,8 @@ async def questions(call: Call[QuestionsOf]) -> web.StreamResponse:
         raise ProblemError(404, "this instance keeps no record of questions")
     since, until = _span(asked)
     await _on_record(call, (rfc3339(since), rfc3339(until)))
-    found = [one for one in await asyncio.to_thread(asking.between, since, until) if _fits(one, asked)]
+    every = [told(one, call.feed.may_hear_of) for one in await asyncio.to_thread(asking.between, since, until)]
+    found = [one for one in every if _fits(one, asked)]
     page = found[asked.after : asked.after + asked.limit]
     more = asked.after + len(page) < len(found)
     return as_json(QuestionPage(page, asked.after + len(page) if more else None))

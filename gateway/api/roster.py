@@ -21,7 +21,7 @@ from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
 from gateway.errors import GatewayError
 from gateway.feed.sharing import Names
-from gateway.roster.directory import effective
+from gateway.roster.directory import in_force
 
 ROUTES = Routes()
 YEARS = range(2000, 2100)
@@ -179,8 +179,8 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
 
     def act() -> Any:  # noqa: ANN401 - a booking
         store = call.rooms.roster_store
-        known = booked_seen(call, effective(store.bookings()))
-        open_now = [row for row in known if row.id == number and row.until is None]
+        known = booked_seen(call, in_force(store.bookings()))
+        open_now = [row for row in known if row.id == number and _lasts(row)]
         if not open_now:
             raise ProblemError(404, f"booking {number}: no open booking has this number")
         _in_order(open_now[0].since, until)
@@ -207,6 +207,10 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
         )
 
     return as_json(await _changed(call, act))
+
+
+def _lasts(row: Booking) -> bool:
+    return row.until is None or row.until > datetime.now(UTC)
 
 
 def _in_order(since: datetime, until: datetime | None) -> None:

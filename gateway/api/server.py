@@ -26,6 +26,7 @@ from gateway.api import (
     integrity,
     log,
     masking,
+    members,
     messages,
     questions,
     retention,
@@ -64,7 +65,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def table(pages: Routes) -> Routes:
     """Every route of the gateway: the public ones, and the pages over them."""
     routes = Routes()
-    public = (health, session, units, zones, events, feed_socket, asyncapi, emergencies, messages, tasks, roster, log)
+    feeds = (units, zones, events, feed_socket, asyncapi, emergencies, messages, tasks)
+    public = (health, session, *feeds, roster, members, log)
     kept = (evidence, settling, cameras, work, retention, disposals, copies, audit, integrity)
     for part in (*public, *kept):
         routes.include(part.ROUTES)

@@ -26,8 +26,8 @@ from gateway.feed.duty import DutyRecord
 from gateway.feed.encode import Feature
 from gateway.feed.exercise import marked
 from gateway.feed.filters import Filters
-from gateway.feed.nearest import Candidate, Wanted
 from gateway.feed.sse import cursor
+from gateway.feed.wanted import Candidate, Wanted
 
 ROUTES = Routes()
 FOLLOWERS = web.AppKey("followers", set[Consumer])
@@ -76,7 +76,7 @@ class Since(Shown, frozen=True, forbid_unknown_fields=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A unit that could go, why it is offered, and its Feature."""
+    """A unit that could go, why it is offered, and its Feature; person: this member alone, who is away from it."""
 
     unit: str
     distance_m: float
@@ -85,6 +85,7 @@ class Offered(msgspec.Struct, frozen=True):
     eta_basis: str
     age_s: float
     why: tuple[str, ...]
+    person: str | None
     feature: msgspec.Raw
 
 
@@ -98,11 +99,15 @@ class Ranked(msgspec.Struct, frozen=True):
 
 
 class SetDuty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A status as the control room sets it: its code (1..11), the incident it belongs to, why it was set."""
+    """A status as the control room sets it: its code (1..11), the incident it belongs to, why it was set.
+
+    person: only this member of the unit, who books off (11) or is at work again (1..8).
+    """
 
     code: Annotated[int, msgspec.Meta(ge=1, le=11)]
     incident: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=400)] | None = None
+    person: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 def filters(asked: Shown) -> Filters:
@@ -181,16 +186,18 @@ async def set_duty(call: Call[SetDuty]) -> web.StreamResponse:
     asked, name, feed = call.asked, call.part("unit"), call.rooms.feed
     unknown = f"no unit {name!r} is on the roster"
     may_act_on(call, name, unknown)
-    if not feed.set_duty(name, asked.code, incident=asked.incident):
+    if not feed.set_duty(name, asked.code, incident=asked.incident, person=asked.person):
         raise ProblemError(404, unknown)
     stands = feed.duty(name)
-    call.rooms.dispatch.duty(name, asked.code, call.who.account)
+    if asked.person is None:
+        call.rooms.dispatch.duty(name, asked.code, call.who.account)
     structlog.get_logger().info(
         "duty_set",
         unit=name,
         code=asked.code,
         incident=asked.incident,
         reason=asked.reason,
+        member=asked.person,
         account=call.who.account,
         person=call.who.person,
     )

@@ -21,6 +21,7 @@ VERBS = {
     "roster": "gateway.cli.roster:roster",
     "unit": "gateway.cli.unit:unit",
     "book": "gateway.cli.book:book",
+    "crew": "gateway.cli.crew:crew",
     "device": "gateway.cli.device:device",
     "broker": "gateway.cli.broker:broker",
     "response-times": "gateway.cli.response_times:response_times",

@@ -28,9 +28,9 @@ def import_(file: str, config: str | None, data: str | None, *, as_json: bool) -
     if as_json:
         show.json(done)
     else:
-        click.echo(
-            f"{done.people} people, {done.units} units, {done.devices} devices, {done.bookings} bookings new or changed"
-        )
+        shifts = f", {done.shifts} shifts" if done.shifts else ""
+        rows = f"{done.people} people, {done.units} units, {done.devices} devices, {done.bookings} bookings{shifts}"
+        click.echo(f"{rows} new or changed")
 
 
 @roster.command("list")

@@ -238,6 +238,10 @@ class Dispatch:
 
     # --- queries
 
+    def engaged(self) -> set[str]:
+        """The units that have a task which is not over."""
+        return {task.unit for task in self._book.open() if not task.over}
+
     async def task(self, name: str) -> Task:
         """One task; DeclinedError 404."""
         found = await self._book.find(name)

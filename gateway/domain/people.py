@@ -11,7 +11,7 @@ from gateway.domain.ids import DeviceId, Issi, PersonId, UnitId
 
 DeviceKind = Literal["camera", "beacon", "terminal"]
 UnitKind = Literal["foot", "cycle", "vehicle"]
-How = Literal["card", "code", "console", "kiosk", "radio", "dock", "roster", "corrected"]
+How = Literal["card", "code", "console", "kiosk", "radio", "dock", "roster", "corrected", "self-booked"]
 
 
 class Power(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -61,7 +61,8 @@ class Device(msgspec.Struct, frozen=True, gc=False):
 class Booking(msgspec.Struct, frozen=True, gc=False):
     """Device held by a person or unit from since until until (None: still), and how that is known.
 
-    Corrections never overwrite: `corrects` names the booking that this one replaces,
+    An `until` that was still to come when it was entered for the roster (`how`) is a plan: the booking lasts until it
+    is ended. Corrections never overwrite: `corrects` names the booking that this one replaces,
     `reason` says why, `actor` who entered it.
     """
 
@@ -75,6 +76,15 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     entered_at: datetime
     corrects: int | None = None
     reason: str | None = None
+
+
+class Shift(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+    """When a person or unit is planned to be on duty. A plan: it books nobody on and nobody off."""
+
+    holder: str
+    since: datetime
+    until: datetime
+    cancelled: bool = False
 
 
 class Holder(msgspec.Struct, frozen=True, gc=False):

@@ -21,10 +21,11 @@ from gateway.domain.position import Fix
 from gateway.domain.time import Instant
 from gateway.feed import encode
 from gateway.feed.annals import Annals
-from gateway.feed.board import Board, usable
+from gateway.feed.board import Board
 from gateway.feed.emergencies import Emergencies, Emergency, EmergencyPlace, EmergencyRecord, Outcome
 from gateway.feed.escalation import Escalation
 from gateway.feed.hub import Hub
+from gateway.feed.reported import usable
 from gateway.feed.standing import EmergencyMark
 from gateway.feed.urgent_lines import UrgentRecord
 from gateway.feed.urgent_log import Keys, UrgentLog

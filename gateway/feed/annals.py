@@ -95,11 +95,7 @@ class Annals:
         elif record.event == "duty":
             duty = msgspec.json.decode(record.payload, type=DutyRecord)
             if 0 < duty.code < len(STATES):
-                since_s = from_rfc3339(duty.since).timestamp()
-                known.board.set_duty(UnitId(duty.unit), duty.code, since_s, duty.source, duty.incident)
-                standing = known.board.units.get(UnitId(duty.unit))
-                if standing is not None:
-                    standing.duty_seq = record.seq
+                _on_duty(known.board, duty)
             self.note(record)
         elif record.event == "message":
             known.messages.restore(msgspec.json.decode(record.payload, type=Message))
@@ -110,3 +106,14 @@ class Annals:
         elif record.event == "reach":
             known.contacts.restore(msgspec.json.decode(record.payload, type=ReachRecord))
             self.note(record)
+
+
+def _on_duty(board: Board, duty: DutyRecord) -> None:
+    since_s = from_rfc3339(duty.since).timestamp()
+    standing = board.set_duty(UnitId(duty.unit), duty.code, since_s, duty.source, duty.incident)
+    if standing is not None:
+        standing.duty_seq, standing.overtime = duty.seq, duty.overtime
+        if isinstance(duty.booked_on, str):
+            standing.on_since_s = from_rfc3339(duty.booked_on).timestamp()
+        for person, at in (duty.booked_off or {}).items():
+            board.members.book_off(standing, person, from_rfc3339(at).timestamp())

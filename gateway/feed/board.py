@@ -13,13 +13,17 @@ from gateway.domain.events import CameraReport, PositionReport
 from gateway.domain.ids import DeviceId, UnitId
 from gateway.domain.position import Fix, PositionSource
 from gateway.domain.time import Instant
-from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, UNKNOWN, Duty, DutySource
+from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, Duty, DutySource, unknown
+from gateway.feed.engaged import Engaged
 from gateway.feed.freshness import next_change_s, pace_of
+from gateway.feed.fusion import Fusion
 from gateway.feed.gate import Gate, Verdict
+from gateway.feed.members import Members
 from gateway.feed.nearest import Index
-from gateway.feed.roll import call_roll
+from gateway.feed.reported import device_of, usable
+from gateway.feed.roll import Roll, call_roll, without
 from gateway.feed.settings import FeedSettings
-from gateway.feed.standing import CameraNote, EmergencyMark, Sighting, Standing
+from gateway.feed.standing import EmergencyMark, Sighting, Standing
 from gateway.feed.timing import SKEWED, Timing
 from gateway.feed.wording import time_text
 from gateway.ports import Directory, Resolved
@@ -39,17 +43,6 @@ GATE_MARKS: dict[Verdict, tuple[str, ...]] = {
 _SOURCES: tuple[PositionSource, ...] = ("lip", "mqtt", "bwc", "manual")
 
 
-def usable(fix: Fix | None) -> bool:
-    """Whether a fix lies on the globe (NaN does not)."""
-    return fix is not None and -90 <= fix.latitude <= 90 and -180 <= fix.longitude <= 180
-
-
-def device_of(report: PositionReport, who: Resolved) -> str:
-    """The name under which this device's positions are kept: its id, else its ISSI, else its link."""
-    origin = report.origin
-    return who.device or origin.device or (f"issi-{origin.issi}" if origin.issi is not None else origin.via)
-
-
 class Board:
     """Every unit of the roster, and what is known of it."""
 
@@ -61,10 +54,13 @@ class Board:
         """Units that are masked (covert), also those that have left since."""
         self.counts: Counter[str] = Counter()
         self.index = Index(settings)
+        self.fusion = Fusion(settings.conflict_s)
+        self.members = Members(settings, self.index, self.touch)
+        self.engaged = Engaged(self.units, settings.recording_s, self.touch, self._kept_or_not)
+        self.left: Callable[[UnitId, str], None] = lambda _unit, _reason: None
         self._paces = {source: pace_of(settings.interval_s(source)) for source in _SOURCES}
         self._priority = {source: number for number, source in enumerate(settings.priority)}
         self._unit_of: dict[str, UnitId] = {}
-        self._camera_of: dict[str, UnitId] = {}
         self._due: dict[int, list[Standing]] = {}
         self._waiting: set[UnitId] = set()
         self.placed: Callable[[PositionReport, Resolved, Outcome, tuple[str, ...]], None] | None = None
@@ -79,18 +75,46 @@ class Board:
             standing = self.units.get(unit.id)
             roll = call_roll(directory, unit, day, standing.roll if standing else None)
             if standing is None:
-                standing = self._enter(roll.unit.id, Standing(unit.id, roll, _unknown(now), -1, now.utc.timestamp()))
+                standing = self._enter(
+                    roll.unit.id, Standing(unit.id, roll, unknown(now.utc.timestamp()), -1, now.utc.timestamp())
+                )
             elif roll is standing.roll:
                 continue
-            standing.roll, standing.roll_json, standing.members_json = roll, None, None
-            standing.speed_mps = self.settings.speed_mps(roll.unit.kind)
-            (self.masked.add if roll.unit.masked else self.masked.discard)(unit.id)
-            self.index.enrol(standing.row, roll)
-            self.touch(standing)
-        gone = [standing for name, standing in self.units.items() if name not in seen and standing.emergency is None]
+            self._enrol(standing, without(roll, off=frozenset(standing.off)), directory, now)
+        gone = [standing for name, standing in self.units.items() if name not in seen and not standing.busy]
         for standing in gone:
             self._leave(standing)
         return gone
+
+    def _enrol(self, standing: Standing, roll: Roll, directory: Directory, now: Instant) -> None:
+        """The unit is this from now on; who has left it takes their devices along."""
+        self.members.together(standing)
+        standing.roll, standing.roll_json, standing.members_json = roll, None, None
+        standing.speed_mps = self.settings.speed_mps(roll.unit.kind)
+        (self.masked.add if roll.unit.masked else self.masked.discard)(standing.id)
+        self.index.enrol(standing.row, roll)
+        for device, unit in self.members.strangers(standing, directory).items():
+            self._hand_over(standing, device, self.units.get(unit) if unit is not None else None, now)
+        if len(roll.persons) > 1:
+            self.members.look(standing, now.mono_s)
+        self.touch(standing)
+
+    def _hand_over(self, former: Standing, device: str, to: Standing | None, now: Instant) -> None:
+        """A device goes with who carries it to another unit, or nowhere."""
+        sighting, person = former.sightings.get(device), former.devices.get(device)
+        former.forget(device)
+        former.agree_on(person)
+        self._unit_of.pop(device, None)
+        if sighting is not None and sighting is former.live:
+            former.live = None
+            if (newest := former.newest) is not None:
+                self._show(former, newest, now.mono_s)
+            self._rank(former)
+        if to is None or sighting is None or not to.on_feed:
+            return
+        self._claim(to, device)
+        to.sightings[device], to.devices[device], to.members_json = sighting, person, None
+        self._choose(to, sighting, None, now)
 
     def _enter(self, name: UnitId, standing: Standing) -> Standing:
         self.units[name] = standing
@@ -101,10 +125,18 @@ class Board:
     def _leave(self, standing: Standing) -> None:
         del self.units[standing.id]
         self.dirty.pop(standing.id, None)
+        self.members.together(standing)
         self.index.drop(standing.row)
         for device in standing.devices:
             if self._unit_of.get(device) == standing.id:
                 del self._unit_of[device]
+
+    def forget_person(self, standing: Standing, person: str, now: Instant) -> None:
+        """This member has gone off duty: where they are is not known here any more."""
+        for device in [device for device, holder in standing.devices.items() if holder == person]:
+            self._hand_over(standing, device, None, now)
+        self.members.look(standing, now.mono_s)
+        self.touch(standing)
 
     def touch(self, standing: Standing) -> None:
         """Its feature is out of date: make it anew at the next flush."""
@@ -128,7 +160,7 @@ class Board:
         standing = self.units.get(who.unit) if who.unit is not None else None
         if standing is None:
             return "unattributed"
-        if not standing.on_feed:
+        if not standing.on_feed or (standing.off and standing.booked_off(who.person)):
             return "off_duty"
         if report.battery_pct is not None:
             standing.battery_pct = report.battery_pct
@@ -212,11 +244,22 @@ class Board:
 
     def _choose(self, standing: Standing, fresh: Sighting, before: Sighting | None, now: Instant) -> Outcome:
         live = standing.live
-        if live is not None and live is not before and not self._takes_over(fresh, live, now.mono_s):
+        outcome: Outcome = "live"
+        if len(standing.sightings) > 1:
+            self.fusion.compare(standing, fresh, now.mono_s)
+        if live is not None and live is not before and not self._outdoes(standing, fresh, live, now.mono_s):
             self.touch(standing)
-            return "kept"
-        self._show(standing, fresh, now.mono_s)
-        return "live"
+            outcome = "kept"
+        else:
+            self._show(standing, fresh, now.mono_s)
+        if len(standing.roll.persons) > 1:
+            self.members.look(standing, now.mono_s)
+        return outcome
+
+    def _outdoes(self, standing: Standing, other: Sighting, live: Sighting, now_mono_s: float) -> bool:
+        if len(standing.roll.persons) > 1 and self.members.stays(standing, other, live, now_mono_s):
+            return False
+        return self._takes_over(other, live, now_mono_s)
 
     def _takes_over(self, other: Sighting, live: Sighting, now_mono_s: float) -> bool:
         """Source choice with hold-down: a better source at once, another only when the shown one is silent."""
@@ -233,6 +276,8 @@ class Board:
         return other.priority < live.priority
 
     def _show(self, standing: Standing, sighting: Sighting, now_mono_s: float) -> None:
+        if standing.live is not None and standing.live.device != sighting.device:
+            self.fusion.changed(standing, sighting)
         standing.live = sighting
         standing.shown_fresh = standing.fresh(now_mono_s)
         self.index.move(standing.row, sighting)
@@ -240,30 +285,14 @@ class Board:
         if standing.id not in self._waiting:
             self._wait(standing, now_mono_s)
 
-    # --- cameras
-
     def camera(self, report: CameraReport, who: Resolved) -> None:
-        """Its battery stands for a unit of which no other is known; that it records is known of its unit."""
-        device = report.origin.device or report.origin.via
-        standing = self.units.get(who.unit) if who.unit is not None else None
-        for former in self._cameras_of(device):
-            if former is not standing:
-                former.cameras.pop(device)
-                self.touch(former)
-        if standing is None or not standing.on_feed:
-            return
-        before = standing.cameras.get(device, CameraNote())
-        note = _noted(before, report)
-        if note != before and (device in standing.cameras or len(standing.cameras) < DEVICES_PER_UNIT):
-            shown = (standing.battery, standing.recording)
-            standing.cameras[device] = note
-            self._camera_of[device] = standing.id
-            if shown != (standing.battery, standing.recording):
-                self.touch(standing)
+        """What a camera says of itself."""
+        self.engaged.camera(report, who)
 
-    def _cameras_of(self, device: str) -> list[Standing]:
-        known = self.units.get(self._camera_of.get(device, UnitId("")))
-        return [known] if known is not None and device in known.cameras else []
+    def _kept_or_not(self, standing: Standing, was_shown: bool) -> None:  # noqa: FBT001 - a callback's
+        self._settle(standing)
+        if was_shown:
+            self.left(standing.id, "off_duty")
 
     # --- age
 
@@ -279,6 +308,8 @@ class Board:
 
     def age(self, now: Instant) -> None:
         """Touch each unit whose freshness has changed by now; of very many, some now and some the next time."""
+        self.members.age(self.units, now.mono_s)
+        self.engaged.age(now)
         left = AGED_AT_ONCE
         for second in [second for second in self._due if second <= now.mono_s]:
             due = self._due.pop(second)
@@ -292,8 +323,8 @@ class Board:
 
     def _aged(self, standing: Standing, now: Instant) -> None:
         live = standing.live
-        newest = max(standing.sightings.values(), key=lambda sighting: sighting.fix_s, default=None)
-        if live is not None and newest is not None and self._takes_over(newest, live, now.mono_s):
+        newest = standing.newest
+        if live is not None and newest is not None and self._outdoes(standing, newest, live, now.mono_s):
             self._show(standing, newest, now.mono_s)
         elif standing.fresh(now.mono_s) != standing.shown_fresh:
             standing.shown_fresh = standing.fresh(now.mono_s)
@@ -310,12 +341,19 @@ class Board:
         standing = self.units.get(name)
         if standing is None:
             return None
-        deployable = code in self.settings.deployable
-        standing.duty = Duty(code, STATES[code], deployable, time_text(since_s), incident, source)
+        standing.duty = Duty(code, STATES[code], code in self.settings.deployable, time_text(since_s), incident, source)
         standing.known_duty, standing.duty_s = True, since_s
         if standing.hidden and code in BACK_ON_DUTY:
             standing.on_since_s = since_s
-        standing.hidden = code == OFF_DUTY or (standing.hidden and code not in BACK_ON_DUTY)
+        was_hidden, standing.hidden = (
+            standing.hidden,
+            code == OFF_DUTY or (standing.hidden and code not in BACK_ON_DUTY),
+        )
+        if standing.hidden:
+            self.members.all_on(standing)
+            self.engaged.booked_off(standing)
+        elif was_hidden:
+            self.engaged.booked_on(standing)
         self._settle(standing)
         return standing
 
@@ -331,20 +369,19 @@ class Board:
         if not standing.on_feed:
             for device in standing.sightings:
                 self._unit_of.pop(device, None)
-            standing.sightings, standing.live, standing.battery_pct = {}, None, None
-            standing.gates, standing.timings = {}, {}
-            standing.cameras = {}
-            standing.shown_fresh, standing.frame = "never", None
+            standing.blank()
         self._rank(standing)
         self.touch(standing)
 
     def _rank(self, standing: Standing) -> None:
         self.index.rank(standing.row, standing)
+        if standing.apart or standing.roll.away:
+            self.members.rank(standing)
 
-    def off_duty(self, name: UnitId) -> bool:
-        """Whether positions of this unit are neither shown nor kept."""
+    def off_duty(self, name: UnitId, person: str | None = None) -> bool:
+        """Whether positions of this unit, or of this member of it, are neither shown nor kept."""
         standing = self.units.get(name)
-        return standing is not None and not standing.on_feed
+        return standing is not None and (not standing.on_feed or standing.booked_off(person))
 
     def last_fix(self, name: UnitId | None, device: DeviceId | None) -> Sighting | None:
         """Where that device was last, else its unit."""
@@ -356,21 +393,3 @@ class Board:
 
 def _marked(quality: tuple[str, ...], *marks: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*quality, *marks)))
-
-
-def _noted(before: CameraNote, report: CameraReport) -> CameraNote:
-    """What a camera's word changes; one told before what is known changes nothing."""
-    told_s = report.stamp.at.timestamp()
-    if told_s < before.told_s and before.told_s <= report.stamp.arrived.utc.timestamp():
-        return before
-    battery, recording = report.body.get("battery_pct"), report.body.get("recording")
-    known = isinstance(battery, int) and not isinstance(battery, bool) and 0 <= battery <= 100
-    if report.kind != "status":
-        recording = report.kind == "recording_started"
-    filming = recording if isinstance(recording, bool) else before.recording
-    return CameraNote(battery if known else before.battery_pct, filming, told_s)
-
-
-def _unknown(now: Instant) -> Duty:
-    """Before its first status a unit is taken to be on duty, and not deployable."""
-    return Duty(UNKNOWN, "unknown", deployable=False, since=time_text(now.utc.timestamp()))

@@ -6,9 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from gateway.feed.wording import time_text
+
 DutySource = Literal["sds_status", "mqtt", "api", "derived"]
 
 EMERGENCY = 0
+ON_DUTY = 1
 OFF_DUTY = 11
 UNKNOWN = 1
 """The code shown for a unit that never sent a status; its state says `unknown`."""
@@ -50,7 +53,11 @@ class Duty(msgspec.Struct, frozen=True):
 
 
 class DutyRecord(msgspec.Struct, frozen=True):
-    """A duty change, as consumers and the urgent log have it."""
+    """A duty change, as consumers and the urgent log have it.
+
+    overtime: on duty past the planned end; booked_on: since when, where that is known; booked_off: members who have
+    gone off duty while others of the unit go on, since when.
+    """
 
     v: int
     seq: int
@@ -62,6 +69,13 @@ class DutyRecord(msgspec.Struct, frozen=True):
     incident: str | None
     source: DutySource
     overtime: bool = False
+    booked_on: str | msgspec.UnsetType = msgspec.UNSET
+    booked_off: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+def unknown(since_s: float) -> Duty:
+    """Before its first status a unit is taken to be on duty, and not deployable."""
+    return Duty(UNKNOWN, "unknown", deployable=False, since=time_text(since_s))
 
 
 def code_of(text: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 import msgspec
 
@@ -10,12 +11,15 @@ from gateway.domain.ids import ISSI_MAX
 from gateway.domain.people import Person
 from gateway.feed.duty import Duty, DutyRecord
 from gateway.feed.emergencies import Emergency, EmergencyPlace, EmergencyRecord, Press
+from gateway.feed.fusion import CONFLICT
+from gateway.feed.gate import distance_m
+from gateway.feed.globe import haversine_m
+from gateway.feed.members import own_sighting
 from gateway.feed.messages import Message
-from gateway.feed.nearest import haversine_m
 from gateway.feed.proofs import Proof
 from gateway.feed.roll import powers_of
 from gateway.feed.slices import listed
-from gateway.feed.standing import EmergencyMark, Sighting, Standing
+from gateway.feed.standing import EmergencyMark, Sighting, SourceChange, Standing
 from gateway.feed.wording import time_text
 
 QUALITIES = frozenset({"outlier_held", "low_accuracy", "clock_skew", "no_gnss", "reanchored", "source_conflict"})
@@ -29,23 +33,32 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One officer of a unit."""
+    """One officer of a unit. coordinates (longitude, latitude) and what follows: where they themselves are, in a crew.
+
+    apart_m: how far that is from the unit; None where no position of their own is known. away: too far to be with it.
+    """
 
     person: str
     collar: str | None
     issi: int | None
     powers: tuple[str, ...]
     devices: tuple[str, ...]
+    apart_m: float | None = None
+    away: bool | msgspec.UnsetType = msgspec.UNSET
+    coordinates: tuple[float, float] | msgspec.UnsetType = msgspec.UNSET
+    fix_time: str | msgspec.UnsetType = msgspec.UNSET
+    accuracy_m: float | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class SourceNote(msgspec.Struct, frozen=True):
-    """Where one device says the unit is."""
+    """Where one device says the unit is; coordinates (longitude, latitude) where there are several."""
 
     source: str
     device: str
     fix_time: str
     accuracy_m: float | None
     disagrees_m: float | None
+    coordinates: tuple[float, float] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Properties(msgspec.Struct, frozen=True):
@@ -82,6 +95,7 @@ class Properties(msgspec.Struct, frozen=True):
     uncertainty_mps: float | msgspec.UnsetType = msgspec.UNSET
     masked: bool | msgspec.UnsetType = msgspec.UNSET
     shared_by: str | msgspec.UnsetType = msgspec.UNSET
+    source_change: SourceChange | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feature(msgspec.Struct, frozen=True, tag_field="type", tag="Feature"):
@@ -132,14 +146,23 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None else _least_zero(fix.accuracy_m),
         None if fix is None or fix.heading_deg is None else fix.heading_deg % 360.0,
         None if fix is None else _least_zero(fix.speed_mps),
-        [] if live is None or not live.quality else [mark for mark in live.quality if mark in QUALITIES],
+        [] if live is None else _quality(standing, live),
         _percent(standing.battery),
         standing.emergency,
+        standing.overtime,
         recording=True if standing.recording else msgspec.UNSET,
         zones=msgspec.UNSET if standing.zones is None else standing.zones,
         uncertainty_mps=msgspec.UNSET if live is None else standing.speed_mps,
         masked=True if roll.unit.masked else msgspec.UNSET,
+        source_change=standing.change or msgspec.UNSET,
     )
+
+
+def _quality(standing: Standing, live: Sighting) -> list[str]:
+    if not live.quality and not standing.conflicts:
+        return []
+    marks = [mark for mark in live.quality if mark in QUALITIES]
+    return [*marks, CONFLICT] if standing.conflicts else marks
 
 
 def _granted(standing: Standing) -> tuple[msgspec.Raw, msgspec.Raw]:
@@ -151,29 +174,44 @@ def _granted(standing: Standing) -> tuple[msgspec.Raw, msgspec.Raw]:
 
 def _members(standing: Standing) -> msgspec.Raw:
     if standing.members_json is None:
-        members = [_member(person, standing) for person in standing.roll.persons]
+        members = [_member(person, standing) for person in standing.roll.persons if person.id not in standing.off]
         standing.members_json = msgspec.Raw(_ENCODER.encode(members))
     return standing.members_json
 
 
 def _member(person: Person, standing: Standing) -> Member:
     devices = tuple(sorted(device for device, holder in standing.devices.items() if holder == person.id))
-    return Member(person.id, person.collar, _issi(person.issi), powers_of(person, standing.roll.day), devices)
+    powers, live = powers_of(person, standing.roll.day), standing.live
+    found = Member(person.id, person.collar, _issi(person.issi), powers, devices)
+    if len(standing.roll.persons) == 1:
+        return found if live is None else msgspec.structs.replace(found, apart_m=0.0)
+    mine = own_sighting(standing, person.id)
+    if live is None or mine is None:
+        return found
+    return msgspec.structs.replace(
+        found,
+        apart_m=0.0 if mine is live else round(distance_m(mine.fix, live.fix), 1),
+        away=person.id in standing.roll.away,
+        coordinates=(mine.fix.longitude, mine.fix.latitude),
+        fix_time=time_text(mine.fix_s),
+        accuracy_m=_least_zero(mine.fix.accuracy_m),
+    )
 
 
 def _sources(standing: Standing, live: Sighting) -> list[SourceNote]:
     if len(standing.sightings) == 1 and live.device in standing.sightings:
-        return [_source(live, live)]
-    return [_source(sighting, live) for sighting in standing.sightings.values()]
+        return [_source(live, live, several=False)]
+    return [_source(sighting, live, several=True) for sighting in standing.sightings.values()]
 
 
-def _source(sighting: Sighting, live: Sighting) -> SourceNote:
+def _source(sighting: Sighting, live: Sighting, *, several: bool) -> SourceNote:
     fix, shown = sighting.fix, live.fix
     apart_m = None
     if sighting is not live:
         apart_m = round(haversine_m(shown.latitude, shown.longitude, fix.latitude, fix.longitude), 1)
     accuracy_m = _least_zero(fix.accuracy_m)
-    return SourceNote(sighting.source, sighting.device, time_text(sighting.fix_s), accuracy_m, apart_m)
+    place = (fix.longitude, fix.latitude) if several else msgspec.UNSET
+    return SourceNote(sighting.source, sighting.device, time_text(sighting.fix_s), accuracy_m, apart_m, place)
 
 
 def _least_zero(number: float | None) -> float | None:
@@ -196,7 +234,20 @@ def duty(standing: Standing, seq: int) -> bytes:
 def duty_record(standing: Standing, seq: int) -> DutyRecord:
     """A unit's duty as consumers and the urgent log have it."""
     now = standing.duty
-    return DutyRecord(1, seq, standing.id, now.code, now.state, now.deployable, now.since, now.incident, now.source)
+    return DutyRecord(
+        1,
+        seq,
+        standing.id,
+        now.code,
+        now.state,
+        now.deployable,
+        now.since,
+        now.incident,
+        now.source,
+        standing.overtime,
+        time_text(standing.on_since_s) if isfinite(standing.on_since_s) else msgspec.UNSET,
+        {person: time_text(at_s) for person, at_s in standing.off.items()} or msgspec.UNSET,
+    )
 
 
 def removed(unit: str, seq: int, reason: str) -> bytes:

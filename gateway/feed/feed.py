@@ -28,6 +28,7 @@ from gateway.feed import encode
 from gateway.feed.alarm import Alarm, what_failed
 from gateway.feed.annals import Annals, Known
 from gateway.feed.board import Board
+from gateway.feed.bookings import BookedOn
 from gateway.feed.consumer import GOING_AWAY, LEFT, Consumer, Kind
 from gateway.feed.duties import Duties
 from gateway.feed.duty import EMERGENCY, STATES, DutyRecord
@@ -38,8 +39,8 @@ from gateway.feed.hub import FLUSHED_AT_ONCE, Hub
 from gateway.feed.last_words import LastWords
 from gateway.feed.letters import Letters
 from gateway.feed.messages import Message
-from gateway.feed.nearest import Ranking, Wanted
 from gateway.feed.opening import Opening
+from gateway.feed.overtime import Overtime
 from gateway.feed.reach import Contacts
 from gateway.feed.sequence import BLOCK, Mark, Sequence, new_epoch
 from gateway.feed.settings import FeedSettings
@@ -48,6 +49,7 @@ from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import Restored, UrgentEvent
 from gateway.feed.urgent_log import Disk, FileOps, UrgentLog
 from gateway.feed.view import ORDINARY, View
+from gateway.feed.wanted import Ranking, Wanted
 from gateway.feed.zoning import Zoning
 from gateway.ports import Clock, Directory, Resolved
 
@@ -83,7 +85,10 @@ class Feed:
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
-        self._duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
+        self.duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
+        self.overtime = Overtime(self.board, self.duties.remark)
+        self.board.left = self._leave
+        self.booked = BookedOn(self.board, self.duties)
         self._beat_s = self._roster_s = float("-inf")
         self._open = False
         self._read: tuple[int | None, date, int] | None = None
@@ -97,7 +102,8 @@ class Feed:
             return
         now = self._clock.now()
         restored = await self._log.open()
-        self._log.reserved, self._log.kept, self._log.refused = self._reserved, self._alarm.on_disk, self._alarm.refused
+        self._log.kept, self._log.refused = self._alarm.on_disk, self._alarm.refused
+        self._log.reserved = lambda mark: self._hub.sequence.reserved(mark)
         self._hub.sequence = await self._begin(restored)
         self._refresh(now)
         known = Known(self.board, self._alarm.emergencies, self._letters.messages, self._letters.proofs, self._contacts)
@@ -152,6 +158,7 @@ class Feed:
         if now.mono_s - self._roster_s >= self.settings.roster_s:
             self._refresh(now)
         self.board.age(now)
+        self.overtime.tick(now)
         self._alarm.escalate(now)
         self.opening.look(self._alarm.emergencies.open(), now)
         self._hub.flush(now, most)
@@ -165,9 +172,6 @@ class Feed:
         if self._annals.epoch != self._hub.sequence.epoch and not self._log.refusing:
             self._log.rewrite()
 
-    def _reserved(self, mark: Mark) -> None:
-        self._hub.sequence.reserved(mark)
-
     def refresh(self) -> None:
         """The roster has changed: take it up now rather than in a few seconds."""
         self._refresh(self._clock.now())
@@ -175,12 +179,14 @@ class Feed:
     def _refresh(self, now: Instant) -> None:
         self._roster_s, masked = now.mono_s, set(self.board.masked)
         # A directory that counts its changes is not read where there was none: of 100,000 units that takes a while.
-        revision = getattr(self._directory, "revision", None)
-        if revision is not None and self._read == (revision, now.utc.date(), len(self.board.units)):
-            return  # and nobody who has left it stays for an emergency
+        revision, gone = getattr(self._directory, "revision", None), []
         try:
-            gone = self.board.refresh(self._directory, now)
-            self._read = revision, now.utc.date(), len(self._directory.units())
+            if revision is None or self._read != (revision, now.utc.date(), len(self.board.units)):
+                gone = self.board.refresh(self._directory, now)
+                # More on the board than on the roster: somebody who has left it stays, for an emergency or the like.
+                self._read = revision, now.utc.date(), len(self._directory.units())
+                self.overtime.look(now)
+            self.booked.look(now)
         except Exception as error:  # noqa: BLE001 - a roster out of order must not silence the feed: the last one stands
             self._counts["roster_faults"] += 1
             _log.error("the roster can't be read", problem=what_failed(error))
@@ -222,7 +228,7 @@ class Feed:
         elif code is None or not 0 < code < len(STATES):
             self._counts["messages"] += 1
             self._letters.message(report, who)
-        elif who.unit is None or self._duties.set(who.unit, code, report.stamp.at.timestamp(), "sds_status") is None:
+        elif not self.duties.heard(report, code, who):
             self._counts["status_unattributed"] += 1
 
     def text(self, report: TextReport, who: Resolved) -> None:
@@ -268,15 +274,15 @@ class Feed:
         self._counts["camera_reports"] += 1
         self.board.camera(report, who)
 
-    def off_duty(self, unit: UnitId) -> bool:
-        """Whether positions of this unit are neither shown nor kept."""
-        return self.board.off_duty(unit)
+    def off_duty(self, unit: UnitId, person: str | None = None) -> bool:
+        """Whether positions of this unit, or of this member of it, are neither shown nor kept."""
+        return self.board.off_duty(unit, person)
 
     # --- acts of the control room
 
-    def set_duty(self, unit: str, code: int, *, incident: str | None = None) -> bool:
-        """The control room sets a status; False for no such unit, RefusedError for no such state."""
-        return self._duties.set_by_hand(UnitId(unit), code, incident)
+    def set_duty(self, unit: str, code: int, *, incident: str | None = None, person: str | None = None) -> bool:
+        """The control room sets a status, or (person) books one of a crew off or on again; False for no such unit."""
+        return self.duties.set_by_hand(UnitId(unit), code, incident, person)
 
     def duty(self, unit: str) -> DutyRecord | None:
         """A unit's duty as it stands, off duty or on; None for no such unit."""
@@ -384,15 +390,12 @@ class Feed:
 
     def stats(self) -> dict[str, Any]:
         """Plain counters."""
-        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self._duties.counts, **self._alarm.counts}
+        counts: dict[str, Any] = {**self.board.counts, **self._counts, **self.duties.counts, **self._alarm.counts}
         counts["positions"] = sum(self.board.counts.values())
         counts["emergencies_unacknowledged"] = self._alarm.unacknowledged
         counts["units"] = len(self.board.units.keys() - self.board.masked)
-        counts.update(self.zoning.stats())
-        counts["consumers"] = len(self._hub.consumers)
-        counts["conflated"] = self._hub.conflated
-        counts["consumers_closed"] = dict(self._hub.closed)
-        counts["unencodable"] = self._hub.unencodable
+        counts["overtime"] = self.overtime.marked
+        counts |= self.board.fusion.stats() | self.zoning.stats() | self._hub.stats()
         counts["urgent_pending"], counts["urgent_refusals"] = self._log.pending, self._log.refusals
         counts["urgent_unreadable"] = self._annals.unreadable
         return counts

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.domain.people import UnitKind
 from gateway.domain.position import Fix
+from gateway.feed.globe import EARTH_M
 
 Verdict = Literal["accepted", "held", "reanchored", "promoted"]
 
@@ -32,7 +33,6 @@ SHORTEST_S = 1.0
 """Times have a grain of a second: two fixes within one were taken at most a second apart."""
 RIDE_MPS = (8.0, 45.0)
 RIDE_S = 120.0
-EARTH_M = 6_371_008.8
 DEGREE_M = EARTH_M * radians(1.0)
 
 
@@ -107,7 +107,7 @@ class Gate(msgspec.Struct, gc=False):
     @staticmethod
     def _speed(start: _Point, end: _Point) -> float:
         """The slowest journey that the two accuracies allow, in metres a second."""
-        way_m = distance_m(start.fix, end.fix) - _allowance_m(start.fix) - _allowance_m(end.fix)
+        way_m = distance_m(start.fix, end.fix) - allowance_m(start.fix) - allowance_m(end.fix)
         return max(way_m, 0.0) / max(end.at_s - start.at_s, SHORTEST_S)
 
 
@@ -121,7 +121,8 @@ def _rides(chain: list[_Point]) -> bool:
     return all(RIDE_MPS[0] <= way_m / lasted_s <= RIDE_MPS[1] for way_m, lasted_s in ways)
 
 
-def _allowance_m(fix: Fix) -> float:
+def allowance_m(fix: Fix) -> float:
+    """How far off a fix may be: its accuracy, within reason."""
     return min(fix.accuracy_m if fix.accuracy_m is not None else UNKNOWN_ACCURACY_M, ACCURACY_MAX_M)
 
 

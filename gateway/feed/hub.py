@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -86,6 +86,11 @@ class Hub:
     def conflated(self) -> int:
         """Positions that newer ones replaced before a slow consumer took them."""
         return self._conflated + sum(consumer.conflated for consumer in self.consumers)
+
+    def stats(self) -> dict[str, Any]:
+        """Plain counters."""
+        counts = {"consumers": len(self.consumers), "conflated": self.conflated, "unencodable": self.unencodable}
+        return {**counts, "consumers_closed": dict(self.closed)}
 
     # --- out
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,12 +19,13 @@ from gateway.domain.people import UnitKind
 from gateway.domain.time import Instant
 from gateway.feed.areas import NOWHERE, Areas
 from gateway.feed.duty import EMERGENCY, STATES, code_of
+from gateway.feed.globe import EARTH_M, bearing_deg, haversine_m
 from gateway.feed.roll import Roll, holds
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import Sighting, Standing
+from gateway.feed.wanted import Candidate, Ranking, Wanted
 from gateway.feed.zone_rows import ZoneRows
 
-EARTH_M = 6_371_008.8
 FIRST_ROWS = 1024
 SPARE = 16
 LONGER_THAN_ANY = 5.0
@@ -36,61 +36,6 @@ UNKNOWN_DUTY = -1
 _KINDS: tuple[UnitKind, ...] = ("foot", "cycle", "vehicle")
 
 Mask = npt.NDArray[np.bool_]
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place (degrees) and who would do: every power and skill, and any one of the duties, agencies and roles.
-
-    A power that is granted for an area must hold at the place.
-    """
-
-    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
-    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 5
-    power: tuple[str, ...] = ()
-    duty: tuple[str, ...] = ()
-    agency: tuple[str, ...] = ()
-    role: tuple[str, ...] = ()
-    max_age_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    exclude: tuple[str, ...] = ()
-    zone: tuple[str, ...] = ()
-    skill: tuple[str, ...] = ()
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """One unit that could go, and why it is offered; the bearing is from the place asked for to the unit."""
-
-    unit: UnitId
-    distance_m: float
-    bearing_deg: float
-    eta_s: float
-    eta_basis: str
-    age_s: float
-    why: tuple[str, ...]
-
-
-class Ranking(msgspec.Struct, frozen=True):
-    """The units ranked, how many were looked at, and how many fell out for which reason."""
-
-    results: tuple[Candidate, ...]
-    considered: int
-    rejected: dict[str, int]
-
-
-def haversine_m(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
-    """Great-circle distance on the mean sphere."""
-    phi, to_phi = math.radians(lat), math.radians(to_lat)
-    half = math.sin((to_phi - phi) / 2) ** 2
-    half += math.cos(phi) * math.cos(to_phi) * math.sin(math.radians(to_lon - lon) / 2) ** 2
-    return 2 * EARTH_M * math.asin(min(1.0, math.sqrt(half)))
-
-
-def bearing_deg(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
-    """The course on which to set out, from true north in [0, 360)."""
-    phi, to_phi, east = math.radians(lat), math.radians(to_lat), math.radians(to_lon - lon)
-    across = math.sin(east) * math.cos(to_phi)
-    along = math.cos(phi) * math.sin(to_phi) - math.sin(phi) * math.cos(to_phi) * math.cos(east)
-    return math.degrees(math.atan2(across, along)) % 360.0
 
 
 def _columns(rows: int, words: int) -> dict[str, npt.NDArray[Any]]:
@@ -114,14 +59,16 @@ def _columns(rows: int, words: int) -> dict[str, npt.NDArray[Any]]:
 
 
 class Index:
-    """One row a unit; rows of units that left are used again."""
+    """One row a unit, and one a member who is away from it; rows of those that left are used again."""
 
     def __init__(self, settings: FeedSettings) -> None:
         self._settings = settings
         self._words: dict[str, dict[str, int]] = {"agency": {}, "role": {}, "power": {}}
         self._names: list[UnitId | None] = []
         self._rolls: list[Roll | None] = []
+        self._persons: list[str | None] = []
         self._rows: dict[UnitId, int] = {}
+        self._apart: dict[UnitId, set[int]] = {}
         self._free: list[int] = []
         self.zones, self.areas = ZoneRows(), Areas()
         self._granted: dict[str, dict[int, str | None]] = {}
@@ -149,25 +96,33 @@ class Index:
                 bigger[name][: len(old), : old.shape[1]] = old
         self._adopt(bigger)
 
-    def add(self, name: UnitId) -> int:
-        """A row for a unit."""
+    def add(self, name: UnitId, person: str | None = None) -> int:
+        """A row for a unit, or for a member who is away from it."""
         if self._free:
             row = self._free.pop()
-            self._names[row] = name
+            self._names[row], self._persons[row] = name, person
         else:
             row = len(self._names)
             self._names.append(name)
+            self._persons.append(person)
             self._rolls.append(None)
             if row >= len(self._lat):
                 self._grow(2 * len(self._lat), self._columns["powers"].shape[1])
-        self._rows[name] = row
+        if person is None:
+            self._rows[name] = row
+        else:
+            self._apart.setdefault(name, set()).add(row)
         return row
 
     def drop(self, row: int) -> None:
-        """This unit is gone."""
+        """This unit is gone, or this member is with it again."""
         name = self._names[row]
-        if name is not None:
+        if name is not None and self._persons[row] is None:
             del self._rows[name]
+        elif name is not None:
+            self._apart[name].discard(row)
+            if not self._apart[name]:
+                del self._apart[name]
         self._names[row], self._rolls[row] = None, None
         self._columns["shown"][row] = self._located[row] = False
         self._free.append(row)
@@ -231,9 +186,12 @@ class Index:
         mask, considered, rejected = self._sift(wanted, now, here, seen)
         best = self._best(wanted, np.flatnonzero(mask))
         order = self._columns["order"]
-        ranked = sorted((int(order[row]), self._arrival_s(wanted, row), str(self._names[row]), row) for row in best)
+        ranked = sorted((int(order[row]), self._arrival_s(wanted, row), *self._called(row), row) for row in best)
         results = [self._candidate(wanted, row, now, here) for *_, row in ranked[: max(0, wanted.limit)]]
         return Ranking(tuple(results), considered, rejected)
+
+    def _called(self, row: int) -> tuple[str, str]:
+        return str(self._names[row]), self._persons[row] or ""
 
     def anybody(self, wanted: Wanted, now: Instant, seen: Callable[[int], Mask] | None = None) -> bool:
         """Whether there is a unit that fits in the zones wanted, wherever in them."""
@@ -324,6 +282,7 @@ class Index:
         for name in names:
             if (row := self._rows.get(UnitId(name))) is not None:
                 passed[row] = False
+                passed[list(self._apart.get(UnitId(name), ()))] = False
         return passed
 
     def _empowered(self, powers: tuple[str, ...], column: npt.NDArray[np.uint64], here: frozenset[str] | None) -> Mask:
@@ -400,6 +359,7 @@ class Index:
             f"straight line x{self._settings.detour:g}, {roll.unit.kind} {speed_mps:g} m/s",
             round(age_s, 1),
             self._why(wanted, row, age_s, here),
+            self._persons[row],
         )
 
     def _why(self, wanted: Wanted, row: int, age_s: float, here: frozenset[str]) -> tuple[str, ...]:
@@ -415,6 +375,7 @@ class Index:
         why += [f"agency {roll.unit.agency}"] if wanted.agency else []
         why += [f"role {roll.role}"] if wanted.role else []
         why += ["in the zone"] if wanted.zone else []
+        why += ["away from the unit"] if self._persons[row] is not None else []
         return (*why, f"position {age_s:.0f} s old")
 
 

@@ -10,7 +10,8 @@ import msgspec
 from gateway.domain.events import PositionReport
 from gateway.domain.position import PositionSource
 from gateway.domain.time import TimeQuality
-from gateway.feed.board import Board, Outcome, device_of
+from gateway.feed.board import Board, Outcome
+from gateway.feed.reported import device_of
 from gateway.feed.standing import Standing
 from gateway.feed.timing import Timing
 from gateway.ports import Directory, Resolved

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from gateway.feed.nearest import Ranking, Wanted
+from gateway.feed.wanted import Ranking, Wanted
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -17,6 +18,7 @@ class Offer(msgspec.Struct, frozen=True):
     eta_s: float
     age_s: float
     why: tuple[str, ...]
+    person: str | None = None
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -32,10 +34,20 @@ class Question(msgspec.Struct, frozen=True):
     v: int = 1
 
 
+def told(one: Question, seen: Callable[[str], bool]) -> Question:
+    """It as somebody is told it who may not hear of every unit."""
+    excluded = tuple(unit for unit in one.asked.get("exclude", ()) if seen(unit))
+    asked = {**one.asked, "exclude": excluded} if "exclude" in one.asked else one.asked
+    offered = tuple(offer for offer in one.offered if seen(offer.unit))
+    return msgspec.structs.replace(one, asked=asked, offered=offered)
+
+
 def question(at: str, account: str, person: str | None, wanted: Wanted, ranking: Ranking) -> Question:
     """A record of it."""
     default = Wanted(lat=0.0, lon=0.0)
     said = {name: part for name, part in msgspec.structs.asdict(wanted).items() if part != getattr(default, name)}
     asked = {**said, "lat": wanted.lat, "lon": wanted.lon, "limit": wanted.limit}
-    offered = tuple(Offer(one.unit, one.distance_m, one.eta_s, one.age_s, one.why) for one in ranking.results)
+    offered = tuple(
+        Offer(one.unit, one.distance_m, one.eta_s, one.age_s, one.why, one.person) for one in ranking.results
+    )
     return Question(at, account, person, asked, offered, ranking.considered, ranking.rejected)

@@ -13,12 +13,12 @@ from gateway.feed.feed import Feed
 from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset
 from gateway.feed.messages import Message
-from gateway.feed.nearest import Ranking, Wanted
 from gateway.feed.settings import FeedSettings
 from gateway.feed.sharing import Names
 from gateway.feed.turn import Turn
 from gateway.feed.urgent_lines import UrgentRecord
 from gateway.feed.view import View
+from gateway.feed.wanted import Candidate, Ranking, Wanted
 from gateway.feed.zone_cover import ZoneCover
 
 
@@ -84,7 +84,22 @@ class Seen:
 
     def nearest(self, wanted: Wanted) -> Ranking:
         """The units that fit, ranked."""
-        return self._feed.nearest(wanted, self.view)
+        found = self._feed.nearest(wanted, self.view)
+        if not self.view.limited:
+            return found
+        return msgspec.structs.replace(found, results=tuple(self._offered(one) for one in found.results))
+
+    def _offered(self, one: Candidate) -> Candidate:
+        standing = self._sharing.standing(self.view, one.unit)
+        sight = None if standing is None else self.view.sight(standing)
+        hidden = sight is None or "members" in sight.without
+        return msgspec.structs.replace(one, person=None) if hidden else one
+
+    def may_hear_of(self, unit: str) -> bool:
+        """Whether a unit may be named that is, or was, on the roster."""
+        if unit in self._feed.board.units:
+            return self.knows(unit)
+        return not self.view.limited and (self.view.masked or unit not in self._feed.board.masked)
 
     def has_track(self, unit: str) -> bool:
         """Whether the unit's tracks may be seen; of one that left the roster only by those without limits."""

@@ -32,6 +32,9 @@ class FeedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     priority: tuple[PositionSource, ...] = ("mqtt", "bwc", "lip", "manual")
     clock_skew_s: float = 5.0
     oldest_live_s: float = 900.0
+    conflict_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    member_m: Annotated[float, msgspec.Meta(gt=0)] = 150.0
+    recording_s: Annotated[float, msgspec.Meta(gt=0)] = 900.0
     deployable: tuple[int, ...] = (2, 3, 7)
     foot_mps: float = 1.6
     cycle_mps: float = 4.5

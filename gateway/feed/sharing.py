@@ -173,5 +173,5 @@ class Sharing:
         named: Sequence[str] = [unit for agency, unit in view.opened if agency == view.agency]
         for name in (*named, *self._board.masked):
             if (standing := units.get(UnitId(name))) is not None and standing.row < rows:
-                seen[standing.row] = view.sees(standing)
+                seen[[standing.row, *standing.apart.values()]] = view.sees(standing)
         return seen

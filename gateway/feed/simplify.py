@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.feed.gate import EARTH_M
+from gateway.feed.globe import EARTH_M
 
 STRETCH = 2_000
 """Lines are taken in stretches of so many points, whose ends stay: the worst line costs no more than its length."""

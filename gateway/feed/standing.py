@@ -56,19 +56,34 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
         return freshness(now_mono_s - self.fix_mono_s, self.pace)
 
 
+class SourceChange(msgspec.Struct, frozen=True, gc=False, rename={"source": "from"}):
+    """When a unit's position last came from another device than before: from which source and device, to which."""
+
+    at: str
+    source: PositionSource
+    from_device: str
+    device: str
+
+
 class CameraNote(msgspec.Struct, frozen=True, gc=False):
-    """What a unit's camera last said of itself, and when (seconds since 1970)."""
+    """What a unit's camera last said of itself, and when (seconds since 1970; heard_mono_s on our clock)."""
 
     battery_pct: int | None = None
     recording: bool = False
     told_s: float = float("-inf")
+    heard_mono_s: float = float("-inf")
 
 
 class Standing(msgspec.Struct, eq=False, gc=False):
     """One unit on the board. `hidden` is off duty; feature and frame are cached bytes, made on demand.
 
     duty_seq is the number of the record that last changed its duty; zoned the position that `zones` were found for,
-    on_since_s when it last came back on duty, speed_mps how fast its kind goes.
+    on_since_s when it last came back on duty, speed_mps how fast its kind goes. off are members who have booked off
+    while others go on, back those who
+    are at work again, each since when (seconds since 1970); apart the rows
+    in the index of members who are away from the unit; apart_since since when a person's devices contradict one
+    another (seconds since 1970), conflicts those of whom that is said. tasked: it has a task that is not over;
+    filming: it was booked off while it recorded.
     """
 
     id: UnitId
@@ -99,16 +114,61 @@ class Standing(msgspec.Struct, eq=False, gc=False):
     zones: tuple[str, ...] | None = None
     zoned: Sighting | None = None
     speed_mps: float = 0.0
+    off: dict[str, float] = msgspec.field(default_factory=dict)
+    back: dict[str, float] = msgspec.field(default_factory=dict)
+    apart: dict[str, int] = msgspec.field(default_factory=dict)
+    apart_since: dict[str, float] = msgspec.field(default_factory=dict)
+    conflicts: set[str] = msgspec.field(default_factory=set)
+    change: SourceChange | None = None
+    overtime: bool = False
+    tasked: bool = False
+    filming: bool = False
 
     def forget(self, device: str) -> None:
         """The device is no longer of this unit."""
         for kept in (self.sightings, self.devices, self.gates, self.timings):
             kept.pop(device, None)
 
+    def blank(self) -> None:
+        """Off duty: nothing is known of where it is, or was."""
+        self.sightings, self.live, self.battery_pct = {}, None, None
+        self.gates, self.timings, self.cameras = {}, {}, {}
+        self.apart_since, self.conflicts, self.change = {}, set(), None
+        self.shown_fresh, self.frame, self.members_json = "never", None, None
+
+    @property
+    def newest(self) -> Sighting | None:
+        """The last position from any of its devices."""
+        return max(self.sightings.values(), key=lambda sighting: sighting.fix_s, default=None)
+
+    def agree_on(self, person: str | None) -> None:
+        """Nothing contradicts any longer where this person is."""
+        if person is not None:
+            self.conflicts.discard(person)
+            self.apart_since.pop(person, None)
+
+    def at_work_since_s(self, person: str | None) -> float:
+        """Since when this member has been on duty; what was before that is private."""
+        return max(self.on_since_s, self.back.get(person or "", float("-inf")))
+
+    def booked_off(self, person: str | None) -> bool:
+        """Off duty is private of a member too who left others at it; in an emergency nobody is."""
+        return person in self.off and self.emergency is None
+
+    @property
+    def busy(self) -> bool:
+        """Engaged, or a camera of it records: it must not vanish with its row of the roster."""
+        return self.engaged or self.recording
+
+    @property
+    def engaged(self) -> bool:
+        """Whether an emergency, a task or a running recording keeps it on the feed, whatever roster or status says."""
+        return self.emergency is not None or self.tasked or self.filming
+
     @property
     def on_feed(self) -> bool:
-        """Whether consumers see it: off duty is private, but not in an emergency."""
-        return not self.hidden or self.emergency is not None
+        """Whether consumers see it: off duty is private, but not before what it is engaged in is over."""
+        return not self.hidden or self.engaged
 
     @property
     def battery(self) -> int | None:

@@ -65,13 +65,17 @@ class Trail:
             return
         if past.arrived_ms - past.fix_ms > self._days * 86_400_000:
             self.counts["too_old"] += 1
-        elif past.mark == "late" and past.fix_ms < self._board.units[past.unit].on_since_s * 1000:  # type: ignore[index]
+        elif past.mark == "late" and past.fix_ms < self._since_s(past) * 1000:
             self.counts["before_duty"] += 1
         elif past.mark == "late" and not theirs(self._directory, who, past.fix_ms):
             self.counts["other_holder"] += 1
         else:
             self._waiting.append(past)
             self._bound()
+
+    def _since_s(self, past: PastFix) -> float:
+        """Since when its officer has been on duty."""
+        return self._board.units[past.unit].at_work_since_s(past.person)  # type: ignore[index]
 
     def _bound(self) -> None:
         if (over := len(self._waiting) - BACKLOG) > 0:

@@ -55,6 +55,8 @@ def feature(payload: bytes, without: AbstractSet[str], shared_by: str | None) ->
         properties[name] = EMPTY[name]
     if "callsign" in without:
         properties["callsign"] = told["id"]
+    if "sources" in without:
+        properties.pop("source_change", None)
     if "recording" in without:
         properties.pop("recording", None)
     if "incident" in without:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gateway.feed.gate import EARTH_M
+from gateway.feed.globe import EARTH_M
 from gateway.feed.zones import Rings, Zone
 
 Numbers = npt.NDArray[np.float64]

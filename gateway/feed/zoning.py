@@ -19,9 +19,10 @@ from gateway.feed.board import Board
 from gateway.feed.consumer import UnitFrame
 from gateway.feed.gate import UNKNOWN_ACCURACY_M
 from gateway.feed.hub import Hub
-from gateway.feed.nearest import Wanted
+from gateway.feed.members import own_sighting
 from gateway.feed.standing import Sighting, Standing
 from gateway.feed.view import ORDINARY
+from gateway.feed.wanted import Wanted
 from gateway.feed.wording import time_text
 from gateway.feed.zone_cover import CoverRecord, CoverRule, Covers, ZoneCover
 from gateway.feed.zone_rows import ZoneRows
@@ -79,6 +80,7 @@ class Zoning:
         if not self.zones or not changed:
             return []
         try:
+            self._split([one for one in changed if one.apart])
             return self._moved([one for one in changed if one.zones is None or one.live is not one.zoned])
         except Exception as error:  # noqa: BLE001 - zones may fail as they will: the positions go out
             self._fault(error)
@@ -107,6 +109,20 @@ class Zoning:
             placed[number][0].zones = tuple(self._ids[inside[number]])
         crossed = np.argwhere(differs & known[:, None])
         return [self._crossing(placed[row], zone, entered=bool(inside[row, zone])) for row, zone in crossed.tolist()]
+
+    def _split(self, split: Sequence[Standing]) -> None:
+        """Members away from their units are each in the zones of their own position, for `nearest`; none is told of."""
+        places = [
+            (row, mine)
+            for one in split
+            for person, row in one.apart.items()
+            if (mine := own_sighting(one, person)) is not None
+        ]
+        if places:
+            rows, kept = np.array([row for row, _ in places]), self._board.index.zones
+            kept.room(int(rows.max()) + 1)
+            lon = np.array([mine.fix.longitude for _, mine in places])
+            kept.inside[rows] = self._shapes.inside(lon, np.array([mine.fix.latitude for _, mine in places]))
 
     def _settled(self, was: Mask, known: Mask, places: Sequence[Sighting]) -> Mask:
         """Where units are now: as before, unless one edge at least is crossed by more than the position is sure of."""

@@ -87,12 +87,12 @@ class Router:
             self._feed.reach_report(event, who)
         if self._tasks is not None:
             self._tell(self._tasks, event, who)
-        return who.unit is not None and self._feed.off_duty(who.unit)
+        return who.unit is not None and self._feed.off_duty(who.unit, who.person)
 
     def off_duty(self, origin: Origin, at: datetime) -> bool:
         """Whether who is speaking is off duty."""
-        unit = resolve(self._directory, origin, at).unit
-        return unit is not None and self._feed.off_duty(unit)
+        who = resolve(self._directory, origin, at)
+        return who.unit is not None and self._feed.off_duty(who.unit, who.person)
 
     def _tell(self, tasks: TaskSink, event: Event, who: Resolved) -> None:
         """What may move a task; the feed has it already."""

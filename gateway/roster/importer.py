@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.domain.ids import device_id, issi, person_id, power_id, unit_id
-from gateway.domain.people import Device, How, Person, Unit
+from gateway.domain.people import Device, How, Person, Shift, Unit
 from gateway.errors import ConfigError
 
 
@@ -33,9 +33,16 @@ class RosterFile(msgspec.Struct, frozen=True):
     units: list[Unit]
     devices: list[Device]
     bookings: list[Booked]
+    shifts: list[Shift] = []
 
 
-KINDS: dict[str, type[msgspec.Struct]] = {"person": Person, "unit": Unit, "device": Device, "booking": Booked}
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "person": Person,
+    "unit": Unit,
+    "device": Device,
+    "booking": Booked,
+    "shift": Shift,
+}
 
 
 def _row(kind: str, raw: object, where: str, file: str) -> Any:  # noqa: ANN401 - one of four structs
@@ -66,15 +73,16 @@ def _ids(row: object) -> None:
             person_id(member)
     elif isinstance(row, Device):
         device_id(row.id)
-    elif isinstance(row, Booked):
-        device_id(row.device)
-        _moments(row)
+    elif isinstance(row, Booked | Shift):
+        _span(row)
     number = getattr(row, "issi", None)
     if number is not None:
         issi(number)
 
 
-def _moments(row: Booked) -> None:
+def _span(row: Booked | Shift) -> None:
+    if isinstance(row, Booked):
+        device_id(row.device)
     if row.since.tzinfo is None or (row.until is not None and row.until.tzinfo is None):
         raise ValueError("from and to need a time zone")
     if row.until is not None and row.until <= row.since:
@@ -93,7 +101,7 @@ def read(path: str | Path) -> RosterFile:
         kind: [_row(kind, each, f"{kind}[{number}]", str(file)) for number, each in enumerate(raw.get(kind, []))]
         for kind in KINDS
     }
-    roster = RosterFile(rows["person"], rows["unit"], rows["device"], rows["booking"])
+    roster = RosterFile(rows["person"], rows["unit"], rows["device"], rows["booking"], rows["shift"])
     _consistent(roster, str(file))
     return roster
 
@@ -126,10 +134,14 @@ COLUMNS = {"callsign": "unit", "name": "person", "holder": "booking"}
 
 
 def _csv(text: str, file: str) -> dict[str, Any]:
-    """CSV holds one kind, told by its columns: name = people, callsign = units, holder = bookings, else devices."""
+    """CSV holds one kind, told by its columns.
+
+    name = people, callsign = units, holder = bookings (without device: shifts), else devices.
+    """
     reader = csv.DictReader(text.splitlines())
     columns = reader.fieldnames or []
     kind = next((kind for column, kind in COLUMNS.items() if column in columns), "device")
+    kind = "shift" if kind == "booking" and "device" not in columns else kind
     rows = []
     for number, row in enumerate(reader):
         try:

@@ -9,16 +9,19 @@ import msgspec
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select
 
 from gateway.domain.ids import DeviceId, PersonId, UnitId
-from gateway.domain.people import Booking, Device, How, Person, Unit
+from gateway.domain.people import Booking, Device, How, Person, Shift, Unit
 from gateway.domain.time import from_rfc3339, rfc3339
 from gateway.errors import GatewayError
-from gateway.roster.directory import Roster, effective, overlaps
+from gateway.roster.directory import Roster, effective, in_force, overlaps
 from gateway.roster.importer import RosterFile
 from gateway.store.accounts import ACCOUNT_TABLES
 from gateway.store.masking import MASKING, masked
 from gateway.store.sqlite import open_engine, storing
 
 TABLES = MetaData()
+AT_START = "roster file"
+"""Who imports the file of the configuration, at each start."""
+SHAPES: dict[str, type[msgspec.Struct]] = {"person": Person, "unit": Unit, "device": Device, "shift": Shift}
 RECORDS = Table(
     "record",
     TABLES,
@@ -28,6 +31,7 @@ RECORDS = Table(
     Column("entered_at", String, nullable=False),
     Column("actor", String, nullable=False),
     Column("body", Text, nullable=False),
+    Column("reason", String),
 )
 BOOKINGS = Table(
     "booking",
@@ -54,6 +58,12 @@ class Imported(msgspec.Struct, frozen=True):
     units: int
     devices: int
     bookings: int
+    shifts: int = 0
+
+
+def name_of(shift: Shift) -> str:
+    """What a shift is known by: another end for the same beginning is a change of the plan."""
+    return f"{shift.holder} {rfc3339(shift.since)}"
 
 
 class RosterStore:
@@ -90,7 +100,7 @@ class RosterStore:
             rows = connection.execute(
                 select(RECORDS.c.kind, RECORDS.c.body).where(RECORDS.c.row.in_(latest)).order_by(RECORDS.c.row)
             ).all()
-        bodies: dict[str, list[str]] = {"person": [], "unit": [], "device": [], MASKING: []}
+        bodies: dict[str, list[str]] = {kind: [] for kind in (*SHAPES, MASKING)}
         for kind, body in rows:
             bodies[kind].append(body)
         return Roster(
@@ -98,6 +108,7 @@ class RosterStore:
             masked(self.engine, RECORDS, [msgspec.json.decode(body, type=Unit) for body in bodies["unit"]]),
             [msgspec.json.decode(body, type=Device) for body in bodies["device"]],
             self.bookings(),
+            [msgspec.json.decode(body, type=Shift) for body in bodies["shift"]],
         )
 
     def bookings(self, device: str | None = None) -> list[Booking]:
@@ -109,15 +120,34 @@ class RosterStore:
             return [_booking(row._asdict()) for row in connection.execute(query)]
 
     def import_file(self, file: RosterFile, actor: str) -> Imported:
-        """Add what is new or changed; nothing is removed, nothing overwritten."""
-        people = sum(self.put("person", row.id, row, actor) for row in file.people)
-        units = sum(self.put("unit", row.id, row, actor) for row in file.units)
-        devices = sum(self.put("device", row.id, row, actor) for row in file.devices)
+        """Add what is new or changed; nothing is removed, nothing overwritten.
+
+        What the file of the configuration has said at an earlier start is not news: what was changed since, stays.
+        """
+        before = self._said_by(actor) if actor == AT_START else {}
+
+        def put(kind: str, rows: list[tuple[str, msgspec.Struct]]) -> int:
+            fresh = [(name, row) for name, row in rows if before.get((kind, name)) != row]
+            return sum(self.put(kind, name, row, actor) for name, row in fresh)
+
+        people = put("person", [(row.id, row) for row in file.people])
+        units = put("unit", [(row.id, row) for row in file.units])
+        devices = put("device", [(row.id, row) for row in file.devices])
+        shifts = put("shift", [(name_of(row), row) for row in file.shifts])
         have = {(row.device, row.holder, rfc3339(row.since)) for row in self.bookings()}
         fresh = [row for row in file.bookings if (row.device, row.holder, rfc3339(row.since)) not in have]
         for row in fresh:
             self.add(DeviceId(row.device), row.holder, row.since, how=row.how, actor=actor, until=row.until)
-        return Imported(people, units, devices, len(fresh))
+        return Imported(people, units, devices, len(fresh), shifts)
+
+    def _said_by(self, actor: str) -> dict[tuple[str, str], msgspec.Struct]:
+        """The latest that this one has entered of each record."""
+        with self.engine.connect() as connection:
+            theirs = select(func.max(RECORDS.c.row)).where(RECORDS.c.actor == actor)
+            latest = theirs.group_by(RECORDS.c.kind, RECORDS.c.id)
+            query = select(RECORDS.c.kind, RECORDS.c.id, RECORDS.c.body).where(RECORDS.c.row.in_(latest))
+            rows = connection.execute(query).all()
+        return {(kind, name): msgspec.json.decode(body, type=SHAPES[kind]) for kind, name, body in rows}
 
     def put(self, kind: str, name: str, body: msgspec.Struct, actor: str) -> bool:
         """Keep a new version of a person, unit or device; False where it is as it was."""
@@ -170,13 +200,13 @@ class RosterStore:
     ) -> tuple[Booking, list[Booking]]:
         """Hand the device over: whoever has it now is ended at `since`; return the booking and those ended."""
         self._known(device, holder)
-        open_now = [row for row in effective(self.bookings(device)) if overlaps(row, since, since)]
+        open_now = [row for row in in_force(self.bookings(device)) if overlaps(row, since, since)]
         ended = [self.end(row, since, actor=actor, reason=f"handed over to {holder}") for row in open_now]
         return self.add(device, holder, since, how=how, actor=actor), ended
 
     def book_off(self, device: DeviceId, until: datetime, *, actor: str) -> list[Booking]:
         """End whoever holds the device."""
-        open_now = [row for row in effective(self.bookings(device)) if overlaps(row, until, until)]
+        open_now = [row for row in in_force(self.bookings(device)) if overlaps(row, until, until)]
         return [self.end(row, until, actor=actor, reason="booked off") for row in open_now]
 
     def end(self, booking: Booking, until: datetime, *, actor: str, reason: str) -> Booking:

@@ -16,6 +16,7 @@ from gateway.api.identity import OPEN
 from gateway.api.server import table
 from gateway.console import page
 from gateway.evidence.disposal.desk import Asked
+from tests.api.crew_calls import crew_calls
 from tests.api.site import Site, noise
 from tests.api.work_calls import prepared, work_calls
 
@@ -156,6 +157,7 @@ def calls(known: dict[str, Any]) -> list[tuple[str, str, str, Any]]:
         ("post", "/v1/bookings", "/v1/bookings", {"device": "bcn-14", "holder": "PCC.CSO-014", "how": "card"}),
         ("patch", "/v1/bookings/{booking}", f"/v1/bookings/{known['booking']}", {"reason": "misread"}),
         ("post", "/v1/bookings/{booking}/end", "/v1/bookings/{newest}/end", {}),
+        *crew_calls(),
         ("post", "/v1/session", "/v1/session", {"token": "{token}"}),
         ("delete", "/v1/session", "/v1/session", None),
     ]

@@ -21,8 +21,8 @@ from gateway.domain.position import Fix
 from gateway.domain.time import Instant, Stamp
 from gateway.feed.board import Board
 from gateway.feed.feed import Feed
-from gateway.feed.nearest import Wanted
 from gateway.feed.settings import FeedSettings
+from gateway.feed.wanted import Wanted
 from gateway.ports import Resolved
 
 START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)

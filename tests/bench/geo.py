@@ -23,8 +23,8 @@ from gateway.domain.events import Origin, PositionReport
 from gateway.domain.position import Fix
 from gateway.domain.time import Stamp
 from gateway.feed.board import Board
-from gateway.feed.nearest import Wanted
 from gateway.feed.settings import FeedSettings
+from gateway.feed.wanted import Wanted
 from gateway.ports import Resolved
 from tests import peers
 from tests.bench.feed import START, BenchClock, BenchRoster

@@ -125,7 +125,7 @@ def holders(client: httpx.Client) -> list[str]:
 def test_import_and_import_again(lapel: Lapel, bare: Path, tmp_path: Path) -> None:
     """The same file changes nothing; a changed person is one change."""
     again = lapel("roster", "import", tmp_path / "roster.toml", "--data", bare, "--json").json
-    assert again == {"people": 0, "units": 0, "devices": 0, "bookings": 0}
+    assert again == {"people": 0, "units": 0, "devices": 0, "bookings": 0, "shifts": 0}
     (tmp_path / "roster.toml").write_text(ROSTER.replace("Officer 14", "Sergeant 14"))
     done = lapel("roster", "import", tmp_path / "roster.toml", "--data", bare)
     assert done.out == "1 people, 0 units, 0 devices, 0 bookings new or changed\n"

@@ -49,6 +49,17 @@ class Roster:
         self.people[person.id], self.by_unit[unit.id] = person, unit
         return unit.id
 
+    def crew(self, name: str, *numbers: int, kind="vehicle", **more) -> str:
+        """Officers who are one unit; what each of them may is `powers` by number."""
+        powers = more.pop("powers", {})
+        for number in numbers:
+            alone = self.enlist(number, kind=kind, powers=powers.get(number, ("pcn",)), **more)
+            del self.by_unit[alone]
+        agency = more.get("agency", "PCC")
+        unit = Unit(f"{agency}.{name}", name, agency, kind, tuple(f"P-{number}" for number in numbers))
+        self.by_unit[unit.id] = unit
+        return unit.id
+
     def _answer(self, found):
         if self.broken:
             raise RuntimeError("the roster is on fire")

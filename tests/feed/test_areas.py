@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.people import Power
 from gateway.feed.areas import Areas
 from gateway.feed.hub import Hub
-from gateway.feed.nearest import Wanted
+from gateway.feed.wanted import Wanted
 from gateway.feed.zone_cover import CoverRule
 from gateway.feed.zoning import Zoning
 from tests.feed.squares import square, zone

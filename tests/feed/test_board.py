@@ -9,7 +9,8 @@ import pytest
 from gateway.domain.events import Origin, PositionReport
 from gateway.domain.people import Unit
 from gateway.domain.position import Fix
-from gateway.feed.board import Board, device_of, usable
+from gateway.feed.board import Board
+from gateway.feed.reported import device_of, usable
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import EmergencyMark
 from tests.feed.shift import Roster, SetClock, at, stamp, who

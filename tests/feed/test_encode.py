@@ -73,6 +73,7 @@ def test_a_unit_on_the_street(scene) -> None:
             "issi": 2340014,
             "powers": ["csas.litter", "pcn"],
             "devices": ["bcn-14", "trm-14"],
+            "apart_m": 0.0,
         }
     ]
     assert properties["duty"] == {

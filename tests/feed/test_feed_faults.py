@@ -13,9 +13,9 @@ from gateway.domain.time import Stamp
 from gateway.errors import RefusedError
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
-from gateway.feed.nearest import Wanted
 from gateway.feed.settings import FeedSettings
 from gateway.feed.sse import blocks
+from gateway.feed.wanted import Wanted
 from tests.feed.schema import check_feature
 from tests.feed.shift import MemoryFiles, Reader, Roster, SetClock, at, press, stamp, status, who
 

@@ -9,10 +9,10 @@ import pytest
 
 from gateway.feed import sse
 from gateway.feed.filters import ALL, Filters
-from gateway.feed.nearest import Wanted
 from gateway.feed.retained import Retained, emergency_topic, unit_topic
 from gateway.feed.seen import Seen
 from gateway.feed.view import EVERYTHING, ORDINARY
+from gateway.feed.wanted import Wanted
 from gateway.feed.zone_cover import CoverRule
 from gateway.outlets.cot import Look
 from gateway.outlets.cot_waiting import Waiting

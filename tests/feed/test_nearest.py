@@ -8,9 +8,10 @@ import pytest
 
 from gateway.domain.people import Power
 from gateway.feed.board import Board
-from gateway.feed.nearest import Wanted, bearing_deg, haversine_m
+from gateway.feed.globe import bearing_deg, haversine_m
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import EmergencyMark
+from gateway.feed.wanted import Wanted
 from tests.feed.shift import Roster, SetClock, at, who
 
 HERE = {"lat": 52.57, "lon": -0.24}

@@ -115,6 +115,25 @@ def test_off_duty_nothing_is_kept():
     assert desk.trail.counts["before_duty"] == 1
 
 
+def test_what_one_of_a_crew_did_off_duty_is_not_kept_either():
+    """Their own way while the others went on: neither as it comes nor when it is sent later."""
+    desk = Desk()
+    desk.unit = desk.roster.unit = desk.roster.crew("VAN", 1, 2)
+    desk.board.refresh(desk.roster, desk.clock.now())
+    standing = desk.board.units[desk.unit]
+    desk.who = who(desk.unit, "P-1", "bcn-1")
+    desk.take()
+    assert desk.board.members.book_off(standing, "P-1", desk.clock.utc.timestamp())
+    desk.clock.on(600)
+    assert desk.take(52.5701) == "off_duty"
+    assert desk.board.members.book_on(standing, "P-1", desk.clock.utc.timestamp())
+    desk.clock.on(10)
+    assert desk.take(52.5702) == "live"
+    assert desk.take(52.5703, age_s=300) == "late"
+    assert [each.latitude for each in desk.kept()] == [52.57, 52.5702]
+    assert desk.trail.counts["before_duty"] == 1
+
+
 def test_a_late_fix_is_of_whoever_held_the_device_then():
     """A device that has changed hands brings its queue: the way of the last holder is not the new one's."""
     desk = Desk()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.feed.nearest import haversine_m
+from gateway.feed.globe import haversine_m
 from gateway.feed.zone_rows import ZoneRows
 from gateway.feed.zone_shapes import SLAB_EDGES, Shapes
 from gateway.feed.zones import Zone

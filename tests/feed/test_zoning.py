@@ -12,9 +12,9 @@ from gateway.feed.board import Board
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
 from gateway.feed.hub import Hub
-from gateway.feed.nearest import Wanted
 from gateway.feed.settings import FeedSettings
 from gateway.feed.sse import blocks
+from gateway.feed.wanted import Wanted
 from gateway.feed.zone_cover import CoverRule
 from gateway.feed.zoning import Zoning
 from tests.feed.shift import Roster, SetClock, at, who
@@ -144,6 +144,29 @@ def test_nearest_by_zone(scene) -> None:
     ranking = scene.feed.nearest(Wanted(**ask, zone=("north",)))
     assert (ranking.results, ranking.rejected) == ((), {"no_position": 1, "zone": 1})
     assert scene.feed.nearest(Wanted(**ask, zone=("north", "all"))).results[0].why[-2] == "in the zone"
+
+
+def test_a_member_away_from_the_unit_is_in_the_zone_of_their_own_position(scene) -> None:
+    """For `nearest` and for who may what where; the unit's own zones, and what is told of crossings, are the unit's."""
+    van = scene.roster.crew("VAN", 7, 8, powers={7: ("constable",), 8: ("fire.safety",)})
+    scene.feed.refresh()
+    consumer, here = scene.feed.subscribe(), {"lat": EDGE, "lon": -0.24}
+    told(consumer)
+    for number, north_m in ((7, -100), (8, 300)):
+        report = at(scene.clock.now(), EDGE + north_m * METRE, device=f"b{number}", speed_mps=0.0)
+        scene.feed.position(report, who(van, f"P-{number}", f"b{number}"))
+    scene.feed.tick(scene.clock.on(1))
+    found = scene.feed.nearest(Wanted(**here, zone=("north",))).results
+    assert [(one.unit, one.person) for one in found] == [(van, "P-8")]
+    assert scene.feed.nearest(Wanted(**here, zone=("north",), power=("constable",))).results == ()
+    assert scene.feed.nearest(Wanted(**here, zone=("south",), power=("fire.safety",))).results == ()
+    assert json.loads(scene.feed.unit(van))["properties"]["zones"] == ["south", "all"]
+    assert crossings(told(consumer)) == []
+    scene.clock.on(60)
+    report = at(scene.clock.now(), EDGE - 100 * METRE, device="b8", speed_mps=0.0)
+    scene.feed.position(report, who(van, "P-8", "b8"))
+    scene.feed.tick(scene.clock.on(1))
+    assert scene.feed.nearest(Wanted(**here, zone=("north",), max_age_s=900)).results == ()
 
 
 def test_nobody_with_the_power_in_the_zone(scene) -> None:

@@ -51,7 +51,7 @@ class Feed:
         """Remember."""
         self._keep("emergency", (who, journalled))
 
-    def off_duty(self, unit: str) -> bool:
+    def off_duty(self, unit: str, person: str | None = None) -> bool:
         """Whether it was said to be off."""
         return unit in self.off
 

@@ -32,7 +32,7 @@ class FakeFeed:
     def __getattr__(self, name: str) -> Any:
         return lambda *given, **_named: self.heard.append((name, given))
 
-    def off_duty(self, unit: str) -> bool:
+    def off_duty(self, unit: str, person: str | None = None) -> bool:
         """Nobody is."""
         return False
 

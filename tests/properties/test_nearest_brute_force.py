@@ -14,9 +14,9 @@ from gateway.domain.people import Power
 from gateway.feed.board import Board
 from gateway.feed.duty import STATES
 from gateway.feed.hub import Hub
-from gateway.feed.nearest import Wanted
 from gateway.feed.settings import FeedSettings
 from gateway.feed.standing import EmergencyMark
+from gateway.feed.wanted import Wanted
 from gateway.feed.zoning import Zoning
 from tests.feed.shift import START, Roster, SetClock, at, who
 from tests.feed.squares import square, zone

@@ -15,9 +15,10 @@ from gateway.feed import sse
 from gateway.feed.agreement import Agreement
 from gateway.feed.feed import Feed
 from gateway.feed.filters import Filters
-from gateway.feed.nearest import Wanted, haversine_m
+from gateway.feed.globe import haversine_m
 from gateway.feed.seen import Seen
 from gateway.feed.settings import FeedSettings
+from gateway.feed.wanted import Wanted
 from tests.feed.shift import MemoryFiles, Reader, Roster, SetClock, at, press, status, who
 
 AGENCIES, ROLES, POWERS = ("AAA", "BBB", "CCC"), ("PC", "CSO"), ("pcn", "alcohol")

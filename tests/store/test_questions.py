@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from gateway.errors import StoreBusyError
-from gateway.feed.nearest import Candidate, Ranking, Wanted
 from gateway.feed.questions import Question, question
+from gateway.feed.wanted import Candidate, Ranking, Wanted
 from gateway.store.questions import QuestionStore
 
 FIRST, LAST = datetime(2026, 11, 21, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)
