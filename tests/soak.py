@@ -5,7 +5,7 @@ LAPEL_KILLS (200), LAPEL_INJECTIONS (24), LAPEL_BIG_MB (4096), LAPEL_FAIR_S (20)
 LAPEL_FLIPS (1000000: every byte), LAPEL_EXAMPLES (20000), LAPEL_RADIO_FAULTS (1000),
 LAPEL_STEP_STRIDE and LAPEL_DISPOSAL_STRIDE (1: every step), LAPEL_LOG_ENTRIES (70000), LAPEL_HISTORY_KILLS (30),
 LAPEL_BACKUPS (40), LAPEL_EMERGENCIES (1), LAPEL_REBUILD_EXHIBITS (10000), LAPEL_FUZZ_S (600),
-LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600), LAPEL_ACTS (300), LAPEL_API_EXAMPLES (100);
+LAPEL_COPY_KILLS (30), LAPEL_DEMO_S (600), LAPEL_ACTS (300), LAPEL_API_EXAMPLES (100), LAPEL_SCALE_S (180);
 LAPEL_SEED varies the moments.
 """
 
@@ -63,6 +63,8 @@ Written by `make soak` (tests/soak.py says how to run a part alone), newest last
 - **second places**: the gateway is killed while copies are made, the second disk cut from power while it is written,
   each file operation of a turn failed once; the copy verifies each time, and takes over when the first store is gone.
 - **API**: schemathesis, that many requests of its own for every operation of `/openapi.json`, finds no violation.
+- **scale**: 100,000 units and 20,000 fixes a second from within, zones, history on disk, five consumers: nothing
+  queues up, nothing is dropped, memory does not grow by more than a twentieth.
 - **demonstration**: `lapel demo` for that long; `lost` must be 0 and the store must verify.
 """
 
@@ -86,6 +88,7 @@ LENGTHS = (
     "LAPEL_COPY_KILLS",
     "LAPEL_ACTS",
     "LAPEL_API_EXAMPLES",
+    "LAPEL_SCALE_S",
     "LAPEL_REBUILD_EXHIBITS",
 )
 Figures = list[dict[str, Any]]
@@ -279,6 +282,17 @@ def demonstration(seconds: int) -> Outcome:
     return Outcome("demonstration", f"{seconds} s", passed, time.monotonic() - began_s, figures, words_after)
 
 
+def scale(seconds: int) -> Outcome:
+    """The design size of one machine."""
+    began_s = time.monotonic()
+    words = [sys.executable, "-m", "tests.bench.scale", "--seconds", str(seconds)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    told = json.loads(done.stdout[done.stdout.index("{") :]) if done.returncode == 0 else {}
+    passed = bool(told) and told["sound"]
+    figures = [{"what": "100,000 units", **told}]
+    return Outcome("scale", f"{seconds} s", passed, time.monotonic() - began_s, figures, done.stderr[-2000:])
+
+
 PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_KILLS", 200, kills),
     ("LAPEL_INJECTIONS", 24, injections),
@@ -300,6 +314,7 @@ PARTS: list[tuple[str, int, Callable[[int], Outcome]]] = [
     ("LAPEL_DEMO_S", 600, demonstration),
     ("LAPEL_ACTS", 300, acts),
     ("LAPEL_API_EXAMPLES", 100, api),
+    ("LAPEL_SCALE_S", 180, scale),
 ]
 
 

@@ -42,7 +42,7 @@ FIXES = Table(
     *(Column(name, _TYPES.get(name, String)) for name in NAMES if name != "unit"),
     sqlite_with_rowid=False,
 )
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 1_024
 """In one statement: while SQLite works on it the feed has the interpreter to itself; row by row they'd take turns."""
 _ROW_OF = f"({', '.join('?' * (len(NAMES) + 2))})"
 _INSERT = f"INSERT INTO fix (batch, n, {', '.join(NAMES)}) VALUES {_ROW_OF}"  # noqa: S608
@@ -79,8 +79,9 @@ class TrackStore:
         with storing(engine) as link:
             made = link.execute(insert(BATCHES).values(first_ms=min(times), last_ms=max(times)))
             batch = int(made.inserted_primary_key[0])  # type: ignore[index]
-            numbered = sorted(enumerate(fixes), key=lambda each: each[1].unit)
-            rows = [(batch, n, *astuple(each)) for n, each in numbered]
+            units = [each.unit for each in fixes]
+            order = sorted(range(len(fixes)), key=units.__getitem__)
+            rows = [(batch, n, *astuple(fixes[n])) for n in order]
             whole = len(rows) - len(rows) % ROWS_AT_ONCE
             for first in range(0, whole, ROWS_AT_ONCE):
                 link.exec_driver_sql(_INSERT_MANY, tuple(chain.from_iterable(rows[first : first + ROWS_AT_ONCE])))

@@ -24,6 +24,7 @@ UPGRADE = (
 )
 FOLLOW = "GET /v1/feed HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer x\r\n\r\n"
 COUNTED = {"sse": b"event: position", "ws": b'"event":"position"', "peer": b'"event":"position"'}
+ALIVE_S, PONG = 5.0, b"\x8a\x80" + bytes(4)
 STAMP = b'"received_at":"'
 
 
@@ -38,6 +39,7 @@ class Reader:
     def __init__(self, port: int, kind: Kind, *, timed: bool = False) -> None:
         self.count, self.octets, self.late_ms = 0, 0, []
         self._word, self._timed, self._rest = COUNTED[kind], timed, b""
+        self._alive_s = time.monotonic() if kind == "ws" else float("inf")
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
         if kind == "sse":
             self.socket.sendall(FOLLOW.encode())
@@ -48,7 +50,10 @@ class Reader:
         self.socket.setblocking(False)
 
     def read(self) -> None:
-        """What there is."""
+        """What there is; now and then the server is told that somebody is there, as a browser does when it is asked."""
+        if time.monotonic() - self._alive_s > ALIVE_S:
+            self._alive_s = time.monotonic()
+            self.socket.sendall(PONG)
         told = self.socket.recv(ROOM)
         if not told:
             raise ConnectionError("the server has closed a reader")

@@ -19,6 +19,8 @@ from tests.bench.readers import Child, Reader, cpu_s, drain, feed_server
 
 UNITS, RATE, TICK_MS = 100_000, 20_000, 100
 STEPS = 12
+GROWTH, BEHIND_S = 0.05, 1.0
+"""What is called flat, and how far behind the feed may be at most: a second's fixes."""
 
 
 def resident_mb(pid: int) -> float:
@@ -53,7 +55,11 @@ def run(seconds: float | None = None) -> dict[str, Any]:
     third, quarter = rows[STEPS // 3 :], STEPS // 4
     last, before = rows[-quarter:], rows[-2 * quarter : -quarter]
     history, stats = server.last["history"], server.last["stats"]
+    growth = third[-1]["mb"] / third[0]["mb"] - 1
+    behind = max(row["behind"] for row in last)
+    dropped = history.get("dropped", 0)
     return {
+        "sound": growth <= GROWTH and behind <= BEHIND_S * RATE and not dropped and stats["live"] == stats["positions"],
         "units": UNITS,
         "seconds": seconds,
         "fixes_per_s": (rows[-1]["sent"] - rows[0]["sent"]) / (seconds * (STEPS - 1) / STEPS),
@@ -61,8 +67,8 @@ def run(seconds: float | None = None) -> dict[str, Any]:
         "cores": sum(row["cores"] for row in rows) / STEPS,
         "mb_at_a_third": third[0]["mb"],
         "mb_at_the_end": third[-1]["mb"],
-        "memory_growth": third[-1]["mb"] / third[0]["mb"] - 1,
-        "behind_last_quarter": max(row["behind"] for row in last),
+        "memory_growth": growth,
+        "behind_last_quarter": behind,
         "behind_the_one_before": max(row["behind"] for row in before),
         "busy_max_ms": max(row["busy_max_ms"] for row in rows),
         "late_p99_ms": max(row["late_p99_ms"] for row in last),
@@ -70,7 +76,7 @@ def run(seconds: float | None = None) -> dict[str, Any]:
         "read_per_s_least": min(row["read"] for row in rows) / (seconds / STEPS),
         "history_written": history["written"],
         "history_waiting": history["waiting"],
-        "history_dropped": history.get("dropped", 0),
+        "history_dropped": dropped,
         "consumers_closed": str(stats["consumers_closed"]),
     }
 

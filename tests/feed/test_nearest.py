@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.domain.people import Power
 from gateway.feed.board import Board
@@ -158,3 +160,35 @@ def test_duty_by_name_and_by_code(scene) -> None:
     assert scene.names(duty=("en_route",)) == scene.names(duty=("5",)) == [unit]
     assert scene.names(duty=("unknown",)) == [unknown]
     assert scene.names(duty=("asleep",)) == []
+
+
+@given(
+    fleet=st.lists(
+        st.tuples(
+            st.integers(-40, 40), st.integers(-40, 40), st.sampled_from(("foot", "vehicle")), st.sampled_from((2, 7, 8))
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    limit=st.integers(1, 8),
+)
+@settings(max_examples=60)
+def test_what_is_cut_off_early_is_what_a_full_ranking_has_first(fleet, limit):
+    """Ties by distance and by a tenth of a second too: all are worked out, or only those near the last one wanted."""
+    scene = Scene()
+    for north, east, kind, code in fleet:
+        scene.count += 1
+        unit = scene.roster.enlist(scene.count, kind=kind)
+        scene.board.refresh(scene.roster, scene.clock.now())
+        place = at(scene.clock.now(), 52.57 + north * 1e-5, -0.24 + east * 1e-5, device=f"b{scene.count}")
+        scene.board.place(place, who(unit))
+        scene.board.set_duty(unit, code, 1.0, "sds_status")
+    everybody = scene.ask(limit=500).results
+    assert len(everybody) == len(fleet)
+    order = {2: 0, 7: 1, 8: 2}
+    codes = {f"PCC.CSO-{number}": code for number, (*_, code) in enumerate(fleet, 1)}
+    keys = [(order[codes[one.unit]], one.eta_s, one.unit) for one in everybody]
+    assert keys == sorted(keys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.feed.nearest.SPARE", 0)
+        assert scene.ask(limit=limit).results == everybody[:limit]

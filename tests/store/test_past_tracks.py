@@ -144,3 +144,12 @@ def test_few_files_stay_open(store):
     store.close()
     store.add([fix()])
     assert len(store.days()) == 10
+
+
+def test_a_batch_of_more_than_one_statement_takes(store):
+    """Whole statements and a rest: each fix is there once, under its own unit, as it was."""
+    count = 2 * tracks.ROWS_AT_ONCE + 3
+    written = [fix(number, unit=f"PCC.U-{number % 7}", device=f"d{number % 7}") for number in range(count)]
+    store.add(written)
+    found = [each for unit in range(7) for each in store.track(f"PCC.U-{unit}", *ALWAYS, MANY)]
+    assert sorted(found, key=lambda each: each.fix_ms) == written
