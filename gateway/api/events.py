@@ -27,8 +27,9 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.rooms.feed
     known_zones(call, call.asked.zone)
-    kind = partial(EventConsumer, status=partial(_status, call.rooms))
-    consumer = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked), kind)
+    cursor = call.request.headers.get("Last-Event-ID")
+    kind = partial(EventConsumer, status=partial(_status, call.rooms), came_with=cursor)
+    consumer = feed.subscribe(cursor, filters(call.asked), kind)
     if not call.rooms.exercise:  # whose clock is another
         consumer.note(sse.heartbeat(rfc3339(datetime.now(UTC))))  # how the inputs are is known from the start
     followers = call.request.config_dict[FOLLOWERS]
