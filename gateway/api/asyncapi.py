@@ -38,7 +38,7 @@ RECORDS: dict[str, type] = {
     "zoneCoverage": CoverRecord,
 }
 EVENTS: dict[str, type] = {"status": Status}
-"""Server-sent events without an id: they move no cursor."""
+"""Server-sent events that are no records: they repeat the last one's id."""
 FREE = ("unitRemoved", "officersMessage", "handsetProven", "radioReach", "gatewayStatus")
 """Records described in docs/formats.md: objects with `v` and, on a stream, `seq`."""
 SSE = ("snapshot", *EVENTS, *RECORDS, *FREE[:-1])
@@ -105,9 +105,7 @@ def _operations() -> dict[str, Any]:
     told = {
         "tellSockets": _operation("send", "feedSocket", tuple(OURS), "What a WebSocket is sent"),
         "hearSockets": _operation("receive", "feedSocket", tuple(THEIRS), "What a WebSocket may say"),
-        "tellEvents": _operation(
-            "send", "feedEvents", SSE, "Server-sent events; `id`, where there is one, is the cursor epoch-seq"
-        ),
+        "tellEvents": _operation("send", "feedEvents", SSE, "Server-sent events; `id` is the cursor epoch-seq"),
     }
     for name in TOPICS:
         big = f"{name[0].upper()}{name[1:]}"

@@ -27,9 +27,10 @@ async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.feed
     known_zones(call, call.asked.zone)
+    cursor = call.request.headers.get("Last-Event-ID")
     clock = None if call.rooms.exercise else _now  # whose clock is another
-    kind = partial(EventConsumer, status=partial(_status, call.rooms), clock=clock)
-    consumer = feed.subscribe(call.request.headers.get("Last-Event-ID"), filters(call.asked), kind)
+    kind = partial(EventConsumer, status=partial(_status, call.rooms), came_with=cursor, clock=clock)
+    consumer = feed.subscribe(cursor, filters(call.asked), kind)
     followers = call.request.config_dict[FOLLOWERS]
     followers.add(consumer)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -1,4 +1,7 @@
-"""A consumer behind server-sent events: each heartbeat says how the inputs are, in an event that moves no cursor."""
+"""A consumer behind server-sent events: each heartbeat says how the inputs are, in an event that moves no cursor.
+
+It repeats the id of the last record: clients differ in what they make of an event without one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from gateway.feed.batches import Input
 from gateway.feed.filters import Filters
 from gateway.feed.piece_consumer import PieceConsumer
 from gateway.feed.settings import FeedSettings
-from gateway.feed.slices import Part
+from gateway.feed.slices import Long, Part
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -34,20 +37,33 @@ class EventConsumer(PieceConsumer):
         filters: Filters,
         settings: FeedSettings,
         status: Callable[[str], Status],
-        clock: Callable[[], str] | None,
+        came_with: str | None,
+        clock: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(filters, settings)
         self._status, self._clock = status, clock
+        self._told, self._chunk = came_with or "", b""
 
     def begin(self, parts: bytes | Iterable[Part]) -> None:
         """Behind it how the inputs are, so that this is known from the start."""
-        super().begin(chain([parts] if isinstance(parts, bytes) else parts, self._told()))
+        super().begin(chain([parts] if isinstance(parts, bytes) else parts, self._first()))
 
-    def _told(self) -> Iterator[bytes]:
+    def _first(self) -> Iterator[bytes]:
         if self._clock is not None:
             yield self.pulse(sse.heartbeat(self._clock()))
+
+    def dress(self, chunk: bytes) -> bytes:
+        """The last record of this chunk is where it stands."""
+        self._chunk = chunk
+        return super().dress(chunk)
+
+    def dress_long(self, event: Long) -> Iterator[bytes]:
+        """Behind it, it stands there."""
+        self._told, self._chunk = f"{event.epoch}-{event.seq}", b""
+        yield from super().dress_long(event)
 
     def pulse(self, comment: bytes) -> bytes:
         """The comment, and behind it the status."""
         status = self._status(sse.heartbeat_at(comment))
-        return super().pulse(comment + sse.unnumbered("status", msgspec.json.encode(status)))
+        self._told, self._chunk = sse.last_id(self._chunk) or self._told, b""
+        return super().pulse(comment + sse.again(self._told, "status", msgspec.json.encode(status)))

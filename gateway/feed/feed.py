@@ -79,9 +79,8 @@ class Feed:
         self.opening = Opening(self.board, self.sharing, directory)
         self._annals = Annals(self._hub)
         self._log = UrgentLog(files or Disk(data_dir / "feed"), self._annals.image)
-        self.written = self._log.written
         self._alarm = Alarm(directory, self.board, self._hub, self._log, self._annals)
-        self._alarm.left, self.siren = self._leave, self._alarm.siren
+        self._alarm.left, self.siren, self.written = self._leave, self._alarm.siren, self._log.written
         self._letters = Letters(settings.messages_kept, self._annals, self._tell)
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
@@ -103,7 +102,7 @@ class Feed:
         now = self._clock.now()
         restored = await self._log.open()
         self._log.kept, self._log.refused = self._alarm.on_disk, self._alarm.refused
-        self._log.reserved = lambda mark: self._hub.sequence.reserved(mark)
+        self._log.reserved = self._hub.reserved
         self._hub.sequence = await self._begin(restored)
         self._refresh(now)
         known = Known(self.board, self._alarm.emergencies, self._letters.messages, self._letters.proofs, self._contacts)

@@ -24,7 +24,7 @@ from gateway.feed.board import Board
 from gateway.feed.consumer import Consumer, Kind, UnitFrame
 from gateway.feed.emergencies import Emergency
 from gateway.feed.filters import Filters
-from gateway.feed.sequence import BLOCK, Sequence
+from gateway.feed.sequence import BLOCK, Mark, Sequence
 from gateway.feed.settings import FeedSettings
 from gateway.feed.sharing import Sharing
 from gateway.feed.slices import AT_ONCE, Long, Part, short, some
@@ -86,6 +86,10 @@ class Hub:
     def conflated(self) -> int:
         """Positions that newer ones replaced before a slow consumer took them."""
         return self._conflated + sum(consumer.conflated for consumer in self.consumers)
+
+    def reserved(self, mark: Mark) -> None:
+        """These numbers are on disk: they may be given."""
+        self.sequence.reserved(mark)
 
     def stats(self) -> dict[str, Any]:
         """Plain counters."""

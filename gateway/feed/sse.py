@@ -42,9 +42,15 @@ def heartbeat_at(comment: bytes) -> str:
     return comment.decode().removeprefix(": heartbeat ").strip()
 
 
-def unnumbered(event: str, payload: bytes) -> bytes:
-    """An event without an id: whoever takes it keeps the cursor of the last record (WHATWG HTML, 9.2.6)."""
-    return b"event: %b\ndata: %b\n\n" % (event.encode(), payload)
+def again(told: str, event: str, payload: bytes) -> bytes:
+    """An event that is no record: it repeats the cursor of the last one, so that whoever keeps each id keeps that."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (told.encode(), event.encode(), payload)
+
+
+def last_id(chunk: bytes) -> str:
+    """The cursor of the last record of a chunk; "" for none."""
+    _, found, behind = (b"\n" + chunk).rpartition(b"\nid: ")
+    return behind.partition(b"\n")[0].decode() if found else ""
 
 
 def cursor(text: str | None) -> tuple[str, int] | None:

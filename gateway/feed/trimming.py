@@ -34,6 +34,7 @@ EMPTY: dict[str, Any] = {
     "speed_mps": None,
     "reach": "unknown",
 }
+OPTIONAL = {"sources": "source_change", "recording": "recording"}
 NAMES: dict[str, tuple[str, ...]] = {
     "issi": ("issi",),
     "members": ("person", "last_held_by"),
@@ -55,10 +56,8 @@ def feature(payload: bytes, without: AbstractSet[str], shared_by: str | None) ->
         properties[name] = EMPTY[name]
     if "callsign" in without:
         properties["callsign"] = told["id"]
-    if "sources" in without:
-        properties.pop("source_change", None)
-    if "recording" in without:
-        properties.pop("recording", None)
+    for field in {OPTIONAL[name] for name in without & OPTIONAL.keys()}:
+        properties.pop(field, None)
     if "incident" in without:
         properties["duty"]["incident"] = None
     if "members" in without and properties["emergency"] is not None:

@@ -39,7 +39,7 @@ class Reader:
     def take(self, event: ServerSentEvent) -> None:
         """One event; every event has data, and all but a status move the cursor."""
         if event.event == "status":
-            assert event.id in ("", self.cursor), "a status has no id of its own"
+            assert event.id == self.cursor, "a status has no number of its own"
             self.statuses.append(json.loads(event.data))
             return
         epoch, _, seq = event.id.rpartition("-")

@@ -225,9 +225,8 @@ def night(gateway: GatewayProcess, broker: int) -> None:
         if step == STEPS // 2:
             gateway.kill()
             gateway.start().ready()
-        # A consumer ends at the last position: it is behind the last act, whose record is therefore before it.
         shift.act(step)
-        shift.walk(step)
+        shift.walk(step)  # behind the act: whoever has the last place has heard of the last act
         time.sleep(0.06)
     known = {}
     ends_s = time.monotonic() + 40

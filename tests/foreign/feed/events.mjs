@@ -28,7 +28,7 @@ for (const kind of ["emergency", "duty", "removed", "message", "zone", "coverage
 }
 on("status", (id, status) => {
   known.statuses += 1;
-  known.moved += id !== cursor && id !== ""; // this client says "" of an event without one, and keeps the cursor
+  known.moved += id !== cursor;
   known.inputs = status.inputs;
   if (known.cursors.length === Number(cuts)) {
     source.close();
