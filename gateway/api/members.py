@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC
 from typing import Annotated, Any
 
 import msgspec
@@ -12,8 +12,10 @@ import structlog
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
-from gateway.api.roster import aware
+from gateway.api.roster_view import named, seen_people
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
+from gateway.api.shapes import Recent
+from gateway.api.tasks import may_act_on
 from gateway.domain.people import Shift, Unit
 from gateway.errors import GatewayError, StoreBusyError
 from gateway.store.crews import CrewChange, Crews
@@ -48,8 +50,8 @@ class PlannedShift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     """A planned shift of a person or unit; the same holder and `from` again changes the plan."""
 
     holder: str
-    since: datetime
-    until: datetime
+    since: Recent
+    until: Recent
     cancelled: bool = False
 
 
@@ -58,9 +60,11 @@ async def members(call: Call[Nothing]) -> web.StreamResponse:
     """Answer a unit's members with their history."""
     name = call.part("unit")
     unit = call.rooms.roster().unit(name)
-    if unit is None:
+    if unit is None or not call.feed.knows(name):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
-    return as_json(Crew(name, unit.members, await asyncio.to_thread(Crews(call.rooms.roster_store).history, name)))
+    history = await asyncio.to_thread(Crews(call.rooms.roster_store).history, name)
+    told = [msgspec.structs.replace(each, members=seen_people(call, each.members)) for each in history]
+    return as_json(Crew(name, seen_people(call, unit.members), told))
 
 
 @ROUTES.add(
@@ -83,6 +87,9 @@ async def _change(
     call: Call[CrewReason], what: str, act: Callable[..., Unit], reason: str | None
 ) -> web.StreamResponse:
     unit, person = call.part("unit"), call.part("person")
+    may_act_on(call, unit, f"no unit {unit!r} is on the roster")
+    if not seen_people(call, [person]):
+        raise ProblemError(404, f"{person!r} is no person on the roster")
     made = await _done(call, lambda: act(unit, person, actor=call.who.account, reason=reason))
     structlog.get_logger().info(f"member_{what}", unit=unit, person=person, account=call.who.account, reason=reason)
     return as_json(made)
@@ -102,17 +109,19 @@ async def _done(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN401
 @ROUTES.add("GET /v1/roster/shifts", "roster:read", Answer("Planned shifts", shape=Shifts))
 async def shifts(call: Call[Nothing]) -> web.StreamResponse:
     """Answer what is planned."""
-    return as_json(Shifts(list(call.rooms.roster().shifts())))
+    found = call.rooms.roster().shifts()
+    return as_json(Shifts([each for each in found if call.feed.may_name(named(call, each.holder))]))
 
 
 @ROUTES.add("PUT /v1/roster/shifts", "booking:write", Answer("The shift as planned", shape=Shift), PlannedShift)
 async def plan(call: Call[PlannedShift]) -> web.StreamResponse:
     """Plan a shift, or change the plan; nobody is booked on or off by it."""
     asked, roster = call.asked, call.rooms.roster()
-    shift = Shift(asked.holder, aware(asked.since, "from"), aware(asked.until, "to"), asked.cancelled)
+    shift = Shift(asked.holder, asked.since.astimezone(UTC), asked.until.astimezone(UTC), asked.cancelled)
     if shift.until <= shift.since:
         raise ProblemError(422, "to: is not after from")
-    if roster.unit(shift.holder) is None and roster.person(shift.holder) is None:
+    known = roster.unit(shift.holder) is not None or roster.person(shift.holder) is not None
+    if not known or not call.feed.may_name(named(call, shift.holder)):
         raise ProblemError(422, f"holder: {shift.holder!r} is neither a person nor a unit on the roster")
     store = call.rooms.roster_store
     await _done(call, lambda: store.put("shift", name_of(shift), shift, call.who.account))

@@ -19,10 +19,15 @@ def held_by_seen(call: Call[Any], device: Device, holders: Sequence[str]) -> boo
 
 def booked_seen(call: Call[Any], rows: Iterable[Booking]) -> list[Booking]:
     """Bookings of those whom they see, without a reason that names anybody else."""
-    return [_with_reason(call, row) for row in rows if call.feed.may_name(_named(call, row.holder, row.device))]
+    return [_with_reason(call, row) for row in rows if call.feed.may_name(named(call, row.holder, row.device))]
 
 
-def _named(call: Call[Any], who: str, device: str | None = None) -> Names:
+def seen_people(call: Call[Any], people: Iterable[str]) -> tuple[str, ...]:
+    """Those of them whom they see."""
+    return tuple(person for person in people if call.feed.may_name(Names(person=person)))
+
+
+def named(call: Call[Any], who: str, device: str | None = None) -> Names:
     """Whoever it is, a unit or a person."""
     if call.rooms.roster().unit(who) is not None:
         return Names(unit=who, device=device)
@@ -32,6 +37,6 @@ def _named(call: Call[Any], who: str, device: str | None = None) -> Names:
 def _with_reason(call: Call[Any], row: Booking) -> Booking:
     roster, words = call.rooms.roster(), (row.reason or "").split()
     people = [word for word in words if roster.unit(word) is not None or roster.person(word) is not None]
-    if all(call.feed.may_name(_named(call, word)) for word in people):
+    if all(call.feed.may_name(named(call, word)) for word in people):
         return row
     return msgspec.structs.replace(row, reason=None)
