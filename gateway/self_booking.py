@@ -123,7 +123,7 @@ class SelfBooking:
     async def _enter(self, act: Act) -> bool:
         """False where it is to be tried again."""
         try:
-            await asyncio.to_thread(self._write, act)
+            written = await asyncio.to_thread(self._write, act)
         except StoreBusyError as problem:
             self.counts["refusals"] += 1
             _log.warning("self_booking_waits", device=act.device, problem=str(problem))
@@ -132,14 +132,19 @@ class SelfBooking:
             self.counts["refused"] += 1
             _log.error("self_booking_refused", device=act.device, holder=act.holder, problem=str(problem))
             return True
+        if not written:  # somebody booked it meanwhile
+            return True
         self.counts["ended" if act.ends is not None else "opened"] += 1
         name = "booked_off" if act.ends is not None else "self_booked"
         _log.info(name, device=act.device, holder=act.holder, by=act.actor)
         self._changed()
         return True
 
-    def _write(self, act: Act) -> None:
+    def _write(self, act: Act) -> bool:
         if act.ends is not None:
             self._store.end(act.ends, act.at, actor=act.actor, reason="booked off")
-        elif not self._store.roster().holder(act.device, act.at).persons:
-            self._store.add(act.device, act.holder, act.at, how=HOW, actor=act.actor)
+            return True
+        if self._store.roster().holder(act.device, act.at).persons:
+            return False
+        self._store.add(act.device, act.holder, act.at, how=HOW, actor=act.actor)
+        return True
