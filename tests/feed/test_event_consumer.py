@@ -30,8 +30,9 @@ def test_a_status() -> None:
     """Behind its comment; who, when, where the stream stands, how the inputs are."""
     consumer = made()
     consumer.begin(frame(7, "snapshot"))
-    consumer.note(sse.heartbeat("2026-11-21T23:29:45Z"))
     said = consumer.take() or b""
+    consumer.note(sse.heartbeat("2026-11-21T23:29:45Z"))
+    said += consumer.take() or b""
     assert b"\n: heartbeat 2026-11-21T23:29:45Z\nid: E-7\nevent: status\n" in said
     status = json.loads(sse.blocks(said)[-1].payload)
     inputs = {"terminal-1": {"state": "down", "last": None}}
