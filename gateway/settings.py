@@ -242,6 +242,8 @@ def _named(wrong: msgspec.ValidationError, key: str) -> ConfigError:
     missing = re.fullmatch(r"Object missing required field `(.*)`", problem)
     if missing:
         problem, path = "is required", ".".join(part for part in (path, missing[1]) if part)
+    elif named := re.fullmatch(r"(?s)([a-z_]+): (.*)", problem):  # a struct's own word on one of its keys
+        problem, path = named[2], ".".join(part for part in (path, named[1]) if part)
     return ConfigError(".".join(part for part in (key, path) if part), problem)
 
 

@@ -26,7 +26,7 @@ EVENTS = Answer("Server-sent events; /asyncapi.yaml says which", "text/event-str
 async def follow(call: Call[Shown]) -> web.StreamResponse:
     """Follow the feed; Last-Event-ID (epoch-seq) goes on where a consumer was cut off."""
     feed = call.feed
-    known_zones(call, call.asked.zone)
+    known_zones(call.rooms, call.asked.zone)
     cursor = call.request.headers.get("Last-Event-ID")
     clock = None if call.rooms.exercise else _now  # whose clock is another
     kind = partial(EventConsumer, status=partial(_status, call.rooms), came_with=cursor, clock=clock)

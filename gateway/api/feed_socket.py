@@ -18,6 +18,7 @@ from gateway.api.rooms import Rooms
 from gateway.api.routing import Answer, Call, Nothing, Routes
 from gateway.api.streaming import pusher
 from gateway.api.units import Shown, filters
+from gateway.api.zones import known_zones
 from gateway.errors import RefusedError
 from gateway.feed.batch_consumer import BatchConsumer, Batches
 from gateway.feed.batches import (
@@ -221,6 +222,7 @@ class Desk:
             self._feed.delivered(number)
 
     def _follow(self, cursor: str | None, asked: Shown) -> None:
+        known_zones(self._rooms, asked.zone)
         wanted = filters(asked)
         if self._closing is not None:
             return

@@ -135,7 +135,7 @@ def filters(asked: Shown) -> Filters:
 )
 async def units(call: Call[Since]) -> web.StreamResponse:
     """Answer a GeoJSON snapshot, or wait for what changes behind a cursor."""
-    known_zones(call, call.asked.zone)
+    known_zones(call.rooms, call.asked.zone)
     asked, feed = call.asked, call.feed
     if asked.after is None:
         return await in_pieces(call.request, feed.collection(filters(asked)), feed.turn, GEOJSON)
@@ -157,7 +157,7 @@ async def units(call: Call[Since]) -> web.StreamResponse:
 async def nearest(call: Call[Wanted]) -> web.StreamResponse:
     """Answer a ranking; who asked for what, and what was answered, is on record."""
     asked = call.asked
-    known_zones(call, asked.zone)
+    known_zones(call.rooms, asked.zone)
     ranking = call.feed.nearest(asked)
     structlog.get_logger().info(
         "nearest_asked", account=call.who.account, query=msgspec.structs.asdict(asked), found=len(ranking.results)

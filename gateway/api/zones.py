@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
+from gateway.api.rooms import Rooms
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.feed.zone_cover import ZoneCover
 from gateway.feed.zones import Rings
@@ -76,9 +75,9 @@ async def zone(call: Call[Nothing]) -> web.StreamResponse:
     raise ProblemError(404, f"there is no zone {name!r}")
 
 
-def known_zones(call: Call[Any], asked: tuple[str, ...]) -> None:
+def known_zones(rooms: Rooms, asked: tuple[str, ...]) -> None:
     """ProblemError 422 for a zone that there is not: it would look as if nobody were there."""
-    ids = {one.id for one in call.rooms.feed.zoning.zones}
+    ids = {one.id for one in rooms.feed.zoning.zones}
     for name in asked:
         if name not in ids:
             raise ProblemError(422, f"zone: there is no zone {name!r}")

@@ -79,6 +79,6 @@ def check_all(agreements: Sequence[Agreement], *, zones: bool) -> None:
         key = f"sharing[{number}]"
         each.check(key)
         if each.zone and not zones:
-            raise ConfigError(f"{key}.zone", "there are no zones: name their file as [feed] zones")
+            raise ConfigError(f"{key}.zone", "there are no zones: name their file as [map] zones")
         if each in agreements[:number]:
             raise ConfigError(key, "stands twice")

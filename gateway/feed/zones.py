@@ -81,6 +81,8 @@ def _zone(feature: Any, naming: Naming) -> Zone:  # noqa: ANN401 - JSON of someb
     if not isinstance(feature, dict) or feature.get("type") != "Feature":
         raise _WrongError("is no Feature")
     code = _named(feature, naming.id, CODE)
+    if code is None and naming.id is not None:
+        raise _WrongError(f"has no id: zone_id names a property {naming.id!r} that it does not have")
     if code is None and feature.get("id") is not None:
         code = str(feature["id"])
     if code is None:

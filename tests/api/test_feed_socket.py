@@ -212,6 +212,7 @@ async def test_cut_off_at_fifty_moments(site: Site) -> None:
         ('{"type":"resume"}', 1008, "cursor"),
         ('{"type":"subscribe","filters":{"colour":"red"}}', 1008, "colour"),
         ('{"type":"subscribe","filters":{"bbox":[1,2]}}', 1008, "bbox"),
+        ('{"type":"subscribe","filters":{"zone":["ward:NIX"]}}', 1008, "no zone 'ward:NIX'"),
         ('{"type":"ack","seq":-1}', 1008, "seq"),
         (b"\x00", 1008, "text"),
     ],

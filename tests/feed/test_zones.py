@@ -48,6 +48,12 @@ def test_many_polygons_holes_heights_and_a_single_feature() -> None:
     assert found.polygons == ((square(0, 0, 1, 1),) * 2, (square(0, 0, 1, 1),))
 
 
+def test_a_property_that_is_named_and_not_there_is_no_other() -> None:
+    """A slip in zone_id doesn't fall back on ids that no rule or agreement knows."""
+    with pytest.raises(ConfigError, match="zone_id names a property 'WD13'"):
+        parse(file_of(feature(RING)), "z", Naming(id="WD13"))
+
+
 BAD = [
     (b"{", "is not JSON"),
     (b"[]", "no GeoJSON"),

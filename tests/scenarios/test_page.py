@@ -107,6 +107,7 @@ def test_a_shift_on_the_page(visit: Visit, site: Site) -> None:
     expect(page.locator("#exhibits tr")).to_contain_text(f"#{sealed.log_index}")
     expect(page.locator("#log-size")).to_have_text(re.compile(r"[0-9]+"))
     site.tell("recording_started", recording="never-sent", n=9, age_s=100_000.0)
+    site.tell("recording_stopped", recording="never-sent", n=9, age_s=99_000.0)
     site.tell("status", battery_pct=4)
     expect(page.locator("#expected li")).to_contain_text("never-sent")
     expect(page.locator("#expected-count")).to_have_text("1 to settle, 0 waited for")

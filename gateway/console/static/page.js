@@ -79,6 +79,8 @@ function clock(moment) {
   const time = at.toLocaleTimeString("en-GB");
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
 }
+const remarks = (p) => [p.agency, p.masked && "covert", p.shared_by && "shared", p.overtime && "overtime",
+  p.quality.includes("source_conflict") && "places disagree"].filter(Boolean).join(", ");
 const callsign = (unit) => units.get(unit)?.properties.callsign || unit;
 
 // --- units and emergencies, from the stream
@@ -93,7 +95,7 @@ function showUnits() {
     const place = unit.geometry ? unit.geometry.coordinates.slice(0, 2).reverse().map((n) => n.toFixed(5)).join(", ") : "none yet";
     row.className = p.emergency ? "emergency" : "";
     cells(row, [
-      { value: p.callsign, small: p.agency, className: "name" },
+      { value: p.callsign, small: remarks(p), className: "name" },
       { value: p.emergency ? `emergency, ${words(p.duty.state)}` : words(p.duty.state), className: p.emergency ? "lost" : p.duty.state },
       { value: place, className: unit.geometry ? "wide" : "wide never" },
       { value: p.fix_time ? age((now - Date.parse(p.fix_time)) / 1000) : "–", className: `number ${p.fresh}` },
@@ -165,7 +167,7 @@ function follow() {
     loadMessages();
   });
   on("position", (unit) => units.set(unit.id, unit));
-  on("duty", (duty) => { const unit = units.get(duty.unit); if (unit) unit.properties.duty = { ...unit.properties.duty, ...duty }; });
+  on("duty", (duty) => { const unit = units.get(duty.unit); if (unit) Object.assign(unit.properties, { duty: { ...unit.properties.duty, ...duty }, overtime: duty.overtime }); });
   on("removed", (gone) => units.delete(gone.unit || gone.id));
   on("message", (each) => { messages.set(each.id, each); showMessages(); });
   on("emergency", (each) => { emergencies.set(each.id, each); showEmergencies(); });
