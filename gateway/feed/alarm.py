@@ -221,7 +221,7 @@ class Alarm:
         if emergency.unit is None:
             return PLACE_EVERY_S
         standing = self._board.units.get(UnitId(emergency.unit))
-        away = standing is not None and emergency.person in standing.roll.away  # where the unit is, they are not
+        away = standing is not None and not standing.roll.shows(emergency.person)
         return HIDDEN_EVERY_S if away or self._hub.sharing.hides(emergency.unit) else None
 
     def escalate(self, now: Instant) -> None:

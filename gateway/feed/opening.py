@@ -92,7 +92,7 @@ class Opening:
     def _place(self, one: Emergency) -> tuple[float, float] | None:
         """Where it is now: its unit's live position, else (who pressed is away from it too) the place last told."""
         standing = self._board.units.get(UnitId(one.unit)) if one.unit is not None else None
-        with_unit = standing is not None and (one.place is None or one.person not in standing.roll.away)
+        with_unit = standing is not None and (one.place is None or standing.roll.shows(one.person))
         if standing is not None and standing.live is not None and with_unit:
             return standing.live.fix.latitude, standing.live.fix.longitude
         return None if one.place is None else (one.place.latitude, one.place.longitude)

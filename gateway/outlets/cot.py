@@ -228,7 +228,9 @@ def _place(emergency: Emergency, unit: Unit | None) -> Place | None:
     told = emergency.position
     if unit is None or unit.geometry is None or unit.properties.fix_time is None:
         return told
-    if told is not None and any(each.away and each.person == emergency.person for each in unit.properties.members):
+    crew = unit.properties.members
+    with_it = emergency.person is None or not crew or Member(emergency.person) in crew
+    if told is not None and not with_it:
         return told
     known, at = unit.properties, unit.geometry.coordinates
     here = Place(at[1], at[0], known.accuracy_m, unit.properties.fix_time)

@@ -96,7 +96,7 @@ async def test_members_left_out_are_nowhere(scene):
     scene.feed.tick(scene.clock.on(1))
     heard = b"".join(iter(consumer.take, None))
     assert b"event: duty" in heard
-    assert b"P-2" not in heard
+    assert b'"P-2"' not in heard
     assert b"booked_off" not in heard
 
 
@@ -115,17 +115,20 @@ async def test_an_emergency_shows_units_not_members(scene):
     assert scene.feed.sharing.opened == {}
 
 
-async def test_who_presses_away_from_the_unit_is_told_of_where_they_are(scene):
-    """The unit shows where the others are: the emergency's own place follows who is in it."""
+@pytest.mark.parametrize("off", [False, True])
+async def test_who_presses_away_from_the_unit_is_told_of_where_they_are(scene, off):
+    """The unit shows where the others are: the emergency's own place follows who is in it, also who has booked off."""
+    if off:
+        scene.feed.set_duty(scene.van, 11, person="P-2")
     scene.feed.emergency(press(scene.clock.on(1), device="b2"), who(scene.van, "P-2", "b2"), journalled=True)
     (one,) = scene.feed.emergencies()
-    before = one.position.latitude
+    before = 0.0 if one.position is None or off else one.position.latitude
     for step in range(1, 5):
         scene.clock.on(6)
         scene.put(1, 0)
         scene.put(2, AWAY_M + step * 20)
     (one,) = scene.feed.emergencies()
-    assert one.position.latitude > before
+    assert one.position.latitude > max(before, 52.57 + (AWAY_M + 30) * NORTH)
     assert scene.feed.opening._place(scene.feed._alarm.emergencies.open()[0])[0] == one.position.latitude
 
 
@@ -163,3 +166,25 @@ async def test_a_question_on_record_tells_no_more_than_the_feed(scene):
     assert told(one, scene.seen("FRS").may_hear_of).offered == ()
     assert scene.seen().narrowed
     assert not scene.seen(None).narrowed
+
+
+async def test_who_goes_to_a_masked_unit_is_named_no_longer(scene):
+    """Not as one of the crew that booked off, nor in the mark of an emergency that is still open."""
+    scene.feed.set_duty(scene.van, 11, person="P-2")
+    scene.feed.emergency(press(scene.clock.on(1), device="b1"), who(scene.van, "P-1", "b1"), journalled=True)
+    crew = scene.roster.by_unit
+    crew["CAMBS.COVERT"] = msgspec.structs.replace(crew[scene.van], id="CAMBS.COVERT", callsign="C", masked=True)
+    scene.roster.enlist(3, agency="CAMBS")
+    crew[scene.van] = msgspec.structs.replace(crew[scene.van], members=("P-3",))
+    scene.feed.refresh()
+    scene.feed.set_duty(scene.van, 3)
+    reader = Reader()
+    consumer = scene.feed.subscribe(None)
+    heard = consumer.take() or b""
+    reader.read(heard)
+    assert reader.units[scene.van]["properties"]["emergency"]["person"] is None
+    assert scene.feed.duty(scene.van).booked_off is msgspec.UNSET
+    assert b'"P-1"' not in heard
+    assert b'"P-2"' not in heard
+    (one,) = scene.feed.emergencies()
+    assert one.person == "P-1"
