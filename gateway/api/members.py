@@ -62,7 +62,8 @@ async def members(call: Call[Nothing]) -> web.StreamResponse:
     unit = call.rooms.roster().unit(name)
     if unit is None or not call.feed.knows(name):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
-    history = await asyncio.to_thread(Crews(call.rooms.roster_store).history, name)
+    kept = call.feed.has_history(name)
+    history = await asyncio.to_thread(Crews(call.rooms.roster_store).history, name) if kept else []
     return as_json(Crew(name, seen_people(call, unit.members), _told(call, history)))
 
 

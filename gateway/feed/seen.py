@@ -107,6 +107,12 @@ class Seen:
             return self._sharing.offered(self.view, standing, fields)
         return not self.view.limited and (self.view.masked or unit not in self._feed.board.masked)
 
+    def has_history(self, unit: str) -> bool:
+        """Whether it may be told what the unit was: not of one that an emergency shows, for as long as that lasts."""
+        standing = self._sharing.standing(self.view, unit)
+        sight = None if standing is None else self.view.sight(standing)
+        return sight is not None and sight.shared_by is None
+
     def has_track(self, unit: str) -> bool:
         """Whether the unit's tracks may be seen; of one that left the roster only by those without limits."""
         standing = self._feed.board.units.get(unit)  # type: ignore[call-overload]

@@ -397,6 +397,9 @@ def test_an_emergency_shows_who_is_near_and_the_audit_says_so(tmp_path: Path) ->
             until(lambda: client.get(path).status_code == 200)
             number = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
             assert client.get(path).json()["properties"]["shared_by"] == f"emergency {number}"
+            crew = client.get(f"{path}/members").json()
+            assert (crew["members"], crew["history"]) == ([FOREIGN[2]], [])
+            assert whole.get(f"{path}/members").json()["history"]
             client.post(f"/v1/emergencies/{number}/clear", json={"by": "Inspector 3", "outcome": "test"})
             until(lambda: client.get(path).status_code == 404)
 
