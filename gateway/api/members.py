@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
-from gateway.api.roster_view import named, seen_people
+from gateway.api.roster_view import named, seen_people, seen_reason
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.shapes import Recent
 from gateway.api.tasks import may_act_on
@@ -62,9 +62,19 @@ async def members(call: Call[Nothing]) -> web.StreamResponse:
     unit = call.rooms.roster().unit(name)
     if unit is None or not call.feed.knows(name):
         raise ProblemError(404, f"no unit {name!r} is on the roster")
-    history = await asyncio.to_thread(Crews(call.rooms.roster_store).history, name)
-    told = [msgspec.structs.replace(each, members=seen_people(call, each.members)) for each in history]
-    return as_json(Crew(name, seen_people(call, unit.members), told))
+    kept = call.feed.has_history(name)
+    history = await asyncio.to_thread(Crews(call.rooms.roster_store).history, name) if kept else []
+    return as_json(Crew(name, seen_people(call, unit.members), _told(call, history)))
+
+
+def _told(call: Call[Nothing], history: list[CrewChange]) -> list[CrewChange]:
+    """Each change that shows whom they see; that somebody else came or went is not told either."""
+    told: list[CrewChange] = []
+    for each in history:
+        members, reason = seen_people(call, each.members), seen_reason(call, each.reason)
+        if not told or told[-1].members != members:
+            told.append(msgspec.structs.replace(each, members=members, reason=reason))
+    return told
 
 
 @ROUTES.add(

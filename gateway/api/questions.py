@@ -59,7 +59,9 @@ async def questions(call: Call[QuestionsOf]) -> web.StreamResponse:
         raise ProblemError(404, "this instance keeps no record of questions")
     since, until = _span(asked)
     await _on_record(call, (rfc3339(since), rfc3339(until)))
-    every = [told(one, call.feed.may_hear_of) for one in await asyncio.to_thread(asking.between, since, until)]
+    every = await asyncio.to_thread(asking.between, since, until)
+    if call.feed.narrowed:
+        every = [told(one, call.feed.may_hear_of) for one in every]
     found = [one for one in every if _fits(one, asked)]
     page = found[asked.after : asked.after + asked.limit]
     more = asked.after + len(page) < len(found)

@@ -34,9 +34,12 @@ def named(call: Call[Any], who: str, device: str | None = None) -> Names:
     return Names(person=who, device=device)
 
 
-def _with_reason(call: Call[Any], row: Booking) -> Booking:
-    roster, words = call.rooms.roster(), (row.reason or "").split()
+def seen_reason(call: Call[Any], reason: str | None) -> str | None:
+    """What somebody wrote, where it names nobody whom they don't see."""
+    roster, words = call.rooms.roster(), (reason or "").split()
     people = [word for word in words if roster.unit(word) is not None or roster.person(word) is not None]
-    if all(call.feed.may_name(named(call, word)) for word in people):
-        return row
-    return msgspec.structs.replace(row, reason=None)
+    return reason if all(call.feed.may_name(named(call, word)) for word in people) else None
+
+
+def _with_reason(call: Call[Any], row: Booking) -> Booking:
+    return msgspec.structs.replace(row, reason=seen_reason(call, row.reason))

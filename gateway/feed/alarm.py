@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from gateway.domain.events import EmergencyReport, PositionReport
-from gateway.domain.ids import PersonId
+from gateway.domain.ids import PersonId, UnitId
 from gateway.domain.position import Fix
 from gateway.domain.time import Instant
 from gateway.feed import encode
@@ -220,7 +220,9 @@ class Alarm:
         """How often its place is told anew; None where its unit shows it, to everybody."""
         if emergency.unit is None:
             return PLACE_EVERY_S
-        return HIDDEN_EVERY_S if self._hub.sharing.hides(emergency.unit) else None
+        standing = self._board.units.get(UnitId(emergency.unit))
+        away = standing is not None and not standing.roll.shows(emergency.person)
+        return HIDDEN_EVERY_S if away or self._hub.sharing.hides(emergency.unit) else None
 
     def escalate(self, now: Instant) -> None:
         """What nobody acknowledges is sent again, and then said loudly for as long as that lasts."""

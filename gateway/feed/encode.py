@@ -148,7 +148,7 @@ def _properties(standing: Standing, live: Sighting | None, now_mono_s: float) ->
         None if fix is None else _least_zero(fix.speed_mps),
         [] if live is None else _quality(standing, live),
         _percent(standing.battery),
-        standing.emergency,
+        _mark(standing),
         standing.overtime,
         recording=True if standing.recording else msgspec.UNSET,
         zones=msgspec.UNSET if standing.zones is None else standing.zones,
@@ -218,6 +218,14 @@ def _least_zero(number: float | None) -> float | None:
     return number if number is not None and number >= 0 else None
 
 
+def _mark(standing: Standing) -> EmergencyMark | None:
+    """Who is (or was, when it began) with another unit is named in the emergency's own record, not in this one's."""
+    mark = standing.emergency
+    if mark is None or mark.person is None or mark.person in standing.roll.unit.members:
+        return mark
+    return msgspec.structs.replace(mark, person=None)
+
+
 def _percent(number: int | None) -> int | None:
     return number if number is not None and 0 <= number <= 100 else None
 
@@ -246,8 +254,14 @@ def duty_record(standing: Standing, seq: int) -> DutyRecord:
         now.source,
         standing.overtime,
         time_text(standing.on_since_s) if isfinite(standing.on_since_s) else msgspec.UNSET,
-        {person: time_text(at_s) for person, at_s in standing.off.items()} or msgspec.UNSET,
+        _off(standing) or msgspec.UNSET,
     )
+
+
+def _off(standing: Standing) -> dict[str, str]:
+    """Of those who are its members: who has left it meanwhile may be with a unit that not everybody sees."""
+    members = standing.roll.unit.members
+    return {person: time_text(at_s) for person, at_s in standing.off.items() if person in members}
 
 
 def removed(unit: str, seq: int, reason: str) -> bytes:

@@ -349,7 +349,7 @@ class Feed:
 
     def nearest(self, wanted: Wanted, view: View = ORDINARY) -> Ranking:
         """The units that fit, ranked, as far as this view goes."""
-        return self.board.index.query(wanted, self._clock.now(), self.sharing.rows(view))
+        return self.board.index.query(wanted, self._clock.now(), self.sharing.rows(view, skill=bool(wanted.skill)))
 
     def emergencies(self) -> tuple[EmergencyRecord, ...]:
         """All that are open, and the latest that are over."""

@@ -136,14 +136,17 @@ class Hub:
 
     def flush(self, now: Instant, most: int | None = None) -> int:
         """Send each changed unit's feature, or of the longest waiting so many; say how many."""
-        if self._veiled != self._board.masked:
+        if veiled := self._veiled != self._board.masked:
             self._veil()
         self._now, dirty = now, self._board.dirty
         if most is None or len(dirty) <= most:
             changed, self._board.dirty = list(dirty.values()), {}
         else:
             changed = [dirty.pop(name) for name in list(islice(dirty, most))]
-        return self._send(changed, now)
+        sent = self._send(changed, now)
+        if veiled:  # who was cut off in the midst of these may not have been told that a unit is gone
+            self._veiled_seq = self.sequence.last
+        return sent
 
     async def flush_many(self, clock: Clock) -> None:
         """Where very many units have changed: all but the last of them, in slices. What is urgent waits for one."""
@@ -170,10 +173,10 @@ class Hub:
 
     def _veil(self) -> None:
         """Units are masked, or no longer: from now on each group's view counts. Whoever comes back begins anew."""
-        self._veiled, self._veiled_seq = set(self._board.masked), self.sequence.last
+        self._veiled = set(self._board.masked)
         for group in self._groups.values():
             if group.whole and self.sharing.narrows(group.view):
-                group.shown.update(self._board.units)
+                group.shown.update(name for name, one in self._board.units.items() if one.on_feed)
                 group.whole = False
 
     def _frame(self, standing: Standing, now: Instant) -> UnitFrame | None:

@@ -121,7 +121,7 @@ class FeedOut:
         said, now_s = b"", self._clock.now().mono_s
         with suppress(LinkError, TimeoutError):  # a broker that does not show it, or is not there: connecting tells
             async with asyncio.timeout(TURN_S):
-                said = (await self._outlet.found(STATUS)).get(STATUS, b"")
+                said = (await self._outlet.found(self._where.status)).get(self._where.status, b"")
         former = holder(said)
         if former is None or former[0] == self.retained.instance:
             return

@@ -7,7 +7,7 @@ at the poles and at the antimeridian too, and costs three multiplications a unit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
@@ -209,6 +209,11 @@ class Index:
         if power:
             passed &= self._empowered(power, self._columns["powers"][:rows], None)
         return passed & self.zones.mask(zone, rows) if zone else passed
+
+    @property
+    def parted(self) -> Iterable[UnitId]:
+        """Units of which a member is away, with a row of their own."""
+        return self._apart.keys()
 
     @property
     def rows(self) -> int:

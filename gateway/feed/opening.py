@@ -90,9 +90,10 @@ class Opening:
         return None if device is None else device.agency
 
     def _place(self, one: Emergency) -> tuple[float, float] | None:
-        """Where it is now: its unit's live position, else the place that it was raised at."""
+        """Where it is now: its unit's live position, else (who pressed is away from it too) the place last told."""
         standing = self._board.units.get(UnitId(one.unit)) if one.unit is not None else None
-        if standing is not None and standing.live is not None:
+        with_unit = standing is not None and (one.place is None or standing.roll.shows(one.person))
+        if standing is not None and standing.live is not None and with_unit:
             return standing.live.fix.latitude, standing.live.fix.longitude
         return None if one.place is None else (one.place.latitude, one.place.longitude)
 
@@ -112,8 +113,10 @@ class Opening:
             return
         rows = index.rows
         chosen = index.chosen((rule.owner,), rule.role, rule.power, rule.zone, rows)
-        for name in index.named(chosen & index.near(*place, rule.within_m * STAYS, rows)):
-            near = name in window.now or index.near(*place, rule.within_m, rows)[self._board.units[name].row]
+        meant = chosen & index.near(*place, rule.within_m * STAYS, rows)
+        for name in dict.fromkeys(index.named(meant)):
+            row = self._board.units[name].row  # a member who is away has one too: the unit is what is shown
+            near = meant[row] and (name in window.now or index.near(*place, rule.within_m, rows)[row])
             if near and name not in self._board.masked:
                 yield name
 

@@ -48,7 +48,7 @@ class Overtime:
         }
         for name in {*over, *(name for name, one in units.items() if one.overtime)}:
             self._mark(units[name], overtime=name in over)
-        self.marked = len(over)
+        self.marked = len(over - self._board.masked)
 
     def _mark(self, standing: Standing, *, overtime: bool) -> None:
         if standing.overtime == overtime:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.feed.sharing import MEMBERS, NOTHING, SKILLS
 from gateway.feed.wanted import Ranking, Wanted
 
 
@@ -22,24 +23,29 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question and its answer; `asked` has what was said, left out what was not."""
+    """One question and its answer; `asked` has what was said, left out what was not.
+
+    considered: None, and nothing rejected, for who may not see every unit: they were counted by who saw others.
+    """
 
     at: str
     account: str
     person: str | None
     asked: dict[str, Any]
     offered: tuple[Offer, ...]
-    considered: int
+    considered: int | None
     rejected: dict[str, int]
     v: int = 1
 
 
-def told(one: Question, seen: Callable[[str], bool]) -> Question:
-    """It as somebody is told it who may not hear of every unit."""
-    excluded = tuple(unit for unit in one.asked.get("exclude", ()) if seen(unit))
+def told(one: Question, seen: Callable[[str, frozenset[str]], bool]) -> Question:
+    """It as somebody is told it who may not hear of every unit, or not of these fields of it."""
+    excluded = tuple(unit for unit in one.asked.get("exclude", ()) if seen(unit, NOTHING))
     asked = {**one.asked, "exclude": excluded} if "exclude" in one.asked else one.asked
-    offered = tuple(offer for offer in one.offered if seen(offer.unit))
-    return msgspec.structs.replace(one, asked=asked, offered=offered)
+    skills = SKILLS if one.asked.get("skill") else NOTHING
+    found = ((offer, skills if offer.person is None else skills | MEMBERS) for offer in one.offered)
+    offered = tuple(offer for offer, fields in found if seen(offer.unit, fields))
+    return msgspec.structs.replace(one, asked=asked, offered=offered, considered=None, rejected={})
 
 
 def question(at: str, account: str, person: str | None, wanted: Wanted, ranking: Ranking) -> Question:

@@ -192,7 +192,8 @@ class Retained:
         return len(gone)
 
     def _mine(self, topic: str, payload: bytes) -> bool:
-        whose = ("", self.instance) if topic.startswith(f"{ROOT}/emergency/") else ("", self.instance, self.heir_of)
+        alarm = topic.startswith(f"{self.root}/emergency/")
+        whose = ("", self.instance) if alarm else ("", self.instance, self.heir_of)
         try:
             return msgspec.json.decode(payload, type=_Named).instance in whose
         except (msgspec.DecodeError, UnicodeDecodeError):

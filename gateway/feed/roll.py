@@ -32,6 +32,10 @@ class Roll(msgspec.Struct, frozen=True, eq=False, gc=False):
             return self.persons
         return tuple(each for each in self.persons if each.id not in self.away and each.id not in self.off)
 
+    def shows(self, person: str | None) -> bool:
+        """Whether this person is where the unit is, as far as anybody knows: a member, not away, not booked off."""
+        return person is None or (person in self.unit.members and person not in self.away and person not in self.off)
+
     @property
     def grants(self) -> tuple[Power, ...]:
         """Every power of every member who is with the unit, expired or not."""

@@ -14,7 +14,7 @@ from gateway.feed.filters import ALL, Filters
 from gateway.feed.handsets import Handset
 from gateway.feed.messages import Message
 from gateway.feed.settings import FeedSettings
-from gateway.feed.sharing import Names
+from gateway.feed.sharing import NOTHING, Names
 from gateway.feed.turn import Turn
 from gateway.feed.urgent_lines import UrgentRecord
 from gateway.feed.view import View
@@ -95,11 +95,23 @@ class Seen:
         hidden = sight is None or "members" in sight.without
         return msgspec.structs.replace(one, person=None) if hidden else one
 
-    def may_hear_of(self, unit: str) -> bool:
-        """Whether a unit may be named that is, or was, on the roster."""
-        if unit in self._feed.board.units:
-            return self.knows(unit)
+    @property
+    def narrowed(self) -> bool:
+        """Whether there may be a unit that is not seen."""
+        return self._sharing.narrows(self.view)
+
+    def may_hear_of(self, unit: str, fields: frozenset[str] = NOTHING) -> bool:
+        """Whether a unit that is, or was, on the roster may be named, where that tells these fields of it."""
+        standing = self._feed.board.units.get(unit)  # type: ignore[call-overload]
+        if standing is not None:
+            return self._sharing.offered(self.view, standing, fields)
         return not self.view.limited and (self.view.masked or unit not in self._feed.board.masked)
+
+    def has_history(self, unit: str) -> bool:
+        """Whether it may be told what the unit was: not of one that an emergency shows, for as long as that lasts."""
+        standing = self._sharing.standing(self.view, unit)
+        sight = None if standing is None else self.view.sight(standing)
+        return sight is not None and sight.shared_by is None
 
     def has_track(self, unit: str) -> bool:
         """Whether the unit's tracks may be seen; of one that left the roster only by those without limits."""

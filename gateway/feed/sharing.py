@@ -18,6 +18,7 @@ from gateway.feed.view import EVERYTHING, ORDINARY, WHOLE, Opened, Sight, View
 from gateway.ports import Directory
 
 Rows = Callable[[int], Mask]
+NOTHING, SKILLS, MEMBERS = frozenset[str](), frozenset({"skills"}), frozenset({"members"})
 
 
 class Names(msgspec.Struct):
@@ -157,21 +158,31 @@ class Sharing:
         found = self._board.units.get(UnitId(name))
         return found if found is not None and view.sees(found) else None
 
-    def rows(self, view: View) -> Rows | None:
-        """Which rows of the index are seen; None: all."""
+    def rows(self, view: View, *, skill: bool = False) -> Rows | None:
+        """Which rows of the index are seen; None: all. skill: it is asked who has one, so not of whom that is kept."""
         if not self.narrows(view):
             return None
-        return lambda rows: self._rows(view, rows)
+        return lambda rows: self._rows(view, rows, SKILLS if skill else NOTHING)
 
-    def _rows(self, view: View, rows: int) -> Mask:
+    def _rows(self, view: View, rows: int, asked: frozenset[str]) -> Mask:
         index, units = self._board.index, self._board.units
         seen = np.ones(rows, np.bool_)
         if view.agency is not None:
             seen = index.chosen((view.agency,), (), (), (), rows)
             for each in view.always:
+                if asked & frozenset(each.without):
+                    continue
                 seen |= index.chosen((each.owner,), each.role, each.power, each.zone, rows)
         named: Sequence[str] = [unit for agency, unit in view.opened if agency == view.agency]
         for name in (*named, *self._board.masked):
             if (standing := units.get(UnitId(name))) is not None and standing.row < rows:
-                seen[[standing.row, *standing.apart.values()]] = view.sees(standing)
+                seen[standing.row] = self.offered(view, standing, asked)
+        for name in index.parted:  # by what the whole unit is, not by what the one who is away has
+            apart = list(units[name].apart.values())
+            seen[apart] = self.offered(view, units[name], asked | MEMBERS)
         return seen
+
+    def offered(self, view: View, standing: Standing, asked: frozenset[str]) -> bool:
+        """Whether `nearest` may answer with this unit, where the answer tells these fields."""
+        sight = view.sight(standing)
+        return sight is not None and not (asked & sight.without)

@@ -37,11 +37,13 @@ EMPTY: dict[str, Any] = {
 OPTIONAL = {"sources": "source_change", "recording": "recording"}
 NAMES: dict[str, tuple[str, ...]] = {
     "issi": ("issi",),
-    "members": ("person", "last_held_by"),
+    "members": ("person", "last_held_by", "booked_off"),
     "sources": ("device",),
     "incident": ("incident",),
 }
 """Under which keys a record (not a feature) has what is left out."""
+OR_NOTHING = frozenset({"booked_off"})
+"""Keys that are not there where there is nothing to say."""
 WITHHELD = "withheld"
 """In the place of whoever is in an emergency, and of who acts in it, for those who may not know."""
 _KEPT = ("v", "seq", "id", "state", "raised_at", "triggers", "presses", "delivered", "position", "journalled")
@@ -60,13 +62,22 @@ def feature(payload: bytes, without: AbstractSet[str], shared_by: str | None) ->
         properties.pop(field, None)
     if "incident" in without:
         properties["duty"]["incident"] = None
-    if "members" in without and properties["emergency"] is not None:
-        properties["emergency"]["person"] = None
+    if "members" in without:
+        _without_people(properties)
     for member in properties["members"]:
         _member(member, without)
     if shared_by is not None:
         properties["shared_by"] = shared_by
     return msgspec.json.encode(told)
+
+
+def _without_people(properties: dict[str, Any]) -> None:
+    """Nobody is named, and of a crew nobody's own place is told: each carries a device."""
+    if properties["emergency"] is not None:
+        properties["emergency"]["person"] = None
+    for source in properties["sources"]:
+        source.pop("coordinates", None)
+        source["disagrees_m"] = None
 
 
 def _member(member: dict[str, Any], without: AbstractSet[str]) -> None:
@@ -80,7 +91,8 @@ def record(payload: bytes, without: AbstractSet[str]) -> bytes:
     """A record (emergency, message, duty, proof) without these fields."""
     keys = {key for name in without for key in NAMES.get(name, ())}
     told = msgspec.json.decode(payload)
-    return msgspec.json.encode({key: None if key in keys else what for key, what in told.items()})
+    kept = {key: what for key, what in told.items() if key not in keys or key not in OR_NOTHING}
+    return msgspec.json.encode({key: None if key in keys else what for key, what in kept.items()})
 
 
 def nameless(payload: bytes) -> bytes:

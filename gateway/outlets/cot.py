@@ -44,6 +44,13 @@ class Duty(msgspec.Struct, frozen=True):
     deployable: bool
 
 
+class Member(msgspec.Struct, frozen=True):
+    """Somebody of a crew; away: too far off to be where the unit is."""
+
+    person: str = ""
+    away: bool = False
+
+
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """What CoT wants of a feature's properties."""
 
@@ -61,6 +68,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     heading_deg: float | None = None
     speed_mps: float | None = None
     battery_pct: int | None = None
+    members: tuple[Member, ...] = ()
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -92,6 +100,7 @@ class Emergency(msgspec.Struct, frozen=True):
     id: str
     state: str
     unit: str | None = None
+    person: str | None = None
     position: Place | None = None
 
 
@@ -215,9 +224,13 @@ def _alert(emergency: Emergency, unit: Unit | None, look: Look, now: datetime, *
 
 
 def _place(emergency: Emergency, unit: Unit | None) -> Place | None:
-    """The later of where it was last told to be, and where its unit is."""
+    """The later of where it was last told to be, and where its unit is: not of one whose officer is away from it."""
     told = emergency.position
     if unit is None or unit.geometry is None or unit.properties.fix_time is None:
+        return told
+    crew = unit.properties.members
+    with_it = emergency.person is None or not crew or Member(emergency.person) in crew
+    if told is not None and not with_it:
         return told
     known, at = unit.properties, unit.geometry.coordinates
     here = Place(at[1], at[0], known.accuracy_m, unit.properties.fix_time)

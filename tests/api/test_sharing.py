@@ -23,7 +23,8 @@ from tests.api.site import Site
 from tests.feed.squares import feature, file_of, square
 
 ROOMS = ("feed", "emergency", "message", "duty", "task", "roster", "booking", "unit", "health")
-ROUTES = [each for each in table(page.ROUTES).all if each.permission.partition(":")[0] in ROOMS]
+ASKED = "/v1/audit/nearest"
+ROUTES = [each for each in table(page.ROUTES).all if each.permission.partition(":")[0] in ROOMS or each.path == ASKED]
 STREAMS = {"/v1/feed", "/v1/feed/ws"}
 SCOPES = sorted({each.permission for each in ROUTES})
 """All that has to do with the feed, but for feed:masked, which no route asks for by itself."""
@@ -74,6 +75,7 @@ device = "bcn-ww"
 holder = "P-WW5"
 from = 2026-01-01T00:00:00Z
 """
+EVERYBODY = "?lat=52.57&lon=-0.24&limit=500&duty=emergency,2,5&max_age_s=3600"
 SHARED_ROLE = {"consumer": "PCC", "owner": "CAMBS", "role": ["SERGEANT"]}
 
 
@@ -92,6 +94,21 @@ def shift(site: Site) -> dict[str, Any]:
             assert client.post("/v1/tasks", json={"unit": unit, "text": "Go"}).status_code == 201
         handed = {"device": "bcn-15", "holder": COVERT[2]}
         booking = client.post("/v1/bookings", json=handed).json()
+        for person in (FOREIGN[2], COVERT[2], "P-0015"):
+            plan = {"holder": person, "from": "2026-11-21T20:00:00Z", "to": "2099-11-22T06:00:00Z"}
+            assert client.put("/v1/roster/shifts", json=plan).status_code == 200
+        crew = "/v1/units/PCC.CSO-014/members"
+        for person, back in ((FOREIGN[2], FOREIGN[0]), (COVERT[2], COVERT[0])):
+            assert client.put(f"{crew}/{person}", json={"reason": f"with {person}"}).status_code == 200
+            assert client.put(f"/v1/units/{back}/members/{person}", json={}).status_code == 200
+        assert client.delete(f"{crew}/P-0014?reason=to+{COVERT[2]}+and+{FOREIGN[2]}").status_code == 200
+        assert client.put(f"{crew}/P-0014", json={"reason": "back"}).status_code == 200
+        for device in ("bcn-14", "bcn-zz", "bcn-ww"):
+            site.position(device)
+        site.looked()
+        asked = f"/v1/units/nearest{EVERYBODY}"
+        assert {FOREIGN[0], COVERT[0]} <= {each["unit"] for each in client.get(asked).json()["results"]}
+        client.get(f"{asked}&exclude={FOREIGN[0]},{COVERT[0]}")
         client.post("/v1/bookings", json={"device": "bcn-15", "holder": "P-0015"})
         messages = client.get("/v1/messages").json()["messages"]
         numbers = [each["id"] for each in client.get("/v1/bookings").json()["bookings"]]
@@ -103,6 +120,7 @@ def shift(site: Site) -> dict[str, Any]:
         "bookings": numbers,
         "tasks": tasks,
         "booking": booking,
+        "cursors": [f"{site.gateway.feed.epoch}-{seq}" for seq in (site.gateway.feed.oldest, site.gateway.feed.seq)],
     }
 
 
@@ -139,9 +157,10 @@ def bodies(route: Route) -> list[dict[str, Any] | None]:
 
 def paths(route: Route, known: dict[str, Any]) -> list[str]:
     """Paths of a route over all that there is; what only a hidden unit's own name finds is asked for elsewhere."""
-    query = {"/v1/units/nearest": "?lat=52.57&lon=-0.24&limit=500&duty=emergency,2,5&max_age_s=3600"}.get(
-        route.path, ""
-    )
+    if route.path == "/v1/units":
+        later = [f"?wait_s=0.1&after={cursor}{more}" for cursor in known["cursors"] for more in ("", "&power=pcn")]
+        return [route.path + query for query in ("", "?role=CSO", *later)]
+    query = {"/v1/units/nearest": EVERYBODY, ASKED: "?purpose=check"}.get(route.path, "")
     if "{id}" in route.path:
         room = route.path.split("/")[2]
         return [route.path.replace("{id}", str(each)) for each in known[room]]
@@ -378,6 +397,9 @@ def test_an_emergency_shows_who_is_near_and_the_audit_says_so(tmp_path: Path) ->
             until(lambda: client.get(path).status_code == 200)
             number = client.get("/v1/emergencies").json()["emergencies"][0]["id"]
             assert client.get(path).json()["properties"]["shared_by"] == f"emergency {number}"
+            crew = client.get(f"{path}/members").json()
+            assert (crew["members"], crew["history"]) == ([FOREIGN[2]], [])
+            assert whole.get(f"{path}/members").json()["history"]
             client.post(f"/v1/emergencies/{number}/clear", json={"by": "Inspector 3", "outcome": "test"})
             until(lambda: client.get(path).status_code == 404)
 

@@ -257,3 +257,28 @@ async def test_nothing_of_it_is_kept(scene):
     scene.feed.position(report, who(scene.one, "P-1", "bcn-1"))
     assert scene.feed.board.units[scene.one].live.fix.latitude == 52.58
     assert scene.one in scene.feed.board.masked
+
+
+async def test_masked_while_off_duty_it_comes_on_duty_without_a_word(scene):
+    """Nobody shows it: there is nothing to take away, and that it is at work again is told to nobody."""
+    scene.duty(11)
+    scene.drain()
+    scene.mask()
+    scene.duty(2)
+    scene.move()
+    scene.feed.tick(scene.clock.on(1))
+    for filters, consumer in scene.consumers.items():
+        chunk = consumer.take() or b""
+        assert (scene.one.encode() in chunk) is (filters == WIDE)
+
+
+async def test_who_was_cut_off_before_the_removal_begins_anew(scene):
+    """In the midst of the tick that it is told in: else it would show the unit for ever."""
+    scene.roster.by_unit[scene.one] = msgspec.structs.replace(scene.roster.by_unit[scene.one], masked=True)
+    scene.feed.board.touch(scene.feed.board.units[scene.two])
+    scene.feed.refresh()
+    first, *rest = sse.blocks(scene.consumers[ALL].take())
+    assert (first.event, [block.event for block in rest]) == ("position", ["removed"])
+    reader, _ = scene.back(first.id)
+    assert reader.snapshots == 1
+    assert scene.one not in reader.units

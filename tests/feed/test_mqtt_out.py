@@ -330,3 +330,20 @@ async def test_an_agencys_topics_are_of_its_own_view(tmp_path):
         assert STATUS not in shift.broker.lying
     assert shift.broker.will is not None
     assert shift.broker.will[0] == "lapel/v1/agency/PCC/status"
+
+
+async def test_an_agencys_topics_are_taken_over_too(tmp_path):
+    """Whose they were its own status says: everybody's is ours already, should we have been quicker there."""
+    shift = Shift(tmp_path)
+    await shift.feed.open()
+    seen = Seen(shift.feed, shift.feed.sharing.view("PCC", masked=False))
+    where = Where.of_agency("PCC")
+    shift.out = FeedOut(seen, shift.broker, shift.clock, "pbo-1", shift.told, where)
+    left = f"{where.root}/CAMBS/unit/CAMBS.COVERT/position"
+    shift.broker.lying = {
+        STATUS: {**THEIRS, "instance": "pbo-1"},
+        where.status: {**THEIRS, "state": "offline"},
+        left: {"v": 1, "instance": THEIRS["instance"]},
+    }
+    async with shift.connected():
+        await until(lambda: left not in shift.broker.lying, 2)

@@ -198,6 +198,16 @@ def test_stale_topics_of_ours_are_cleared_and_no_others():
     assert {topic for topic, _, _ in sent(kept)} == set(list(found)[1:5])
 
 
+def test_an_agencys_topics_keep_the_emergencies_of_whose_heir_we_are():
+    """As everybody's do: one that was raised there alone is known to nobody else."""
+    root, theirs = "lapel/v1/agency/PCC/feed", b'{"instance":"pbo-2"}'
+    kept = Retained("pbo-1", root)
+    kept.heir_of = "pbo-2"
+    unit = unit_topic("CAMBS", "CAMBS.OLD", "position", root)
+    assert kept.stale({unit: theirs, emergency_topic("EM-1", root): theirs}) == 1
+    assert [topic for topic, _, _ in sent(kept)] == [unit]
+
+
 def test_names_that_no_topic_can_bear_and_records_that_nobody_can_read_are_counted():
     """They cost themselves alone."""
     kept = Retained("i")

@@ -250,7 +250,7 @@ def test_every_field_can_be_left_out_and_no_other_is():
         "collar": "c",
         "issi": 5,
         "members": [member],
-        "sources": [1],
+        "sources": [{"source": "mqtt", "device": "d", "disagrees_m": 5.0, "coordinates": [0.0, 52.0]}],
         "skills": ["s"],
         "battery_pct": 3,
         "heading_deg": 1.0,
@@ -264,7 +264,7 @@ def test_every_field_can_be_left_out_and_no_other_is():
     for name in trimming.Field.__args__:  # type: ignore[attr-defined]
         left = json.loads(trimming.feature(payload, frozenset({name}), None))["properties"]
         changed = {key for key in before if left.get(key) != before[key]}
-        also = {"collar": {"members"}, "issi": {"members"}, "sources": {"members"}, "members": {"emergency"}}
+        also = {"collar": {"members"}, "issi": {"members"}, "sources": {"members"}, "members": {"emergency", "sources"}}
         assert changed == {"duty" if name == "incident" else name} | also.get(name, set())
     assert json.loads(trimming.feature(payload, frozenset(), "emergency EM-1"))["properties"]["shared_by"]
 

@@ -153,6 +153,21 @@ def test_an_emergency_is_at_its_latest_place(told, lat) -> None:
 
 
 @pytest.mark.parametrize(
+    ("away", "lat"), [(True, "51.0000000"), ("off", "51.0000000"), (False, "52.5739210"), (None, "52.5739210")]
+)
+def test_an_emergency_of_one_who_is_away_is_where_they_are(away, lat) -> None:
+    """However new the position of the others is."""
+    place = {"latitude": 51.0, "longitude": 0.5, "accuracy_m": 3.0, "fix_time": "2026-11-21T20:00:00Z"}
+    raised = emergency(position=place, person="P-2")
+    known = unit()
+    named = "P-3" if away == "off" else raised.person
+    who = ({"person": named, "away": away is True}, {"person": "P-9"}) if away is not None else ()
+    members = msgspec.convert(who, tuple[cot.Member, ...])
+    crew = msgspec.structs.replace(known, properties=msgspec.structs.replace(known.properties, members=members))
+    assert checked(cot.alert(raised, crew, LOOK, NOW)).find("point").get("lat") == lat
+
+
+@pytest.mark.parametrize(
     ("text", "name"), [("CSO14", "CSO14"), ("14 A", "_14_A"), ("", "_"), ("Ü-1", "_-1"), ("-x", "_-x"), ("é", "_")]
 )
 def test_callsigns_as_names(text, name) -> None:
