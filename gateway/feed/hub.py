@@ -354,9 +354,9 @@ class Hub:
         seq, one = missed.seq, missed.what
         if isinstance(one, UrgentRecord):
             return self._framed(one)
-        if one.seq != seq or one.frame is None or not one.on_feed:
-            return None
-        return one.frame if missed.wanted else self._out_of_sight(UnitFrame(one.id, seq, one.frame)).frame
+        if not missed.wanted:  # wherever it is by now: to its group it was not shown, so nobody says it behind this
+            return self._out_of_sight(UnitFrame(one.id, seq, b"")).frame
+        return one.frame if one.seq == seq and one.on_feed else None
 
     def _snapshot(self, group: Group, emergencies: list[Emergency]) -> list[Part]:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""

@@ -246,3 +246,17 @@ async def test_who_is_cut_off_amid_what_is_said_anew_has_the_rest(tmp_path) -> N
     again = blocks(made.feed.subscribe(duties[4].id).take())
     assert [one.id for one in again if one.event == "duty"] == [one.id for one in duties[5:]]
     await made.feed.close()
+
+
+async def test_who_is_to_be_taken_away_is_even_where_they_move_on_meanwhile(scene) -> None:
+    """A unit that a filter no longer lets pass, told of slice by slice: it moves before its turn comes."""
+    available = Filters(duty=("available",))
+    for unit in scene.units:
+        scene.feed.set_duty(unit, 2)
+    first = blocks(scene.feed.subscribe(None, available, PieceConsumer).take())
+    for unit in scene.units:
+        scene.feed.set_duty(unit, 5)
+    consumer = scene.feed.subscribe(first[-1].id, available, PieceConsumer)
+    said = blocks(b"".join(await taken(consumer, lambda number: scene.move(9) if number == 1 else None)))
+    gone = [json.loads(one.payload)["unit"] for one in said if one.event == "removed"]
+    assert sorted(gone) == sorted(scene.units)
