@@ -227,6 +227,7 @@ class Desk:
         if self._closing is not None:
             return
         if self._consumer is not None:
+            self._consumer.replaced = True
             self._feed.unsubscribe(self._consumer)
         kind = partial(BatchConsumer, batches=self._batches, pulse=self._pulse)
         self._consumer = self._seen.subscribe(cursor, wanted, kind)

@@ -48,6 +48,7 @@ class BatchConsumer(Consumer):
     ) -> None:
         super().__init__(filters, settings)
         self._batches, self._pulse = batches, pulse
+        self._message: Iterator[bytes] | None = None
 
     def dress(self, chunk: bytes) -> bytes:
         """As frames."""
@@ -55,7 +56,23 @@ class BatchConsumer(Consumer):
 
     def dress_long(self, event: Long) -> Iterator[bytes]:
         """As one message in fragments."""
-        return self._batches.long(event) if self.plain else iter((self.dress(event.whole()),))
+        if not self.plain:
+            yield self.dress(event.whole())
+            return
+        self._message = self._batches.long(event)
+        for fragment in self._message:  # noqa: UP028 - dropped, this one must not close that one
+            yield fragment
+        self._message = None
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            if self._message is None or not self.replaced:
+                raise
+        # Its first fragment is out: no other message may begin before its last (RFC 6455 section 5.4).
+        self._parts, self._message = self._message, None
+        return await super().__anext__()
 
     def pulse(self, comment: bytes) -> bytes:
         """A heartbeat, with more in it than the comment has."""

@@ -49,6 +49,7 @@ def collected(chunk: bytes, after: str, at: str) -> bytes:
         reached, payload = block.id, msgspec.Raw(block.payload)
         if block.event == "snapshot":
             whole, features = True, _all(block.payload)
+            removed.clear()
         elif block.event == "position":
             name = msgspec.json.decode(block.payload, type=_Named).id
             features[name] = payload

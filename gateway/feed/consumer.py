@@ -41,6 +41,7 @@ class Consumer:
     `push`, where there is one, is offered each chunk while nobody iterates: True where it has gone out that way.
     Up to `buffer_high_bytes` chunks wait as they are. Above, only each unit's newest record is kept
     (conflating) beside every urgent one; once the consumer has taken what waited, these go out in order.
+    `replaced`: another is served on the same wire behind this one.
     """
 
     def __init__(self, filters: Filters, settings: FeedSettings) -> None:
@@ -53,6 +54,7 @@ class Consumer:
         self.turn = Turn()
         self.conflated = 0
         self.conflating = False
+        self.replaced = False
         self._settings = settings
         self._parts: Iterator[bytes] | None = None
         self._idle = False
@@ -163,10 +165,11 @@ class Consumer:
         """No more; it comes back with its cursor."""
         if self.ended is None:
             self.ended = reason
-            self._parts = None
+            beginning, self._parts = self._parts is not None, None
             if reason in (SLOW, STUCK):
                 self.cut()  # whoever serves it may hang in the very write that it does not take
-            if reason != GOING_AWAY:
+            # What waits belongs behind all of what it begins with: told now, its cursor would pass over the rest.
+            if reason != GOING_AWAY or beginning:
                 self._chunks, self._urgent, self._newest, self._bytes = [], [], {}, 0
         self.gone.set()
         self._wake.set()
@@ -183,7 +186,7 @@ class Consumer:
             if self.ended is not None:
                 raise StopAsyncIteration
             self._wake.clear()
-            self._idle = True
+            self._idle, self.conflating = True, False  # it has all there is: a heartbeat held back leaves nothing
             try:
                 await self._wake.wait()
             finally:

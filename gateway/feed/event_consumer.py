@@ -46,7 +46,12 @@ class EventConsumer(PieceConsumer):
 
     def begin(self, parts: bytes | Iterable[Part]) -> None:
         """Behind it how the inputs are, so that this is known from the start."""
-        super().begin(chain([parts] if isinstance(parts, bytes) else parts, self._first()))
+        if not isinstance(parts, bytes):
+            super().begin(chain(parts, self._first()))
+            return
+        super().begin(parts)
+        for status in self._first():
+            self._add(status)
 
     def _first(self) -> Iterator[bytes]:
         if self._clock is not None:

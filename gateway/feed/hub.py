@@ -212,8 +212,10 @@ class Hub:
 
     def _sliced(self, filters: Filters, showing: Callable[[str], None]) -> Iterator[list[bytes]]:
         """The units there are now, each as it is when its turn comes: what changed since is also told behind it."""
-        for units in some(list(self._board.units.values())):
-            shown = self.features(filters, self._now, units)
+        known = self._board.units
+        for units in some(list(known.values())):
+            # Who has left the roster meanwhile was taken away already, from those who knew them.
+            shown = self.features(filters, self._now, [one for one in units if known.get(one.id) is one])
             for name, _ in shown:
                 showing(name)
             yield [made for _, made in shown]
@@ -281,8 +283,7 @@ class Hub:
         self.flush(now)  # what it is told of begins with everything said: a filter may be passed or failed since
         seq = self._resumable(cursor)
         if seq is None or self._anew(seq, group):
-            urgent = [] if seq is None else [self._framed(record) for record in self._urgent(seq, group)]
-            parts = [*urgent, *self._snapshot(group, emergencies)]
+            parts = [*self._urgent_first(seq, group), *self._snapshot(group, emergencies)]
             consumer.begin(short(parts) if len(self._board.units) <= AT_ONCE else parts)
         elif missed := self._missed(seq, group, now):
             again = self._told_again(missed)
@@ -306,6 +307,13 @@ class Hub:
         """Every urgent record behind the cursor, as the group is told it."""
         since = [record for record in self.kept if record.seq > seq]
         return [as_told for record in since if (as_told := self._as_told(record, group)) is not None]
+
+    def _urgent_first(self, seq: int | None, group: Group) -> list[bytes]:
+        """What goes before a snapshot; whoever is cut off in between comes back with a cursor that begins anew too."""
+        urgent = [] if seq is None else self._urgent(seq, group)
+        if urgent and not group.view.limited:
+            self._veiled_seq = max(self._veiled_seq, urgent[-1].seq)
+        return [self._framed(record) for record in urgent]
 
     def _as_told(self, record: UrgentRecord, group: Group) -> UrgentRecord | None:
         payload = self._told(record, group)
@@ -349,9 +357,9 @@ class Hub:
         seq, one = missed.seq, missed.what
         if isinstance(one, UrgentRecord):
             return self._framed(one)
-        if one.seq != seq or one.frame is None or not one.on_feed:
-            return None
-        return one.frame if missed.wanted else self._out_of_sight(UnitFrame(one.id, seq, one.frame)).frame
+        if not missed.wanted:  # wherever it is by now: to its group it was not shown, so nobody says it behind this
+            return self._out_of_sight(UnitFrame(one.id, seq, b"")).frame
+        return one.frame if one.seq == seq and one.on_feed else None
 
     def _snapshot(self, group: Group, emergencies: list[Emergency]) -> list[Part]:
         """Every unit, then each open emergency under a new number: no consumer may have to look for one."""

@@ -33,7 +33,10 @@ class Restated:
 
     def behind(self, cursor: int) -> list[UrgentRecord]:
         """For a consumer that stands there: nothing, unless it may know what is lost."""
-        if cursor >= self._first or cursor <= self._written.get(self._block(cursor), 0):
+        if cursor >= self._first:
+            # Who was cut off before the last of them has the others still to hear.
+            return [record for record in self._records or () if record.seq > cursor]
+        if cursor <= self._written.get(self._block(cursor), 0):
             return []
         if self._records is None:
             self._records = list(self._made())

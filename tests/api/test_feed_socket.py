@@ -7,13 +7,16 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.feed import batch_consumer, hub, slices
+from gateway.feed.batches import fragments
+from gateway.feed.slices import Long
 from tests.api.site import Site
 from tests.feed.schema import check_feature
 
@@ -127,6 +130,28 @@ async def test_filters_and_other_filters(site: Site) -> None:
         assert site.within(site.gateway.feed.stats)["consumers"] == 1
     assert desk.kinds.count("snapshot") == 2
     assert desk.seqs == sorted(set(desk.seqs))
+
+
+async def test_other_filters_in_the_middle_of_a_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No message begins before the one begun has ended; the last word counts."""
+    for module in (hub, slices):
+        monkeypatch.setattr(module, "AT_ONCE", 1)
+    desk, said = Desk(), fragments
+
+    def slowly(event: Long, instance: str) -> Iterator[bytes]:
+        """So that the second subscription comes between two fragments."""
+        for fragment in said(event, instance):
+            time.sleep(0.05)
+            yield fragment
+
+    monkeypatch.setattr(batch_consumer, "fragments", slowly)
+    async with connected(site, site.token()) as ws:
+        desk.take(await ws.receive_json())
+        await ws.send_json({"type": "subscribe"})
+        await asyncio.sleep(0.1)
+        await ws.send_json({"type": "subscribe", "filters": {"agency": ["CAMBS"]}})
+        await read_until(ws, desk, lambda: set(desk.units) == {"CAMBS.PC-1187"})
+    assert desk.kinds.count("snapshot") == 2
 
 
 async def test_an_ack_is_a_delivery_and_no_acknowledgement(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ async def test_it_is_made_once(scene, tmp_path) -> None:
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, BLOCK)), max_size=8), st.integers(0, 3), st.integers(1, BLOCK)
 )
 def test_in_doubt_is_who_stands_behind_its_blocks_last(written, block: int, offset: int) -> None:
-    """Of every earlier process, also of one before the last; never one of this process, never one on disk."""
+    """Of every earlier process, also of one before the last; of this one only in the middle; never one on disk."""
     first = 4 * BLOCK + 1
     numbers = [of * BLOCK + at for of, at in written]
     scene = Scene()
@@ -169,4 +169,7 @@ def test_in_doubt_is_who_stands_behind_its_blocks_last(written, block: int, offs
     cursor = block * BLOCK + offset
     doubtful = not any(cursor <= number <= (block + 1) * BLOCK for number in numbers)
     assert bool(restated.behind(cursor)) == doubtful
-    assert restated.behind(first) == []
+    made = restated.behind(cursor)
+    for number, record in enumerate(made, 1):
+        assert restated.behind(record.seq) == made[number:]
+    assert restated.behind(first + 1_000) == []
