@@ -13,6 +13,7 @@ from gateway.feed import encode
 from gateway.feed.board import Board
 from gateway.feed.duty import BACK_ON_DUTY, OFF_DUTY, STATES, DutySource
 from gateway.feed.hub import Hub
+from gateway.feed.overtime import Overtime
 from gateway.feed.standing import Standing
 from gateway.feed.urgent_lines import UrgentEvent
 from gateway.ports import Bookings, Clock, Resolved
@@ -32,6 +33,7 @@ class Duties:
         self._board, self._hub, self._tell, self._leave, self._clock = board, hub, tell, leave, clock
         self.counts: Counter[str] = Counter()
         self.bookings: Bookings | None = None
+        self.overtime: Overtime | None = None
 
     def heard(self, report: StatusReport, code: int, who: Resolved) -> bool:
         """A status from a radio; False where no unit is known. Of a crew whoever sends 11 books off alone."""
@@ -79,11 +81,13 @@ class Duties:
             self.counts["status_repeated"] += 1
             return standing
         self.counts["statuses"] += 1
-        was_shown = standing.on_feed
+        was_shown, was_hidden = standing.on_feed, standing.hidden
         self._board.set_duty(unit, code, at_s, source, incident)
         self.tell(standing)
         if was_shown and not standing.on_feed:
             self._leave(unit, "off_duty")
+        if was_hidden != standing.hidden and self.overtime is not None:
+            self.overtime.soon()
         return standing
 
     def tell(self, standing: Standing) -> None:

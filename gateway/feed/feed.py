@@ -85,7 +85,7 @@ class Feed:
         self._contacts = Contacts(self.board, LastWords(self._hub, self._annals, self._log).note)
         self._counts: Counter[str] = Counter()
         self.duties = Duties(self.board, self._hub, self._tell, self._leave, clock)
-        self.overtime = Overtime(self.board, self.duties.remark)
+        self.overtime = self.duties.overtime = Overtime(self.board, self.duties.remark)
         self.board.left = self._leave
         self.booked = BookedOn(self.board, self.duties)
         self._beat_s = self._roster_s = float("-inf")

@@ -36,6 +36,10 @@ class Overtime:
         if now.utc.timestamp() >= self._next_s:
             self.look(now)
 
+    def soon(self) -> None:
+        """Somebody has come on duty, or gone: look at the next tick."""
+        self._next_s = float("-inf")
+
     def look(self, now: Instant) -> None:
         """The plans may have changed, or the time has come."""
         now_s = now.utc.timestamp()

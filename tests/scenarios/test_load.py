@@ -30,7 +30,8 @@ class Following(Reader):
         told = self._tail + self.socket.recv(1 << 20)
         end = 0
         for found in NUMBER.finditer(told):
-            self.numbers.append(int(found[1]))
+            if found[2] != b"status":  # which repeats the number before it
+                self.numbers.append(int(found[1]))
             self.positions += found[2] == b"position"
             end = found.end()
         self._tail = told[max(end, len(told) - 100) :]
