@@ -175,3 +175,17 @@ def test_the_rule(planned, now_h, on_h) -> None:
     assert told == []  # a duty that is not known is not told
     overtime.look(now)
     assert overtime.marked == standing.overtime
+
+
+async def test_who_comes_on_duty_after_it_is_not_in_overtime_from_the_next_tick_on() -> None:
+    """Off duty past the end of the plan, and back by a status: that is no more of the same shift."""
+    scene = await Scene().open()
+    scene.say(2)
+    scene.here()
+    scene.turn(HOUR + 1)
+    assert scene.properties()["overtime"]
+    scene.say(11)
+    scene.turn(1)
+    scene.say(2)
+    scene.turn(0.1)
+    assert not scene.properties()["overtime"]
