@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway import observe
 from gateway.domain.time import Instant
 from tests import peers
 
@@ -65,6 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if f"{place}::{item.name}".startswith(TIMED):
             item.add_marker("timed")
     items.sort(key=lambda item: order[item.path])
+
+
+@pytest.fixture(autouse=True)
+def own_words() -> Iterator[None]:
+    """What a test's gateway has logged is written before the next test reads standard error."""
+    yield
+    observe._to_stderr.drain()
 
 
 class HandClock:

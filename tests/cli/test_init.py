@@ -33,7 +33,7 @@ def test_each_profile(lapel: Lapel, tmp_path: Path, profile: str, kinds: list[st
         done = lapel("init", "--profile", profile, "-o", tmp_path / "site", "--json")
     finally:
         os.umask(before)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     assert (done.json["config"], done.json["keys"] is not None) == (str(tmp_path / "site/lapel.toml"), keys)
     checked = lapel("check", "-c", tmp_path / "site/lapel.toml", "--json").json
     assert [each["kind"] for each in checked["driver"]] == kinds

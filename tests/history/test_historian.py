@@ -90,5 +90,6 @@ async def test_it_makes_an_end_with_the_gateway(lab: HistoryLab) -> None:
             await task
         with pytest.raises(InterruptedError):
             one._rest()
+        await asyncio.get_running_loop().shutdown_default_executor()  # its thread too, as at the end of a process
     assert lab.root() in {0, 2}
     assert sum(lab.rooted().values()) == 27
