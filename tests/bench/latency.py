@@ -139,7 +139,7 @@ def through(folder: Path, port: int, sender: list[str]) -> dict[str, Any]:
     gateway = GatewayProcess(folder, configuration(folder / "data", port, kinds=("beacon",), **sections))
     try:
         gateway.start().ready()
-        host, _, number = gateway.address.removeprefix("http://").partition(":")
+        host, _, number = gateway.address.removeprefix("http://").rstrip("/").partition(":")
         link = socket.create_connection((host, int(number)), 10)
         link.sendall(FOLLOW.replace("Bearer x", f"Bearer {gateway.token()}").encode())
         sending = subprocess.Popen(sender)
