@@ -243,11 +243,13 @@ class Index:
         if seen is not None:
             mask &= seen(rows)
         considered, rejected = int(np.count_nonzero(mask)), {}
+        count = considered
         for reason, passed in self._tests(wanted, now, rows, here):
-            left = mask & passed
-            if lost := int(np.count_nonzero(mask)) - int(np.count_nonzero(left)):
-                rejected[reason] = lost
-            mask = left
+            mask &= passed
+            left = int(np.count_nonzero(mask))
+            if left < count:
+                rejected[reason] = count - left
+            count = left
         return mask, considered, rejected
 
     def _new_day(self, day: date) -> None:
@@ -386,7 +388,9 @@ class Index:
 
 def _any_of(column: npt.NDArray[Any], values: list[int]) -> Mask:
     """Of few values that is quicker than a look-up."""
-    passed = np.zeros(len(column), np.bool_)
-    for value in values:
+    if not values:
+        return np.zeros(len(column), np.bool_)
+    passed = column == values[0]
+    for value in values[1:]:
         passed |= column == value
-    return passed
+    return np.asarray(passed)
