@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from gateway.api.problem import ProblemError
+from gateway.api.roster import changed
 from gateway.api.roster_view import named, seen_people, seen_reason
 from gateway.api.routing import Answer, Call, Nothing, Routes, as_json
 from gateway.api.shapes import Recent
 from gateway.api.tasks import may_act_on
 from gateway.domain.people import Shift, Unit
-from gateway.errors import GatewayError, StoreBusyError
 from gateway.store.crews import CrewChange, Crews
 from gateway.store.roster import name_of
 
@@ -100,20 +100,9 @@ async def _change(
     may_act_on(call, unit, f"no unit {unit!r} is on the roster")
     if not seen_people(call, [person]):
         raise ProblemError(404, f"{person!r} is no person on the roster")
-    made = await _done(call, lambda: act(unit, person, actor=call.who.account, reason=reason))
+    made = await changed(call, lambda: act(unit, person, actor=call.who.account, reason=reason), 404)
     structlog.get_logger().info(f"member_{what}", unit=unit, person=person, account=call.who.account, reason=reason)
     return as_json(made)
-
-
-async def _done(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the act answers
-    try:
-        made = await asyncio.to_thread(act)
-    except StoreBusyError:
-        raise
-    except GatewayError as wrong:
-        raise ProblemError(404, str(wrong)) from wrong
-    call.rooms.roster_changed()
-    return made
 
 
 @ROUTES.add("GET /v1/roster/shifts", "roster:read", Answer("Planned shifts", shape=Shifts))
@@ -134,5 +123,5 @@ async def plan(call: Call[PlannedShift]) -> web.StreamResponse:
     if not known or not call.feed.may_name(named(call, shift.holder)):
         raise ProblemError(422, f"holder: {shift.holder!r} is neither a person nor a unit on the roster")
     store = call.rooms.roster_store
-    await _done(call, lambda: store.put("shift", name_of(shift), shift, call.who.account))
+    await changed(call, lambda: store.put("shift", name_of(shift), shift, call.who.account), 404)
     return as_json(shift)

@@ -19,7 +19,7 @@ from gateway.domain.cameras import CameraStatus
 from gateway.domain.ids import DeviceId
 from gateway.domain.people import Booking, Device, How, Person, Unit
 from gateway.domain.time import rfc3339
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreBusyError
 from gateway.feed.sharing import Names
 from gateway.roster.directory import in_force
 
@@ -169,7 +169,7 @@ async def book_on(call: Call[BookOn]) -> web.StreamResponse:
         store = call.rooms.roster_store
         return store.book_on(DeviceId(asked.device), asked.holder, since, how=asked.how, actor=call.who.account)[0]
 
-    return as_json(await _changed(call, act), status=201)
+    return as_json(await changed(call, act), status=201)
 
 
 @ROUTES.add("POST /v1/bookings/{booking}/end", "booking:write", Answer("The booking ended", shape=Booking), BookOff)
@@ -186,7 +186,7 @@ async def book_off(call: Call[BookOff]) -> web.StreamResponse:
         _in_order(open_now[0].since, until)
         return store.end(open_now[0], until, actor=call.who.account, reason="ended")
 
-    return as_json(await _changed(call, act))
+    return as_json(await changed(call, act))
 
 
 @ROUTES.add("PATCH /v1/bookings/{booking}", "booking:write", Answer("The correction", shape=Booking), Correction)
@@ -206,7 +206,7 @@ async def correct(call: Call[Correction]) -> web.StreamResponse:
             number, holder=asked.holder, since=since, until=until, actor=call.who.account, reason=asked.reason
         )
 
-    return as_json(await _changed(call, act))
+    return as_json(await changed(call, act))
 
 
 def _lasts(row: Booking) -> bool:
@@ -218,13 +218,14 @@ def _in_order(since: datetime, until: datetime | None) -> None:
         raise ProblemError(422, f"to: {rfc3339(until)} is before from, {rfc3339(since)}")
 
 
-async def _changed(call: Call[Any], act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the act answers
+async def changed(call: Call[Any], act: Callable[[], Any], refusal: int = 422) -> Any:  # noqa: ANN401 - the act's
+    """Do it, and have the roster taken up; what cannot be done is that status, a busy store 503."""
     try:
         row = await asyncio.to_thread(act)
-    except ProblemError:
+    except (ProblemError, StoreBusyError):
         raise
     except GatewayError as wrong:
-        raise ProblemError(422, str(wrong)) from wrong
+        raise ProblemError(refusal, str(wrong)) from wrong
     call.rooms.roster_changed()
     return row
 

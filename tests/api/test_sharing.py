@@ -19,6 +19,7 @@ from gateway.api.server import table
 from gateway.console import page
 from gateway.store.masking import MASKING, Masking
 from gateway.store.roster import RosterStore
+from tests.api.route_bodies import bodies
 from tests.api.site import Site
 from tests.feed.squares import feature, file_of, square
 
@@ -132,27 +133,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, dict
     drawn = {"zones": str(root / "zones.geojson")}
     with Site(root, more_roster=MORE, map=drawn, sharing=[SHARED_ROLE]) as site:
         yield site, shift(site)
-
-
-def bodies(route: Route) -> list[dict[str, Any] | None]:
-    """Good requests of a route that takes a body; nothing in them names anybody hidden."""
-    return (
-        {
-            "/v1/emergencies": [{"unit": "PCC.CSO-015"}],
-            "/v1/emergencies/{id}/ack": [{"by": "Inspector 3"}],
-            "/v1/emergencies/{id}/clear": [{"by": "Inspector 3", "outcome": "test"}],
-            "/v1/messages/{id}/dealt": [{"by": "Sergeant 7"}],
-            "/v1/units/{unit}/duty": [{"code": 3}],
-            "/v1/units/{unit}/mask": [{"masked": False, "by": "Inspector 3", "reason": "over"}],
-            "/v1/tasks": [{"unit": "PCC.CSO-015", "text": "Go", "override": {"reason": "nearer"}}],
-            "/v1/tasks/{id}/cancel": [{"reason": "false call"}],
-            "/v1/bookings": [{"device": "bcn-15", "holder": "PCC.CSO-015"}],
-            "/v1/bookings/{booking}": [{"reason": "misread"}],
-            "/v1/bookings/{booking}/end": [{}],
-        }.get(route.path, [{}])
-        if route.takes_body
-        else [None]
-    )
 
 
 def paths(route: Route, known: dict[str, Any]) -> list[str]:
